@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Requests to a node's own backends: libcurl's multi interface on the worker's libevent base, with
+ * kept connections, a deadline and a size cap for each request, and failover to the next URL.
+ * Easy handles are used again, request bodies are never copied, answers are moved to the caller.
+ * One thread: everything of one `struct upstream` belongs to the thread of its base.
+ * It is not a proxy: no redirect is followed, no proxy of the environment is used, no header but the
+ * content type crosses, and URLs come from the operator's configuration only. */
+#ifndef RELAY_UPSTREAM_UPSTREAM_H
+#define RELAY_UPSTREAM_UPSTREAM_H
+
+#include "relay/base/bytes.h"
+#include "relay/base/err.h"
+#include "relay/base/ids.h"
+
+struct event_base;
+struct upstream;	/* one worker's libcurl multi; opaque */
+struct upstream_pool;	/* the backends of one service; opaque */
+struct upstream_call;	/* one request in flight; opaque */
+
+#define UPSTREAM_URLS_MAX 16	/* URLs of one pool */
+
+/* Named limits; all of them come from the section `upstream` of the configuration. */
+struct upstream_limits {
+	usec_t connect_timeout_us;	/* TCP and TLS together */
+	usec_t idle_us;			/* a kept connection older than this is not used again */
+	usec_t cooldown_us;		/* a URL that failed rests this long, if there is another */
+	size_t connections_max;		/* per URL; further requests wait for one, up to their deadline */
+	size_t body_max;		/* bytes of one answer, decoded; more is ERR_UPSTREAM_TOO_LARGE */
+};
+/* 2 s, 60 s, 5 s, 256 connections, 16 MiB */
+extern const struct upstream_limits UPSTREAM_LIMITS_DEFAULT;
+
+/* What a backend answered.  The callback may take `body` (copy the struct, then zero the field). */
+struct upstream_result {
+	int status;			/* HTTP */
+	struct view content_type;	/* as sent, may be empty; valid within the callback only */
+	struct buf body;		/* begins with `headroom` unset bytes, then the answer */
+	size_t headroom;		/* as asked for in the request */
+	usec_t latency_us;		/* from upstream_fetch(), attempts that failed included */
+	unsigned url_index;		/* which URL answered */
+};
+
+/* How the request ended, exactly once: `result`, or NULL and why (ERR_UPSTREAM, ERR_DEADLINE,
+ * ERR_UPSTREAM_TOO_LARGE).  It runs in a turn of the loop, never inside upstream_fetch(); it may
+ * start and cancel other requests, but not destroy the pool. */
+typedef void upstream_done_fn(void *arg, struct upstream_result *result, const struct err *err);
+
+/* Is this answer fit to be passed on?  False, with *err set, makes it a fault of this URL: the next
+ * one is asked if the request may be sent again. */
+typedef bool upstream_check_fn(void *arg, const struct upstream_result *result, struct err *err);
+
+struct upstream_request {
+	struct view body;		/* borrowed until done or cancelled */
+	usec_t deadline_us;		/* monotonic, of clock_mono_us(); covers all attempts */
+	size_t headroom;		/* bytes to leave free in front of the answer's body */
+	bool idempotent;		/* may be sent again after bytes of it have left */
+	upstream_check_fn *check;	/* may be NULL */
+	upstream_done_fn *done;
+	void *arg;			/* of both */
+};
+
+/* Opens a libcurl multi on `base` (borrowed; must outlive it). */
+MUST_USE bool upstream_create(struct event_base *base, struct upstream **ret, struct err *err);
+/* All pools must have been destroyed. */
+void upstream_destroy(struct upstream *up);
+
+/* Sends now what upstream_fetch() took in this turn, instead of in the next turn of the loop: call
+ * it once, when the turn's relays have been read.  Harmless at any time. */
+void upstream_flush(struct upstream *up);
+
+/* The backends of one service: `urls` are tried in order, the first is preferred.
+ * name    for logs and metrics, copied
+ * urls    http or https with a host, 1..UPSTREAM_URLS_MAX of them, copied; credentials in a URL are
+ *         sent as basic authentication and never logged
+ * Errors: ERR_CONFIG names the URL that is not usable. */
+MUST_USE bool upstream_pool_create(struct upstream *up, const char *name, const char *const *urls,
+				   size_t urls_n, const struct upstream_limits *limits,
+				   struct upstream_pool **ret, struct err *err);
+/* Requests in flight are dropped without their callback. */
+void upstream_pool_destroy(struct upstream_pool *pool);
+
+/* POSTs request->body as application/json.  Never fails at once: errors come by the callback.
+ * A URL that could not be reached, or (idempotent requests only) failed, answered 408, 429 or 5xx
+ * without passing `check`, or did not pass `check`, is followed by the next, each asked at most
+ * once per request.  Without `check` any status below 500 but 408 and 429 is an answer.
+ * The pointer is good until the callback runs, for upstream_cancel() only. */
+struct upstream_call *upstream_fetch(struct upstream_pool *pool,
+				     const struct upstream_request *request);
+/* The callback will not run; the body is no longer used when this returns. */
+void upstream_cancel(struct upstream_call *call);
+
+/* Requests of the pool in flight. */
+size_t upstream_pool_in_flight(const struct upstream_pool *pool);
+/* True iff at least one URL is not cooling down. */
+bool upstream_pool_is_up(const struct upstream_pool *pool);
+
+/* Asks one URL, waiting for the answer on a base of its own: for `doctor` and start-up checks.
+ * ret_body is the caller's to finish.  Any HTTP status but 200 is ERR_UPSTREAM. */
+MUST_USE bool upstream_ask(const char *url, struct view body, usec_t timeout_us,
+			   struct buf *ret_body, struct err *err);
+/* eth_chainId of one URL, waiting; ERR_UPSTREAM when the answer is not one. */
+MUST_USE bool upstream_probe_chain_id(const char *url, usec_t timeout_us, uint64_t *ret_chain_id,
+				      struct err *err);
+
+/* The URL without user, password, path and query, for logs, into dst[n]; returns dst. */
+char *upstream_url_text(const char *url, char *dst, size_t n);
+
+#endif
