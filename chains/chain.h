@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A family of services behind one interface: which methods there are, what they cost, which are
+ * not relayed and why, and what an error of theirs means.  Pure and re-entrant: no IO, no state.
+ * A chain of a known family is a service in the registry, not code. */
+#ifndef CHAINS_CHAIN_H
+#define CHAINS_CHAIN_H
+
+#include "chains/table.h"
+#include "relay/base/bytes.h"
+#include "relay/base/err.h"
+#include "relay/base/ids.h"
+
+struct chain; /* a family; static, never freed */
+
+/* What asking twice would do. */
+enum chain_effect {
+	CHAIN_READ,  /* nothing: may be retried anywhere */
+	CHAIN_WRITE, /* may be sent once only: never retried after it may have left */
+};
+
+/* Why a method is not relayed; the word is in the client's message. */
+enum chain_refusal {
+	CHAIN_RELAYED,	 /* it is relayed */
+	CHAIN_STATEFUL,	 /* lives in one node's memory: filters, subscriptions */
+	CHAIN_ACCOUNT,	 /* uses keys that a node would hold */
+	CHAIN_OPERATOR,	 /* steers or inspects the node itself: admin, miner, debug_setHead... */
+	CHAIN_DEVELOPER, /* changes a development chain: anvil_, evm_, hardhat_ */
+	CHAIN_INTERNAL,	 /* between a node and its consensus client: engine_ */
+	CHAIN_UNKNOWN,	 /* outside the families of names that entry 0 stands for */
+};
+
+struct chain_method {
+	const char *name; /* "*" for a method that the table does not name */
+	uint32_t id;	  /* [M1]; 0: entry 0 */
+	uint32_t cu;
+	uint32_t part_cu;
+	enum chain_effect effect;
+	enum chain_refusal refusal;
+};
+
+/* What an RPC error says about the work behind it ([R9]). */
+enum chain_error {
+	CHAIN_ERROR_EXECUTION, /* the call was run and failed: charged by the table */
+	CHAIN_ERROR_REQUEST, /* the caller's fault: another node would say the same; not charged */
+	CHAIN_ERROR_NODE, /* this backend cannot: limits, missing data, method off; not charged */
+};
+
+/* "evm"; NULL when there is no such family. */
+const struct chain *chain_find(const char *family);
+const char *chain_family(const struct chain *chain);
+
+/* The family's method table as this program has it: canonical text, its hash, its entries. */
+const struct method_table *chain_table(const struct chain *chain);
+
+/* The method of this (decoded) name.  One that the table does not name but whose namespace is
+ * relayed gives entry 0.
+ * Errors: ERR_METHOD, with the reason, for what is not relayed. */
+MUST_USE bool chain_method_find(const struct chain *chain, struct view name,
+				const struct chain_method **ret, struct err *err);
+
+/* The class of an error object: its code, the inside of its message as written, and its data. */
+enum chain_error chain_error_class(const struct chain *chain, int64_t code, struct view message,
+				   struct view data);
+
+#endif
