@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The model of a registry in memory: append-only entries, each with the height at which it takes
+ * effect ([S12]), and what they say as of any height.
+ *
+ * Built by adding entries in any order, then sealed; from then on immutable and free to share among
+ * threads.  Seeds are not in it: they grow by one each height and live in struct seed_run.  No IO:
+ * session/registry reads and writes the entries. */
+#ifndef SESSION_HISTORY_H
+#define SESSION_HISTORY_H
+
+#include "session/session.h"
+#include "session/table.h"
+
+#define ENDPOINT_MAX 255	/* bytes of text */
+#define SERVICES_PER_SUPPLIER_MAX 32
+#define GRANTS_PER_APPLICATION_MAX 4096
+
+struct params_entry {
+	height_t height;		/* from which it counts */
+	struct session_params params;
+};
+
+struct service_entry {
+	height_t height;
+	struct service_name name;
+	struct hash table;		/* SHA-256 of its method table ([M2]) */
+};
+
+struct supplier_entry {
+	height_t height;
+	struct key_id key;
+	struct owner_id owner;
+	u128 stake;			/* 0: unstaked */
+	uint64_t price;
+	uint32_t services_n;
+	struct service_name *services;	/* sorted, distinct */
+	char *endpoint;			/* "host:port" or "unix:/path" */
+};
+
+struct application_entry {
+	height_t height;
+	struct key_id key;
+	u128 escrow;			/* not being withdrawn */
+};
+
+struct grant_entry {
+	height_t height;
+	struct key_id application;
+	struct key_id gateway;
+	struct service_name service;
+	u128 budget;			/* tokens a session; 0: revoked */
+	uint64_t nonce;			/* each larger than the one before */
+	struct signature signature;	/* the application's, over grant_bytes() */
+};
+
+struct history;
+
+struct history *history_create(const struct network_id *network, const struct session_clock *clock);
+/* Shares a sealed history; each ref needs its unref.  unref(NULL) is a no-op. */
+struct history *history_ref(struct history *h);
+void history_unref(struct history *h);
+DEFINE_CLEANUP(struct history *, history_unref)
+
+/* Adding copies the entry with all that it points to.  Values are checked here: ranges, names,
+ * endpoint text (printable ASCII without spaces), parameters.  The signature of a grant is not
+ * (grant_verify()).  Errors: ERR_RANGE or ERR_FORMAT. */
+MUST_USE bool history_add_params(struct history *h, const struct params_entry *e, struct err *err);
+MUST_USE bool history_add_service(struct history *h, const struct service_entry *e, struct err *err);
+MUST_USE bool history_add_supplier(struct history *h, const struct supplier_entry *e,
+				   struct err *err);
+MUST_USE bool history_add_application(struct history *h, const struct application_entry *e,
+				      struct err *err);
+MUST_USE bool history_add_grant(struct history *h, const struct grant_entry *e, struct err *err);
+
+/* Sorts, and checks what no single entry shows: parameters from height 0 on with the same fixed
+ * ones; no two entries of one thing with the same height; nonces of a grant strictly increasing with
+ * height; no key both gateway and supplier; bounds on counts.  Errors: ERR_FORMAT. */
+MUST_USE bool history_seal(struct history *h, struct err *err);
+
+/* --- what a sealed history says --- */
+const struct network_id *history_network(const struct history *h);
+const struct session_clock *history_clock(const struct history *h);
+/* The largest height at which any entry takes effect. */
+height_t history_last_change(const struct history *h);
+
+/* What counts at a height; NULL when nothing does yet.  O(log n). */
+const struct session_params *history_params(const struct history *h, height_t height);
+const struct service_entry *history_service(const struct history *h,
+					    const struct service_name *name, height_t height);
+const struct supplier_entry *history_supplier(const struct history *h, const struct key_id *key,
+					      height_t height);
+const struct application_entry *history_application(const struct history *h,
+						    const struct key_id *key, height_t height);
+const struct grant_entry *history_grant(const struct history *h, const struct key_id *application,
+					const struct key_id *gateway,
+					const struct service_name *service, height_t height);
+
+/* All entries, sorted as they are exported: by what they are about, then by height. */
+const struct params_entry *history_all_params(const struct history *h, size_t *ret_n);
+const struct service_entry *history_all_services(const struct history *h, size_t *ret_n);
+const struct supplier_entry *history_all_suppliers(const struct history *h, size_t *ret_n);
+const struct application_entry *history_all_applications(const struct history *h, size_t *ret_n);
+const struct grant_entry *history_all_grants(const struct history *h, size_t *ret_n);
+
+/* The stake table of a service as of a snapshot height; `index` of each row leads to
+ * history_all_suppliers()[index].  Errors: ERR_NO_SESSION when there is no such service at that
+ * height; as stake_table_create(). */
+MUST_USE bool history_table(const struct history *h, const struct service_name *service,
+			    height_t snapshot, struct stake_table **ret, struct err *err);
+
+/* True iff the tables of a service as of the two heights are the same because nothing that they are
+ * made of changed in (a, b]; a <= b. */
+bool history_table_same(const struct history *h, height_t a, height_t b);
+
+/* What an application must have in escrow for its grants to be active in the session ([P3]):
+ * claim_horizon x the sum of the largest budgets.  O(grants x horizon). */
+u128 history_escrow_needed(const struct history *h, const struct key_id *application,
+			   height_t start);
+
+/* The allowance of a gateway in a session under its grant ([P1], [P3]).
+ * Errors: ERR_NO_SESSION when start is not that of an existing session; ERR_GRANT, with the reason,
+ * when there is no grant, it is revoked, or the escrow does not carry the application's grants. */
+MUST_USE bool history_allowance(const struct history *h, const struct key_id *application,
+				const struct key_id *gateway, const struct service_name *service,
+				height_t start, u128 *ret, struct err *err);
+
+/* Tokens that were unstaked, or taken out of escrow, and have not left yet as of a height: what went
+ * in the last claim_horizon sessions. */
+u128 history_thawing_stake(const struct history *h, const struct key_id *key, height_t height);
+u128 history_thawing_escrow(const struct history *h, const struct key_id *key, height_t height);
+
+/* The bytes that the application key signs ([K3]), appended to `out`. */
+struct buf;
+void grant_bytes(const struct network_id *network, const struct grant_entry *e, struct buf *out);
+/* True iff the signature is the application key's over those bytes. */
+MUST_USE bool grant_verify(const struct network_id *network, const struct grant_entry *e);
+
+/* --- seeds: a run of heights, in ascending order, gaps allowed --- */
+struct height_seed {
+	height_t height;
+	struct seed seed;
+};
+
+struct seed_run {
+	size_t n;
+	size_t cap;
+	struct height_seed *v;
+};
+
+void seed_run_finish(struct seed_run *run);
+/* height must be larger than the last one's; false when it is not. */
+MUST_USE bool seed_run_add(struct seed_run *run, height_t height, const struct seed *seed);
+/* NULL when the run has none for this height.  O(log n). */
+const struct seed *seed_run_find(const struct seed_run *run, height_t height);
+/* Drops the seeds below a height. */
+void seed_run_drop_below(struct seed_run *run, height_t height);
+
+#endif
