@@ -23,7 +23,7 @@ typedef uint64_t cu_t;		/* compute units */
 typedef int64_t usec_t;		/* a span, or monotonic time */
 typedef int64_t msec_t;		/* POSIX time in ms */
 
-#define ID_EQ(a, b) (sizeof(*(a)) == sizeof(*(b)) && memcmp((a)->b, (b)->b, sizeof((a)->b)) == 0)
+#define ID_EQ(x, y) (sizeof(*(x)) == sizeof(*(y)) && memcmp((x)->b, (y)->b, sizeof((x)->b)) == 0)
 
 #define SERVICE_NAME_MAX 32	/* [a-z0-9][a-z0-9-]{0,31} */
 
