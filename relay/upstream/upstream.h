@@ -3,8 +3,8 @@
  * kept connections, a deadline and a size cap for each request, and failover to the next URL.
  * Easy handles are used again, request bodies are never copied, answers are moved to the caller.
  * One thread: everything of one `struct upstream` belongs to the thread of its base.
- * It is not a proxy: no redirect is followed, no proxy of the environment is used, no header but the
- * content type crosses, and URLs come from the operator's configuration only. */
+ * It is not a proxy: no redirect is followed, no proxy of the environment is used, no header but
+ * the content type crosses, and URLs come from the operator's configuration only. */
 #ifndef RELAY_UPSTREAM_UPSTREAM_H
 #define RELAY_UPSTREAM_UPSTREAM_H
 
@@ -13,31 +13,31 @@
 #include "relay/base/ids.h"
 
 struct event_base;
-struct upstream;	/* one worker's libcurl multi; opaque */
-struct upstream_pool;	/* the backends of one service; opaque */
-struct upstream_call;	/* one request in flight; opaque */
+struct upstream;      /* one worker's libcurl multi; opaque */
+struct upstream_pool; /* the backends of one service; opaque */
+struct upstream_call; /* one request in flight; opaque */
 
-#define UPSTREAM_URLS_MAX 16	/* URLs of one pool */
+#define UPSTREAM_URLS_MAX 16 /* URLs of one pool */
 
 /* Named limits; all of them come from the section `upstream` of the configuration. */
 struct upstream_limits {
-	usec_t connect_timeout_us;	/* TCP and TLS together */
-	usec_t idle_us;			/* a kept connection older than this is not used again */
-	usec_t cooldown_us;		/* a URL that failed rests this long, if there is another */
-	size_t connections_max;		/* per URL; further requests wait for one, up to their deadline */
-	size_t body_max;		/* bytes of one answer, decoded; more is ERR_UPSTREAM_TOO_LARGE */
+	usec_t connect_timeout_us; /* TCP and TLS together */
+	usec_t idle_us;		   /* a kept connection older than this is not used again */
+	usec_t cooldown_us;	   /* a URL that failed rests this long, if there is another */
+	size_t connections_max; /* per URL; further requests wait for one, up to their deadline */
+	size_t body_max;	/* bytes of one answer, decoded; more is ERR_UPSTREAM_TOO_LARGE */
 };
 /* 2 s, 60 s, 5 s, 256 connections, 16 MiB */
 extern const struct upstream_limits UPSTREAM_LIMITS_DEFAULT;
 
 /* What a backend answered.  The callback may take `body` (copy the struct, then zero the field). */
 struct upstream_result {
-	int status;			/* HTTP */
-	struct view content_type;	/* as sent, may be empty; valid within the callback only */
-	struct buf body;		/* begins with `headroom` unset bytes, then the answer */
-	size_t headroom;		/* as asked for in the request */
-	usec_t latency_us;		/* from upstream_fetch(), attempts that failed included */
-	unsigned url_index;		/* which URL answered */
+	int status;		  /* HTTP */
+	struct view content_type; /* as sent, may be empty; valid within the callback only */
+	struct buf body;	  /* begins with `headroom` unset bytes, then the answer */
+	size_t headroom;	  /* as asked for in the request */
+	usec_t latency_us;	  /* from upstream_fetch(), attempts that failed included */
+	unsigned url_index;	  /* which URL answered */
 };
 
 /* How the request ended, exactly once: `result`, or NULL and why (ERR_UPSTREAM, ERR_DEADLINE,
@@ -50,13 +50,13 @@ typedef void upstream_done_fn(void *arg, struct upstream_result *result, const s
 typedef bool upstream_check_fn(void *arg, const struct upstream_result *result, struct err *err);
 
 struct upstream_request {
-	struct view body;		/* borrowed until done or cancelled */
-	usec_t deadline_us;		/* monotonic, of clock_mono_us(); covers all attempts */
-	size_t headroom;		/* bytes to leave free in front of the answer's body */
-	bool idempotent;		/* may be sent again after bytes of it have left */
-	upstream_check_fn *check;	/* may be NULL */
+	struct view body;	  /* borrowed until done or cancelled */
+	usec_t deadline_us;	  /* monotonic, of clock_mono_us(); covers all attempts */
+	size_t headroom;	  /* bytes to leave free in front of the answer's body */
+	bool idempotent;	  /* may be sent again after bytes of it have left */
+	upstream_check_fn *check; /* may be NULL */
 	upstream_done_fn *done;
-	void *arg;			/* of both */
+	void *arg; /* of both */
 };
 
 /* Opens a libcurl multi on `base` (borrowed; must outlive it). */

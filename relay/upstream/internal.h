@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What multi.c (sockets and timers of libcurl on libevent) and pool.c (URLs, attempts) share.
+ * Not for other folders: their header is upstream.h. */
+#ifndef RELAY_UPSTREAM_INTERNAL_H
+#define RELAY_UPSTREAM_INTERNAL_H
+
+#include <sys/queue.h>
+
+#include <curl/curl.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "relay/upstream/upstream.h"
+
+/* The event of one socket.  It outlives a transfer: as long as a kept connection is idle its read
+ * event stays with epoll, so that the next request on it costs no epoll_ctl. */
+struct upstream_sock {
+	struct event event;
+	struct upstream *up;
+	short registered; /* EV_READ, EV_WRITE, both, or 0: not with libevent */
+	bool idle;	  /* libcurl is not interested */
+};
+
+struct upstream {
+	struct event_base *base;
+	CURLM *multi;
+	struct event timer;
+	struct event kick;	      /* active: libcurl has work that waits for no socket */
+	struct upstream_sock **socks; /* by descriptor; NULL where there was none */
+	size_t socks_n;
+	size_t pools;
+	size_t connections_max; /* of all URLs of all pools */
+	long host_connections_max;
+	bool kicked;
+	bool in_curl;
+};
+
+struct upstream_url {
+	char *url;
+	char *text; /* for logs: no credentials, no path */
+	bool is_https;
+	bool is_down;	   /* as last logged */
+	unsigned failures; /* in a row */
+	usec_t cool_until_us;
+};
+
+TAILQ_HEAD(upstream_calls, upstream_call);
+
+struct upstream_pool {
+	struct upstream *up;
+	char *name;
+	struct upstream_limits limits;
+	struct curl_slist *headers;
+	struct upstream_url urls[UPSTREAM_URLS_MAX];
+	size_t urls_n;
+	struct upstream_calls active;
+	struct upstream_calls spare; /* handles to use again */
+	size_t in_flight;
+	size_t spare_n;
+};
+
+struct upstream_call {
+	TAILQ_ENTRY(upstream_call) link; /* in pool->active or pool->spare */
+	struct upstream_pool *pool;
+	struct upstream_request request;
+	CURL *easy;
+	int url_set;	/* index whose URL the easy handle has, -1: none */
+	unsigned url;	/* of this attempt */
+	uint32_t asked; /* bit k: URL k was asked */
+	bool too_large;
+	struct buf body;
+	usec_t start_us;
+};
+
+/* Ends the attempt of `call`: its transfer is over with `code`.  In pool.c. */
+void upstream_call_on_end(struct upstream_call *call, CURLcode code);
+
+/* curl_easy_setopt callbacks that belong to the sockets; for each new easy handle. */
+void upstream_sock_setopt(struct upstream *up, CURL *easy);
+
+#endif
