@@ -20,6 +20,7 @@
 #define FRAME_BATCH_BYTES_MAX (512 * 1024) /* of a turn; one leaf always fits [F7] */
 #define FRAME_LANES_MAX 1000		   /* lanes in a LANES frame [L5] */
 #define FRAME_FETCH_MAX 2048		   /* leaves asked for at once [L6] */
+#define FRAME_LANE_MAX ((uint64_t)1 << 20) /* leaves in a lane [T2] */
 #define FRAME_ERROR_TEXT_MAX 512	   /* bytes of text in an ERROR [F9] */
 #define FRAME_VERSION 1
 
@@ -208,7 +209,8 @@ void frame_put_error(struct buf *buf, uint32_t stream, uint8_t type, uint16_t co
 		     const char *text);
 
 /* --- reading: false with ERR_PROTOCOL when the payload is short, long or out of range.  Each
- * also checks `stream` where a rule gives it: 0, or != 0. --- */
+ * also checks `stream` where a rule gives it: 0, or != 0.  frame_read_hello() fails with
+ * ERR_VERSION on another version; frame_read_batch() may leave *ret half written on failure. --- */
 MUST_USE bool frame_read_hello(const struct frame *f, struct frame_hello *ret, struct err *err);
 MUST_USE bool frame_read_session(const struct frame *f, struct frame_session *ret, struct err *err);
 MUST_USE bool frame_read_session_ok(const struct frame *f, height_t *ret, struct err *err);
