@@ -112,7 +112,7 @@ struct frame_cosign {
 };
 
 /* One lane of a LANES frame, FRAME_LANE_BYTES on the wire. */
-#define FRAME_LANE_BYTES 241
+#define FRAME_LANE_BYTES 233
 struct frame_lane {
 	struct lane_id lane;
 	uint8_t state; /* 0 unclosed, 1 closed */

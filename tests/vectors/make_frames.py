@@ -24,7 +24,7 @@ NO_HEAD = {"root": "00" * 32, "signature": "00" * 64}
 NO_COSIGN = {"cosigned_size": 0, "cosigned_root": "00" * 32, "cosigned_time": 0,
              "cosignature": "00" * 64}
 HELLO = {"version": 1, "role": 2, "network": run(1, 32), "key": run(2, 32),
-         "signature": run(3, 64), "height": 2**63 + 5, "frame_max": 4194304,
+         "signature": run(3, 64), "height": 2**62 + 5, "frame_max": 4194304,
          "in_flight_max": 4096, "max_unpaid_cu": 10**12, "worker": 7}
 SESSION = {"session": run(4, 32), "application": run(5, 32), "service": "eth", "start": 600,
            "table": run(6, 32)}
