@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/unit.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "relay/base/clock.h"
+#include "relay/upstream/upstream.h"
+#include "tests/support/faultnode.h"
+
+#define CALL "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_call\",\"params\":[7]}"
+#define ANSWER "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"0x1\"}"
+#define HEADROOM 28
+
+/* A loop with two backends, and a pool that prefers the first. */
+struct world {
+	struct event_base *base;
+	struct upstream *up;
+	struct upstream_pool *pool;
+	struct faultnode *node[2];
+	struct event *ticker;
+	/* the last outcome */
+	int done, waiting;
+	struct upstream_result result;
+	struct err err;
+	bool ok;
+	bool is_json; /* by its content type */
+	int refuse;   /* answers that the check refuses */
+};
+
+static void on_done(void *arg, struct upstream_result *result, const struct err *err)
+{
+	struct world *w = arg;
+
+	w->done++;
+	w->ok = result != NULL;
+	buf_finish(&w->result.body);
+	if (result) {
+		w->is_json = view_eq(result->content_type, VIEW_STR("application/json"));
+		w->result = *result;
+		result->body = (struct buf){0};
+	} else {
+		w->err = *err;
+	}
+	if (--w->waiting == 0)
+		event_base_loopbreak(w->base);
+}
+
+static bool check(void *arg, const struct upstream_result *result, struct err *err)
+{
+	struct world *w = arg;
+
+	if (w->refuse > 0) {
+		w->refuse--;
+		return err_set(err, ERR_UPSTREAM, "not what was asked for");
+	}
+	return true;
+}
+
+/* The programs tick once a turn; so does this. */
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	clock_tick();
+}
+
+static struct world *world_create(const struct upstream_limits *limits)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct timeval ms = {0, 1000};
+	char url[2][64];
+	const char *urls[2] = {url[0], url[1]};
+	struct err err;
+
+	signal(SIGPIPE, SIG_IGN);
+	w->base = event_base_new();
+	w->ticker = event_new(w->base, -1, EV_PERSIST, on_tick, NULL);
+	event_add(w->ticker, &ms);
+	for (int i = 0; i < 2; i++) {
+		assert_ok(faultnode_create(w->base, 0, &w->node[i], &err), err);
+		snprintf(url[i], sizeof(url[i]), "http://127.0.0.1:%u/",
+			 faultnode_port(w->node[i]));
+	}
+	assert_ok(upstream_create(w->base, &w->up, &err), err);
+	assert_ok(upstream_pool_create(w->up, "eth", urls, 2,
+				       limits ? limits : &UPSTREAM_LIMITS_DEFAULT, &w->pool, &err),
+		  err);
+	return w;
+}
+
+static void world_destroy(struct world *w)
+{
+	upstream_pool_destroy(w->pool);
+	upstream_destroy(w->up);
+	for (int i = 0; i < 2; i++)
+		faultnode_destroy(w->node[i]);
+	event_free(w->ticker);
+	event_base_free(w->base);
+	buf_finish(&w->result.body);
+	free(w);
+}
+
+static void script(struct world *w, int node, const char *json)
+{
+	struct err err;
+
+	assert_ok(faultnode_script(w->node[node], json, &err), err);
+}
+
+static struct upstream_call *start(struct world *w, bool idempotent, usec_t timeout_us)
+{
+	struct upstream_request request = {
+		.body = VIEW_STR(CALL),
+		.headroom = HEADROOM,
+		.idempotent = idempotent,
+		.check = check,
+		.done = on_done,
+		.arg = w,
+	};
+
+	clock_tick();
+	request.deadline_us = clock_mono_us() + timeout_us;
+	w->waiting++;
+	return upstream_fetch(w->pool, &request);
+}
+
+/* One request to its end; true: it was answered. */
+static bool ask(struct world *w, bool idempotent)
+{
+	start(w, idempotent, 5000000);
+	event_base_dispatch(w->base);
+	return w->ok;
+}
+
+static unsigned requests(struct world *w, int node)
+{
+	return faultnode_stats(w->node[node])->requests;
+}
+
+static void an_answer_comes_with_status_type_and_headroom(void **state)
+{
+	struct world *w = world_create(NULL);
+
+	assert_true(ask(w, true));
+	assert_int_equal(w->result.status, 200);
+	assert_true(w->is_json);
+	assert_int_equal(w->result.headroom, HEADROOM);
+	assert_int_equal(w->result.body.n, HEADROOM + strlen(ANSWER));
+	assert_memory_equal(w->result.body.p + HEADROOM, ANSWER, strlen(ANSWER));
+	assert_int_equal(w->result.url_index, 0);
+	assert_true(w->result.latency_us > 0);
+	assert_int_equal(upstream_pool_in_flight(w->pool), 0);
+	world_destroy(w);
+}
+
+static void the_request_arrives_byte_for_byte(void **state)
+{
+	struct world *w = world_create(NULL);
+
+	assert_true(ask(w, true));
+	assert_true(view_eq(faultnode_last(w->node[0]), VIEW_STR(CALL)));
+	world_destroy(w);
+}
+
+static void a_connection_is_kept_for_the_next_request(void **state)
+{
+	struct world *w = world_create(NULL);
+
+	for (int i = 0; i < 20; i++)
+		assert_true(ask(w, true));
+	assert_int_equal(faultnode_stats(w->node[0])->connections, 1);
+	world_destroy(w);
+}
+
+static void requests_of_one_turn_run_side_by_side(void **state)
+{
+	struct world *w = world_create(NULL);
+
+	script(w, 0, "{\"default\":{\"delay_ms\":50}}");
+	for (int i = 0; i < 10; i++)
+		start(w, true, 5000000);
+	assert_int_equal(upstream_pool_in_flight(w->pool), 10);
+	event_base_dispatch(w->base);
+	assert_int_equal(w->done, 10);
+	assert_true(w->result.latency_us < 400000);
+	assert_int_equal(faultnode_stats(w->node[0])->connections, 10);
+	world_destroy(w);
+}
+
+static void no_more_connections_than_the_limit_are_opened(void **state)
+{
+	struct upstream_limits limits = UPSTREAM_LIMITS_DEFAULT;
+	struct world *w;
+
+	limits.connections_max = 2;
+	w = world_create(&limits);
+	script(w, 0, "{\"default\":{\"delay_ms\":5}}");
+	for (int i = 0; i < 10; i++)
+		start(w, true, 5000000);
+	event_base_dispatch(w->base);
+	assert_int_equal(w->done, 10);
+	assert_true(w->ok);
+	assert_int_equal(faultnode_stats(w->node[0])->connections, 2);
+	world_destroy(w);
+}
+
+static void a_dead_kept_connection_costs_no_answer(void **state)
+{
+	struct world *w = world_create(NULL);
+
+	assert_true(ask(w, true));
+	faultnode_drop(w->node[0]);
+	assert_true(ask(w, true));
+	assert_int_equal(requests(w, 1), 0);
+	world_destroy(w);
+}
+
+static void the_next_url_answers_when_the_first_is_down(void **state)
+{
+	struct world *w = world_create(NULL);
+
+	faultnode_destroy(w->node[0]);
+	w->node[0] = NULL;
+	assert_true(ask(w, false));
+	assert_int_equal(w->result.url_index, 1);
+	assert_true(upstream_pool_is_up(w->pool));
+	assert_true(ask(w, false));
+	assert_int_equal(requests(w, 1), 2);
+	world_destroy(w);
+}
+
+static void a_url_that_rested_is_asked_again(void **state)
+{
+	struct upstream_limits limits = UPSTREAM_LIMITS_DEFAULT;
+	struct world *w;
+
+	limits.cooldown_us = 20000;
+	w = world_create(&limits);
+	script(w, 0, "{\"queue\":[{\"cut\":\"before\"}]}");
+	assert_true(ask(w, true));
+	assert_int_equal(w->result.url_index, 1);
+	assert_true(ask(w, true));
+	assert_int_equal(w->result.url_index, 1);
+	usleep(30000);
+	assert_true(ask(w, true));
+	assert_int_equal(w->result.url_index, 0);
+	world_destroy(w);
+}
+
+static void a_write_that_may_have_left_is_not_sent_twice(void **state)
+{
+	struct world *w = world_create(NULL);
+
+	assert_true(ask(w, true)); /* a kept connection is there */
+	script(w, 0, "{\"default\":{\"cut\":\"before\"}}");
+	assert_false(ask(w, false));
+	assert_int_equal(w->err.code, ERR_UPSTREAM);
+	assert_int_equal(requests(w, 0), 2);
+	assert_int_equal(requests(w, 1), 0);
+	world_destroy(w);
+}
+
+static void faults_of_the_first_are_answered_by_the_second(void **state)
+{
+	static const char *const faults[] = {
+		"{\"default\":{\"cut\":\"before\"}}",
+		"{\"default\":{\"cut\":\"half\"}}",
+		"{\"default\":{\"cut\":\"reset\"}}",
+		"{\"default\":{\"cut\":\"half\",\"chunked\":true}}",
+		"{\"default\":{\"status\":500}}",
+		"{\"default\":{\"status\":503,\"body\":\"<html>\",\"type\":\"text/html\"}}",
+		"{\"default\":{\"status\":429}}",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
+		struct world *w = world_create(NULL);
+
+		script(w, 0, faults[i]);
+		assert_true(ask(w, true));
+		assert_int_equal(w->result.url_index, 1);
+		assert_int_equal(w->result.body.n, HEADROOM + strlen(ANSWER));
+		world_destroy(w);
+	}
+}
+
+static void a_refused_answer_is_asked_for_elsewhere_unless_it_is_a_write(void **state)
+{
+	struct world *w = world_create(NULL);
+
+	w->refuse = 1;
+	assert_true(ask(w, true));
+	assert_int_equal(w->result.url_index, 1);
+	w->refuse = 1;
+	assert_false(ask(w, false));
+	assert_string_equal(w->err.msg, "not what was asked for");
+	w->refuse = 2;
+	assert_false(ask(w, true));
+	assert_int_equal(w->err.code, ERR_UPSTREAM);
+	world_destroy(w);
+}
+
+static void a_black_hole_ends_at_the_deadline(void **state)
+{
+	struct world *w = world_create(NULL);
+	usec_t begun = clock_now_us();
+
+	script(w, 0, "{\"default\":{\"hang\":true}}");
+	start(w, true, 60000);
+	event_base_dispatch(w->base);
+	assert_false(w->ok);
+	assert_int_equal(w->err.code, ERR_DEADLINE);
+	assert_in_range(clock_now_us() - begun, 50000, 1000000);
+	assert_int_equal(requests(w, 1), 0);
+	world_destroy(w);
+}
+
+static void a_slow_drip_ends_at_the_deadline_or_is_read_whole(void **state)
+{
+	struct world *w = world_create(NULL);
+
+	script(w, 0, "{\"default\":{\"drip_ms\":30,\"drip_bytes\":8}}");
+	start(w, true, 100000);
+	event_base_dispatch(w->base);
+	assert_int_equal(w->err.code, ERR_DEADLINE);
+	script(w, 0, "{\"default\":{\"drip_ms\":1,\"drip_bytes\":8}}");
+	assert_true(ask(w, true));
+	assert_int_equal(w->result.body.n, HEADROOM + strlen(ANSWER));
+	world_destroy(w);
+}
+
+static void a_body_over_the_limit_is_refused_by_name(void **state)
+{
+	struct upstream_limits limits = UPSTREAM_LIMITS_DEFAULT;
+	static const char *const big[] = {
+		"{\"default\":{\"size\":100000}}",
+		"{\"default\":{\"size\":100000,\"chunked\":true}}",
+	};
+
+	limits.body_max = 65536;
+	for (int i = 0; i < 2; i++) {
+		struct world *w = world_create(&limits);
+
+		script(w, 0, big[i]);
+		assert_false(ask(w, true));
+		assert_int_equal(w->err.code, ERR_UPSTREAM_TOO_LARGE);
+		assert_int_equal(requests(w, 1), 0);
+		script(w, 0, "{\"default\":{\"size\":60000}}");
+		assert_true(ask(w, true));
+		world_destroy(w);
+	}
+}
+
+static void a_redirect_is_not_followed(void **state)
+{
+	struct world *w = world_create(NULL);
+
+	script(w, 0, "{\"default\":{\"status\":302,\"type\":\"text/plain\\r\\nLocation: /x\"}}");
+	assert_true(ask(w, true));
+	assert_int_equal(w->result.status, 302);
+	assert_int_equal(requests(w, 0), 1);
+	world_destroy(w);
+}
+
+static void a_cancelled_request_has_no_callback(void **state)
+{
+	struct world *w = world_create(NULL);
+	struct upstream_call *call;
+
+	script(w, 0, "{\"queue\":[{\"hang\":true}]}");
+	call = start(w, true, 5000000);
+	w->waiting--;
+	start(w, true, 5000000);
+	event_base_loop(w->base, EVLOOP_ONCE);
+	upstream_cancel(call);
+	if (w->waiting)
+		event_base_dispatch(w->base);
+	assert_int_equal(w->done, 1);
+	assert_int_equal(upstream_pool_in_flight(w->pool), 0);
+	world_destroy(w);
+}
+
+static void a_pool_may_be_destroyed_with_requests_in_flight(void **state)
+{
+	struct world *w = world_create(NULL);
+
+	script(w, 0, "{\"default\":{\"hang\":true}}");
+	for (int i = 0; i < 5; i++)
+		start(w, true, 5000000);
+	event_base_loop(w->base, EVLOOP_ONCE);
+	world_destroy(w);
+}
+
+static void urls_that_cannot_be_used_are_named_without_their_secrets(void **state)
+{
+	static const char *const bad[] = {"ftp://user:secret@h/", "nonsense", "",
+					  "file:///etc/passwd"};
+	struct world *w = world_create(NULL);
+	struct upstream_pool *pool = NULL;
+	struct err err;
+	char text[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_false(upstream_pool_create(w->up, "eth", &bad[i], 1,
+						  &UPSTREAM_LIMITS_DEFAULT, &pool, &err));
+		assert_err(err, ERR_CONFIG);
+		assert_null(strstr(err.msg, "secret"));
+	}
+	assert_string_equal(
+		upstream_url_text("https://user:secret@example.org:8545/v3/key?x=1", text, 64),
+		"https://example.org:8545");
+	world_destroy(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_answer_comes_with_status_type_and_headroom),
+		cmocka_unit_test(the_request_arrives_byte_for_byte),
+		cmocka_unit_test(a_connection_is_kept_for_the_next_request),
+		cmocka_unit_test(requests_of_one_turn_run_side_by_side),
+		cmocka_unit_test(no_more_connections_than_the_limit_are_opened),
+		cmocka_unit_test(a_dead_kept_connection_costs_no_answer),
+		cmocka_unit_test(the_next_url_answers_when_the_first_is_down),
+		cmocka_unit_test(a_url_that_rested_is_asked_again),
+		cmocka_unit_test(a_write_that_may_have_left_is_not_sent_twice),
+		cmocka_unit_test(faults_of_the_first_are_answered_by_the_second),
+		cmocka_unit_test(a_refused_answer_is_asked_for_elsewhere_unless_it_is_a_write),
+		cmocka_unit_test(a_black_hole_ends_at_the_deadline),
+		cmocka_unit_test(a_slow_drip_ends_at_the_deadline_or_is_read_whole),
+		cmocka_unit_test(a_body_over_the_limit_is_refused_by_name),
+		cmocka_unit_test(a_redirect_is_not_followed),
+		cmocka_unit_test(a_cancelled_request_has_no_callback),
+		cmocka_unit_test(a_pool_may_be_destroyed_with_requests_in_flight),
+		cmocka_unit_test(urls_that_cannot_be_used_are_named_without_their_secrets),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
