@@ -9,6 +9,8 @@
 
 #include "relay/receipt/note.h"
 
+struct relay_key; /* relay/crypto/key.h */
+
 #define CHECKPOINT_SIZE_MAX (UINT64_C(1) << 20)	/* leaves of a lane */
 #define CHECKPOINT_NOTE_MAX 4096		/* [N5] */
 #define CHECKPOINT_ORIGIN_MAX 256		/* the first line and a NUL; ours has 241 bytes */
@@ -47,6 +49,16 @@ void checkpoint_lane_init(struct checkpoint_lane *lane, const struct checkpoint_
 /* The three lines, into dst (not NUL-terminated); returns their length.  size 1..2^20 (asserted). */
 size_t checkpoint_text(const struct checkpoint_lane *lane, uint64_t size, const struct hash *root,
 		       uint8_t dst[CHECKPOINT_TEXT_MAX]);
+
+/* Sets head->supplier_sig over (size, root), which are set (about 14 us).  The key is that of the
+ * lane's supplier (asserted). */
+void checkpoint_sign(const struct checkpoint_lane *lane, const struct relay_key *supplier,
+		     struct checkpoint *head);
+
+/* Sets cosigned, cosign_time and gateway_sig.  time: POSIX seconds.  The key is that of the lane's
+ * gateway (asserted). */
+void checkpoint_cosign(const struct checkpoint_lane *lane, const struct relay_key *gateway,
+		       uint64_t time, struct checkpoint *head);
 
 /* True iff head->supplier_sig is the lane's supplier's over (size, root): one Ed25519 check, about
  * 40 us.  Sizes out of range are refused.  Errors: ERR_CHECKPOINT, ERR_SIGNATURE. */
