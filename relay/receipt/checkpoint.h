@@ -11,7 +11,7 @@
 
 struct relay_key; /* relay/crypto/key.h */
 
-#define CHECKPOINT_SIZE_MAX (UINT64_C(1) << 20)	/* leaves of a lane */
+#define CHECKPOINT_SIZE_MAX (UINT64_C(1) << 20) /* leaves of a lane */
 #define CHECKPOINT_NOTE_MAX 4096		/* [N5] */
 #define CHECKPOINT_ORIGIN_MAX 256		/* the first line and a NUL; ours has 241 bytes */
 #define CHECKPOINT_TEXT_MAX (CHECKPOINT_ORIGIN_MAX + 8 + 46)
@@ -27,26 +27,27 @@ struct checkpoint_origin {
 /* An origin with all that can be made ready once for a lane. */
 struct checkpoint_lane {
 	struct checkpoint_origin origin;
-	size_t line_len;			/* of the origin line, newline included */
+	size_t line_len; /* of the origin line, newline included */
 	char line[CHECKPOINT_ORIGIN_MAX];
-	struct note_key supplier;		/* NOTE_ED25519 */
-	struct note_key gateway;		/* NOTE_COSIGNATURE */
+	struct note_key supplier; /* NOTE_ED25519 */
+	struct note_key gateway;  /* NOTE_COSIGNATURE */
 };
 
 /* A head: what a checkpoint says, with the signatures that it has. */
 struct checkpoint {
-	uint64_t size;			/* leaves, 1..CHECKPOINT_SIZE_MAX */
+	uint64_t size; /* leaves, 1..CHECKPOINT_SIZE_MAX */
 	struct hash root;
 	struct signature supplier_sig;
 	bool cosigned;
-	uint64_t cosign_time;		/* POSIX seconds */
-	struct signature gateway_sig;	/* over the cosignature/v1 message */
+	uint64_t cosign_time;	      /* POSIX seconds */
+	struct signature gateway_sig; /* over the cosignature/v1 message */
 };
 
 /* Prepares a lane.  Cannot fail. */
 void checkpoint_lane_init(struct checkpoint_lane *lane, const struct checkpoint_origin *origin);
 
-/* The three lines, into dst (not NUL-terminated); returns their length.  size 1..2^20 (asserted). */
+/* The three lines, into dst (not NUL-terminated); returns their length.  size 1..2^20 (asserted).
+ */
 size_t checkpoint_text(const struct checkpoint_lane *lane, uint64_t size, const struct hash *root,
 		       uint8_t dst[CHECKPOINT_TEXT_MAX]);
 

@@ -2,8 +2,8 @@
  * The leaf of a receipt: 192 bytes that bind one request and its answer into a lane ([R1]..[R9]).
  *
  * Pure: encoding, decoding, the rules of validity that need only the leaf and its row of the method
- * table, and the two hashes.  Not here: the order of leaves in a lane (seq = index, intervals), that
- * is the business of whoever holds the lane; not the tree either (tree.h). */
+ * table, and the two hashes.  Not here: the order of leaves in a lane (seq = index, intervals),
+ * that is the business of whoever holds the lane; not the tree either (tree.h). */
 #ifndef RELAY_RECEIPT_LEAF_H
 #define RELAY_RECEIPT_LEAF_H
 
@@ -20,11 +20,11 @@ enum leaf_kind {
 	LEAF_ANSWER = 1,
 	LEAF_RPC_ERROR = 2,
 	LEAF_REFUSAL = 3,
-	LEAF_PART = 4,	/* of a stream */
+	LEAF_PART = 4, /* of a stream */
 };
 
 enum leaf_flag {
-	LEAF_LAST = 1,	/* last part of a stream */
+	LEAF_LAST = 1, /* last part of a stream */
 	LEAF_PINNED = 2,
 	LEAF_RECOMPUTED = 4,
 	LEAF_PROOF = 8,
@@ -34,20 +34,20 @@ enum leaf_flag {
 
 /* The fields of [R1] in host order, without magic and the zero. */
 struct leaf {
-	uint8_t kind;		/* enum leaf_kind, or what a stranger wrote there */
-	uint8_t flags;		/* enum leaf_flag, ored */
-	uint16_t status;	/* of the response encoding; a refusal's wire code */
-	uint64_t seq;		/* index in the lane */
+	uint8_t kind;	 /* enum leaf_kind, or what a stranger wrote there */
+	uint8_t flags;	 /* enum leaf_flag, ored */
+	uint16_t status; /* of the response encoding; a refusal's wire code */
+	uint64_t seq;	 /* index in the lane */
 	struct session_id session;
-	cu_t cu_before;		/* CU of this session in this lane before this leaf */
+	cu_t cu_before; /* CU of this session in this lane before this leaf */
 	uint32_t cu;
-	uint32_t method;	/* id in the service's method table, 0: unknown */
-	uint64_t time_ms;	/* node's clock, POSIX ms */
-	uint32_t latency_us;	/* saturates */
-	uint32_t stream;	/* 0: none */
+	uint32_t method;     /* id in the service's method table, 0: unknown */
+	uint64_t time_ms;    /* node's clock, POSIX ms */
+	uint32_t latency_us; /* saturates */
+	uint32_t stream;     /* 0: none */
 	uint32_t part;
 	uint64_t block;		/* height answered at, LEAF_BLOCK_UNKNOWN */
-	struct hash block_hash;	/* zeros: unknown */
+	struct hash block_hash; /* zeros: unknown */
 	struct hash request_hash;
 	struct hash response_hash;
 };
@@ -62,7 +62,7 @@ enum leaf_fault {
 	LEAF_FAULT_SEQ,			/* not below 2^20 */
 	LEAF_FAULT_CU_OVERFLOW,		/* cu_before + cu does not fit 64 bits */
 	LEAF_FAULT_REFUSAL_CU,		/* a refusal that costs */
-	LEAF_FAULT_PART_WITHOUT_STREAM,	/* kind 4 with stream 0 */
+	LEAF_FAULT_PART_WITHOUT_STREAM, /* kind 4 with stream 0 */
 	LEAF_FAULT_STREAM,		/* stream, part or the last flag outside a stream */
 	LEAF_FAULT_BLOCK_HASH,		/* block unknown, its hash not zeros */
 	LEAF_FAULT_CU_TABLE,		/* more cu than the method table allows */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * C2SP signed notes (https://c2sp.org/signed-note) and cosignature/v1 (https://c2sp.org/tlog-cosignature):
- * parse, check, build.  A note is a text, an empty line, and signature lines.
+ * C2SP signed notes (https://c2sp.org/signed-note) and cosignature/v1
+ * (https://c2sp.org/tlog-cosignature): parse, check, build.  A note is a text, an empty line, and
+ * signature lines.
  *
  * Pure; parsing borrows the caller's bytes and allocates nothing.  What a checkpoint's three lines
  * mean is in checkpoint.h; the text of a registry file is not looked at here either. */
@@ -11,21 +12,21 @@
 #include "relay/base/err.h"
 #include "relay/base/ids.h"
 
-#define NOTE_SIGS_MAX 16	/* [N5] */
-#define NOTE_NAME_MAX 127	/* of a key: bytes; ours have 85 */
-#define NOTE_SIG_TEXT_MAX 4096	/* base64 of one signature line (post-quantum ones are long) */
-#define NOTE_VKEY_MAX (NOTE_NAME_MAX + 1 + 8 + 1 + 44 + 1)	/* text of a verifier key and a NUL */
+#define NOTE_SIGS_MAX 16       /* [N5] */
+#define NOTE_NAME_MAX 127      /* of a key: bytes; ours have 85 */
+#define NOTE_SIG_TEXT_MAX 4096 /* base64 of one signature line (post-quantum ones are long) */
+#define NOTE_VKEY_MAX (NOTE_NAME_MAX + 1 + 8 + 1 + 44 + 1) /* text of a verifier key and a NUL */
 
 /* Types of signatures that we know; others are skipped as unknown keys. */
 enum note_type {
 	NOTE_ED25519 = 0x01,
-	NOTE_COSIGNATURE = 0x04,	/* cosignature/v1: u64 time || Ed25519 */
+	NOTE_COSIGNATURE = 0x04, /* cosignature/v1: u64 time || Ed25519 */
 };
 
 /* A key that signatures are checked with. */
 struct note_key {
 	enum note_type type;
-	uint8_t id[4];		/* [N3] */
+	uint8_t id[4]; /* [N3] */
 	struct key_id key;
 	char name[NOTE_NAME_MAX + 1];
 };
@@ -34,21 +35,21 @@ struct note_key {
 struct note_sig {
 	struct view name;
 	uint8_t id[4];
-	struct view base64;	/* of id || signature, strict */
+	struct view base64; /* of id || signature, strict */
 };
 
 /* A parsed note; all views point into the bytes that were parsed. */
 struct note {
-	struct view text;	/* with its last newline, without the empty line */
+	struct view text; /* with its last newline, without the empty line */
 	size_t sig_count;
 	struct note_sig sig[NOTE_SIGS_MAX];
 };
 
 /* What note_check() found of one key. */
 struct note_seen {
-	bool signed_;		/* a signature of this key is there, and verifies */
-	uint64_t time;		/* NOTE_COSIGNATURE: the largest time signed, POSIX seconds */
-	struct signature sig;	/* the Ed25519 part of that signature */
+	bool signed_;	      /* a signature of this key is there, and verifies */
+	uint64_t time;	      /* NOTE_COSIGNATURE: the largest time signed, POSIX seconds */
+	struct signature sig; /* the Ed25519 part of that signature */
 };
 
 /* Makes a key from its parts and computes its id: name has 1..NOTE_NAME_MAX bytes, UTF-8, without
@@ -56,8 +57,8 @@ struct note_seen {
 MUST_USE bool note_key_make(enum note_type type, const char *name, const struct key_id *key,
 			    struct note_key *ret, struct err *err);
 
-/* "counterfoil/<role>/<key hex>" keys of [N2] and [Y1]; role is "supplier", "gateway" or "registry".
- * A gateway's is of type NOTE_COSIGNATURE, the others are NOTE_ED25519. */
+/* "counterfoil/<role>/<key hex>" keys of [N2] and [Y1]; role is "supplier", "gateway" or
+ * "registry". A gateway's is of type NOTE_COSIGNATURE, the others are NOTE_ED25519. */
 void note_key_of_role(const char *role, const struct key_id *key, struct note_key *ret);
 
 /* Verifier key text `<name>+<id hex>+<base64(type || key)>`, to dst, which has NOTE_VKEY_MAX bytes;

@@ -8,13 +8,13 @@
  * number n.  It is made from a run of 2^(height mod 8) hashes of one tile. */
 #define TILE_BITS 8u
 
-/* One proof or root in the making: where tiles come from, and the last one read, since the hashes of
- * a path often lie in one tile. */
+/* One proof or root in the making: where tiles come from, and the last one read, since the hashes
+ * of a path often lie in one tile. */
 struct tile_source {
 	tile_read_fn *read;
 	void *arg;
 	uint64_t size;	/* of the tree */
-	unsigned level;	/* of the tile held in hash; TILE_LEVELS: none yet */
+	unsigned level; /* of the tile held in hash; TILE_LEVELS: none yet */
 	uint64_t index;
 	struct hash hash[TILE_WIDTH];
 };
@@ -105,7 +105,8 @@ bool tile_edge_flush(const struct tile_edge *edge, tile_write_fn *write, void *a
 		uint64_t hashes = edge->size >> (TILE_BITS * level);
 		unsigned width = (unsigned)(hashes % TILE_WIDTH);
 
-		if (width > 0 && !write(arg, level, hashes / TILE_WIDTH, width, edge->hash[level], err))
+		if (width > 0 &&
+		    !write(arg, level, hashes / TILE_WIDTH, width, edge->hash[level], err))
 			return false;
 	}
 	return true;
@@ -119,7 +120,8 @@ bool tile_edge_load(uint64_t size, tile_read_fn *read, void *arg, struct tile_ed
 		uint64_t hashes = size >> (TILE_BITS * level);
 		unsigned width = (unsigned)(hashes % TILE_WIDTH);
 
-		if (width > 0 && !read(arg, level, hashes / TILE_WIDTH, width, ret->hash[level], err))
+		if (width > 0 &&
+		    !read(arg, level, hashes / TILE_WIDTH, width, ret->hash[level], err))
 			return false;
 	}
 	ret->size = size;
@@ -150,8 +152,9 @@ static bool tile_subtree(struct tile_source *src, unsigned height, uint64_t n, s
 	return true;
 }
 
-/* The root of the leaves [begin, end), begin a multiple of the largest power of two < end - begin or
- * 0: what RFC 9162 calls MTH(D[begin:end]).  One complete subtree for each bit of end - begin. */
+/* The root of the leaves [begin, end), begin a multiple of the largest power of two < end - begin
+ * or 0: what RFC 9162 calls MTH(D[begin:end]).  One complete subtree for each bit of end - begin.
+ */
 static bool tile_range(struct tile_source *src, uint64_t begin, uint64_t end, struct hash *ret,
 		       struct err *err)
 {

@@ -11,10 +11,10 @@
 #include "relay/receipt/tree.h"
 
 #define TILE_WIDTH 256u
-#define TILE_LEVELS 4u	/* 256^4 = 2^32 = TREE_SIZE_END */
+#define TILE_LEVELS 4u /* 256^4 = 2^32 = TREE_SIZE_END */
 
-/* Gives the first `width` hashes (1..256) of tile (level, index) in dst.  Asked only for what a tree
- * of the size given to the caller below has; a wider stored tile serves for a narrower one.
+/* Gives the first `width` hashes (1..256) of tile (level, index) in dst.  Asked only for what a
+ * tree of the size given to the caller below has; a wider stored tile serves for a narrower one.
  * False with *err set when it cannot; that error is handed on. */
 typedef bool tile_read_fn(void *arg, unsigned level, uint64_t index, unsigned width,
 			  struct hash *dst, struct err *err);

@@ -102,8 +102,8 @@ bool tree_check_inclusion(const struct hash *leaf, uint64_t index, uint64_t size
 	return true;
 }
 
-/* The walk of RFC 9162 2.1.4.2 for 0 < old_size < size: both roots from one path, whose first hash is
- * explicit here.  False when the path is too short or too long. */
+/* The walk of RFC 9162 2.1.4.2 for 0 < old_size < size: both roots from one path, whose first hash
+ * is explicit here.  False when the path is too short or too long. */
 static bool tree_walk_consistency(uint64_t fn, uint64_t sn, const struct hash *path, size_t n,
 				  struct hash *fr, struct hash *sr)
 {

@@ -11,15 +11,15 @@
 #include "relay/base/err.h"
 #include "relay/base/ids.h"
 
-#define TREE_LEVELS 32				/* sizes are below 2^32 */
+#define TREE_LEVELS 32 /* sizes are below 2^32 */
 #define TREE_SIZE_END (UINT64_C(1) << TREE_LEVELS)
-#define TREE_PROOF_MAX (TREE_LEVELS + 1)	/* hashes: consistency may need one more */
+#define TREE_PROOF_MAX (TREE_LEVELS + 1) /* hashes: consistency may need one more */
 
 /* The frontier: hashes of the complete subtrees of sizes 2^k, largest first, one for each bit that
  * is set in size.  A plain value: copy it, keep it, go back to it. */
 struct tree {
 	uint64_t size;
-	unsigned depth;	/* used entries of stack: popcount(size) */
+	unsigned depth; /* used entries of stack: popcount(size) */
 	struct hash stack[TREE_LEVELS];
 };
 
