@@ -22,7 +22,8 @@ uint64_t session_draw_point(const struct session_id *id, uint32_t t, uint64_t to
 	return (uint64_t)(get_be128(h.b) % total);
 }
 
-static bool owner_is_drawn(const struct session_draw *d, const struct stake_table *table, size_t row)
+static bool owner_is_drawn(const struct session_draw *d, const struct stake_table *table,
+			   size_t row)
 {
 	for (size_t i = 0; i < d->n; i++)
 		if (ID_EQ(&table->rows[d->rows[i]].owner, &table->rows[row].owner))

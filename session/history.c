@@ -7,7 +7,7 @@
 #include "relay/base/mem.h"
 #include "session/history_inside.h"
 
-#define HISTORY_ENTRIES_MAX (1u << 22)	/* of one kind */
+#define HISTORY_ENTRIES_MAX (1u << 22) /* of one kind */
 
 struct history *history_create(const struct network_id *network, const struct session_clock *clock)
 {
@@ -202,8 +202,10 @@ const struct grant_entry *history_grant(const struct history *h, const struct ke
 					const struct key_id *gateway,
 					const struct service_name *service, height_t height)
 {
-	const struct grant_entry probe = {
-		.height = height, .application = *application, .gateway = *gateway, .service = *service};
+	const struct grant_entry probe = {.height = height,
+					  .application = *application,
+					  .gateway = *gateway,
+					  .service = *service};
 	const struct grant_entry *e;
 
 	assert(h->sealed);

@@ -28,7 +28,8 @@ static bool snapshot_in(const struct snapshots *s, height_t from, height_t to)
 	return back < s->count && back <= s->newest / s->step && s->newest - back * s->step >= from;
 }
 
-u128 history_escrow_needed(const struct history *h, const struct key_id *application, height_t start)
+u128 history_escrow_needed(const struct history *h, const struct key_id *application,
+			   height_t start)
 {
 	const struct grant_entry probe = {.application = *application};
 	const struct grant_entry *e = h->grants.v;
@@ -53,7 +54,7 @@ u128 history_escrow_needed(const struct history *h, const struct key_id *applica
 			largest = 0;
 		}
 	}
-	return sum * snapshots.count;	/* < 2^96 x 2^12 x 2^12 */
+	return sum * snapshots.count; /* < 2^96 x 2^12 x 2^12 */
 }
 
 bool history_allowance(const struct history *h, const struct key_id *application,
@@ -72,16 +73,18 @@ bool history_allowance(const struct history *h, const struct key_id *application
 	at = session_snapshot_height(p, start);
 	grant = history_grant(h, application, gateway, service, at);
 	if (!grant)
-		return err_set(err, ERR_GRANT,
-			       "no grant of the application for this gateway and %s at height %" PRIu64,
-			       service->s, at);
+		return err_set(
+			err, ERR_GRANT,
+			"no grant of the application for this gateway and %s at height %" PRIu64,
+			service->s, at);
 	if (grant->budget == 0)
 		return err_set(err, ERR_GRANT, "the grant for %s is revoked", service->s);
 	app = history_application(h, application, at);
 	escrow = app ? app->escrow : 0;
 	needed = history_escrow_needed(h, application, start);
 	if (escrow < needed)
-		return err_set(err, ERR_GRANT, "the escrow of %s does not carry the grants: %s needed",
+		return err_set(err, ERR_GRANT,
+			       "the escrow of %s does not carry the grants: %s needed",
 			       u128_text(escrow, has), u128_text(needed, needs));
 	*ret = budget_allowance(grant->budget, history_params(h, at));
 	return true;
@@ -119,7 +122,8 @@ u128 history_thawing_escrow(const struct history *h, const struct key_id *key, h
 	height_t from = thaw_from(h, height);
 	u128 before = 0, sum = 0;
 
-	for (size_t i = entry_list_first(&h->applications, sizeof(*e), application_entry_cmp, &probe);
+	for (size_t i =
+		     entry_list_first(&h->applications, sizeof(*e), application_entry_cmp, &probe);
 	     i < h->applications.n && ID_EQ(&e[i].key, key) && e[i].height <= height; i++) {
 		if (e[i].height >= from && e[i].escrow < before)
 			sum += before - e[i].escrow;

@@ -63,7 +63,8 @@ bool grant_entry_same(const struct grant_entry *a, const struct grant_entry *b)
 	return grant_subject_cmp(a, b) == 0;
 }
 
-size_t entry_list_first(const struct entry_list *list, size_t size, entry_cmp cmp, const void *probe)
+size_t entry_list_first(const struct entry_list *list, size_t size, entry_cmp cmp,
+			const void *probe)
 {
 	size_t low = 0, high = list->n;
 
@@ -104,7 +105,8 @@ static bool sort(struct entry_list *list, size_t size, entry_cmp cmp, const char
 		qsort(list->v, list->n, size, cmp);
 	for (size_t i = 1; i < list->n; i++)
 		if (cmp(v + (i - 1) * size, v + i * size) == 0)
-			return err_set(err, ERR_FORMAT, "two %s entries for one thing and height", what);
+			return err_set(err, ERR_FORMAT, "two %s entries for one thing and height",
+				       what);
 	return true;
 }
 

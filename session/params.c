@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-#define TOKEN ((u128)1000000)	/* the unit of stake in a private network: a weight of 1 */
+#define TOKEN ((u128)1000000) /* the unit of stake in a private network: a weight of 1 */
 
 const struct session_params session_params_default = {
 	.session_blocks = 60,
@@ -22,8 +22,9 @@ const struct session_params session_params_default = {
 static bool in_range(const char *name, uint64_t v, uint64_t min, uint64_t max, struct err *err)
 {
 	if (v < min || v > max)
-		return err_set(err, ERR_RANGE, "%s is %" PRIu64 ", allowed are %" PRIu64 " to %" PRIu64,
-			       name, v, min, max);
+		return err_set(err, ERR_RANGE,
+			       "%s is %" PRIu64 ", allowed are %" PRIu64 " to %" PRIu64, name, v,
+			       min, max);
 	return true;
 }
 
@@ -59,7 +60,8 @@ bool session_params_check(const struct session_params *p, struct err *err)
 	 * claim_window: a range of one session needs some heights in between. */
 	if (p->grace_blocks >= p->claim_window)
 		return err_set(err, ERR_RANGE,
-			       "grace_blocks (%" PRIu64 ") must be below claim_window (%" PRIu64 ")",
+			       "grace_blocks (%" PRIu64 ") must be below claim_window (%" PRIu64
+			       ")",
 			       p->grace_blocks, p->claim_window);
 	if (session_claim_horizon(p) > SESSION_HORIZON_MAX)
 		return err_set(err, ERR_RANGE,

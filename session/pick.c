@@ -92,7 +92,8 @@ bool pick_member(const struct session_id *id, const struct key_id *gateway, uint
 		pick.width = fallback_widths(members, count, width);
 	}
 	if (pick.width == 0)
-		return err_set(err, ERR_NO_NODE, "all %zu members of the session were asked", count);
+		return err_set(err, ERR_NO_NODE, "all %zu members of the session were asked",
+			       count);
 	pick.point = pick_point(id, gateway, worker, n, pick.width);
 	while (pick.point - ahead >= width[pick.member])
 		ahead += width[pick.member++];

@@ -17,7 +17,8 @@ uint64_t table_weight(const struct session_params *p, u128 stake)
 
 static int by_key(const void *a, const void *b)
 {
-	return memcmp(((const struct table_row *)a)->key.b, ((const struct table_row *)b)->key.b, 32);
+	return memcmp(((const struct table_row *)a)->key.b, ((const struct table_row *)b)->key.b,
+		      32);
 }
 
 static int by_owner(const void *a, const void *b)
@@ -39,8 +40,8 @@ static size_t count_owners(const struct stake_table *t)
 }
 
 /* Copies the rows that weigh; true iff they come in the order of their keys. */
-static bool fill(struct stake_table *t, const struct session_params *p, const struct table_input *in,
-		 size_t n)
+static bool fill(struct stake_table *t, const struct session_params *p,
+		 const struct table_input *in, size_t n)
 {
 	bool sorted = true;
 
@@ -50,7 +51,8 @@ static bool fill(struct stake_table *t, const struct session_params *p, const st
 
 		if (weight == 0)
 			continue;
-		*row = (struct table_row){in[i].key, in[i].owner, in[i].index, weight, 0, in[i].price};
+		*row = (struct table_row){in[i].key, in[i].owner, in[i].index,
+					  weight,    0,		  in[i].price};
 		if (t->n > 0 && by_key(row - 1, row) >= 0)
 			sorted = false;
 		t->n++;
@@ -65,7 +67,8 @@ static bool add_up(struct stake_table *t, struct err *err)
 		struct table_row *row = &t->rows[i];
 
 		if (i > 0 && ID_EQ(&row[-1].key, &row->key))
-			return err_set(err, ERR_RANGE, "a supplier stands twice in the stake table");
+			return err_set(err, ERR_RANGE,
+				       "a supplier stands twice in the stake table");
 		if (row->weight > TABLE_TOTAL_MAX - t->total)
 			return err_set(err, ERR_RANGE, "the stake table weighs more than 2^63 - 1");
 		row->before = t->total;
@@ -100,7 +103,7 @@ void stake_table_destroy(struct stake_table *table)
 
 size_t stake_table_hit(const struct stake_table *table, uint64_t r)
 {
-	size_t low = 0, high = table->n;	/* the hit is in [low, high) */
+	size_t low = 0, high = table->n; /* the hit is in [low, high) */
 
 	assert(r < table->total);
 	while (high - low > 1) {
@@ -111,7 +114,8 @@ size_t stake_table_hit(const struct stake_table *table, uint64_t r)
 		else
 			high = mid;
 	}
-	assert(table->rows[low].before <= r && r - table->rows[low].before < table->rows[low].weight);
+	assert(table->rows[low].before <= r &&
+	       r - table->rows[low].before < table->rows[low].weight);
 	return low;
 }
 

@@ -42,7 +42,7 @@ const struct key_id *store_key(const struct store *store);
 /* How a write is to be done. */
 struct store_write {
 	msec_t now_ms;		/* POSIX time */
-	bool genesis;		/* height 0; allowed only while the registry has no other entries */
+	bool genesis;		/* height 0; only with a store of store_create() */
 	bool dry_run;		/* all checks, nothing kept */
 };
 
