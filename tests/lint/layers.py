@@ -21,7 +21,9 @@ LAYERS = {
     "relay/base": [],
     "relay/crypto": _BASE, "relay/config": _BASE,
     "chains": _L1,
-    "relay/receipt": _L2, "relay/rpc": _L2, "session": _L2,
+    "relay/receipt": _L2, "relay/rpc": _L2,
+    # the one arrow within a layer: table_root is a tree of the receipts' own kind
+    "session": _L2 + ["relay/receipt"],
     "relay/ledger": _L3, "relay/upstream": _L3, "relay/link": _L3, "session/registry": _L3,
     # the auditor reads files only: no event loop, no network
     "relay/audit": _L3 + ["relay/ledger", "session/registry"],
