@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/gateway/inbound.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+/* Session ids are digests of our own making: any four bytes of one are a good hash. */
+#define HASH_FUNCTION(key, len, hashv)                                                             \
+	do {                                                                                       \
+		(hashv) = get_be32((const uint8_t *)(key));                                        \
+	} while (0)
+#include <uthash.h>
+
+#include "relay/base/mem.h"
+#include "relay/receipt/tree.h"
+
+/* The CU of one session in the lane so far ([R7]). */
+struct interval {
+	struct session_id session;
+	cu_t total;
+	UT_hash_handle hh;
+};
+
+struct inbound_lane {
+	struct checkpoint_lane names;
+	struct tree tree;
+	struct interval *intervals;
+};
+
+struct inbound_lane *inbound_lane_create(const struct checkpoint_origin *origin)
+{
+	struct inbound_lane *lane = xcalloc(1, sizeof(*lane));
+
+	checkpoint_lane_init(&lane->names, origin);
+	tree_init(&lane->tree);
+	return lane;
+}
+
+void inbound_lane_destroy(struct inbound_lane *lane)
+{
+	struct interval *at, *next;
+
+	if (!lane)
+		return;
+	HASH_ITER (hh, lane->intervals, at, next) {
+		HASH_DEL(lane->intervals, at);
+		free(at);
+	}
+	free(lane);
+}
+
+const struct checkpoint_lane *inbound_lane_names(const struct inbound_lane *lane)
+{
+	return &lane->names;
+}
+
+uint64_t inbound_lane_size(const struct inbound_lane *lane)
+{
+	return lane->tree.size;
+}
+
+static struct interval *interval_of(struct inbound_lane *lane, const struct session_id *session)
+{
+	struct interval *it;
+
+	HASH_FIND(hh, lane->intervals, session, sizeof(*session), it);
+	if (!it) {
+		it = xcalloc(1, sizeof(*it));
+		it->session = *session;
+		HASH_ADD(hh, lane->intervals, session, sizeof(it->session), it);
+	}
+	return it;
+}
+
+/* What only the supplier's own signed bytes decide: a fault here convicts. */
+static bool check_signed_rules(struct inbound_lane *lane, const struct inbound_answer *a,
+			       uint64_t seq, struct err *err)
+{
+	enum leaf_fault fault = leaf_check(&a->leaf, a->relay->cu, a->relay->part_cu);
+	struct interval *interval = interval_of(lane, &a->leaf.session);
+
+	if (fault != LEAF_FINE)
+		return err_set(err, ERR_LEAF, "leaf %" PRIu64 ": %s [R5]", seq,
+			       leaf_fault_name(fault));
+	if (a->leaf.seq != seq)
+		return err_set(err, ERR_LEAF, "leaf %" PRIu64 " says seq %" PRIu64 " [R6]", seq,
+			       a->leaf.seq);
+	if (a->leaf.cu_before != interval->total)
+		return err_set(err, ERR_LEAF,
+			       "leaf %" PRIu64 ": cu_before %" PRIu64 ", not %" PRIu64 " [R7]", seq,
+			       a->leaf.cu_before, interval->total);
+	interval->total += a->leaf.cu;
+	return true;
+}
+
+static bool check_parts(const struct inbound_answer *a, uint64_t seq, struct err *err)
+{
+	const struct leaf *leaf = &a->leaf;
+
+	if (leaf->kind != LEAF_PART) {
+		if (a->relay->next_part != 0)
+			return err_set(err, ERR_LEAF,
+				       "leaf %" PRIu64 " ends a stream that is open [R8]", seq);
+		return true;
+	}
+	if (leaf->stream != a->relay->number || leaf->part != a->relay->next_part)
+		return err_set(err, ERR_LEAF,
+			       "leaf %" PRIu64 ": part %" PRIu32 " of stream %" PRIu32
+			       ", not part %" PRIu32 " of %" PRIu32 " [R8]",
+			       seq, leaf->part, leaf->stream, a->relay->next_part,
+			       a->relay->number);
+	return true;
+}
+
+/* What binds the leaf to the request that was sent and to the answer that came with it. */
+static bool check_binding(const struct inbound_lane *lane, struct inbound_answer *a,
+			  const struct frame_answer *sent, uint64_t seq, struct err *err)
+{
+	const struct lane_id *id = &lane->names.origin.lane;
+	const struct leaf *leaf = &a->leaf;
+	struct hash hash;
+
+	if (!ID_EQ(&leaf->session, &a->relay->session))
+		return err_set(err, ERR_LEAF, "leaf %" PRIu64 " is of another session", seq);
+	if (leaf->method != a->relay->method)
+		return err_set(err, ERR_LEAF, "leaf %" PRIu64 ": method %" PRIu32 ", not %" PRIu32,
+			       seq, leaf->method, a->relay->method);
+	if (!check_parts(a, seq, err))
+		return false;
+	if (!response_encoding_parse(sent->response, &a->response, err))
+		return err_prefix(err, "leaf %" PRIu64, seq);
+	if (leaf->status != a->response.status)
+		return err_set(err, ERR_LEAF,
+			       "leaf %" PRIu64 ": status %u, its answer says %u [R6]", seq,
+			       leaf->status, a->response.status);
+	leaf_request_hash(id, &a->relay->salt, &a->relay->request, 1, &hash);
+	if (!ID_EQ(&hash, &leaf->request_hash))
+		return err_set(err, ERR_LEAF,
+			       "leaf %" PRIu64 ": request_hash is of other bytes [R3]", seq);
+	leaf_response_hash(id, &a->relay->salt, leaf->part, &sent->response, 1, &hash);
+	if (!ID_EQ(&hash, &leaf->response_hash))
+		return err_set(err, ERR_LEAF,
+			       "leaf %" PRIu64 ": response_hash is of other bytes [R3]", seq);
+	return true;
+}
+
+/* One answer into *a, and its leaf into the tree. */
+static enum inbound_verdict check_answer(struct inbound_lane *lane, const struct frame_answer *sent,
+					 inbound_find_fn *find, void *arg, struct inbound_answer *a,
+					 struct err *err)
+{
+	uint64_t seq = lane->tree.size;
+	enum leaf_fault fault = leaf_decode(sent->leaf, &a->leaf);
+
+	leaf_hash(sent->leaf, &a->leaf_hash);
+	tree_append(&lane->tree, &a->leaf_hash);
+	if (fault != LEAF_FINE) {
+		err_set(err, ERR_LEAF, "leaf %" PRIu64 ": %s [R5]", seq, leaf_fault_name(fault));
+		return INBOUND_PROVABLE;
+	}
+	a->relay = find(arg, sent->relay);
+	if (!a->relay) {
+		err_set(err, ERR_PROTOCOL, "an answer to relay %" PRIu32 ", which does not wait",
+			sent->relay);
+		return INBOUND_LOCAL;
+	}
+	if (!check_binding(lane, a, sent, seq, err))
+		return INBOUND_LOCAL;
+	if (!check_signed_rules(lane, a, seq, err))
+		return INBOUND_PROVABLE;
+	a->last = a->leaf.kind != LEAF_PART || a->leaf.flags & LEAF_LAST;
+	a->relay->next_part = a->leaf.kind == LEAF_PART && !a->last ? a->leaf.part + 1 : 0;
+	return INBOUND_GOOD;
+}
+
+/* The signed head over all leaves so far. */
+static bool check_head(struct inbound_lane *lane, const struct frame_batch *batch,
+		       struct checkpoint *ret, struct err *err)
+{
+	*ret = (struct checkpoint){.size = lane->tree.size, .supplier_sig = batch->signature};
+	tree_root(&lane->tree, &ret->root);
+	if (!ID_EQ(&ret->root, &batch->root))
+		return err_set(err, ERR_CHECKPOINT,
+			       "the root of size %" PRIu64 " is not that of its leaves", ret->size);
+	return checkpoint_check(&lane->names, ret, err);
+}
+
+enum inbound_verdict inbound_check(struct inbound_lane *lane, const struct frame_batch *batch,
+				   inbound_find_fn *find, void *arg, struct inbound_batch *ret,
+				   struct err *err)
+{
+	enum inbound_verdict verdict = INBOUND_GOOD;
+	struct err head_err;
+
+	assert(ID_EQ(&batch->lane, &lane->names.origin.lane));
+	if (batch->first != lane->tree.size || lane->tree.size + batch->count > LEAF_SEQ_END) {
+		err_set(err, ERR_PROTOCOL,
+			"a batch from %" PRIu64 ", the lane has %" PRIu64 " leaves [F7]",
+			batch->first, lane->tree.size);
+		return INBOUND_LOCAL;
+	}
+	ret->count = batch->count;
+	for (uint32_t i = 0; i < batch->count; i++) {
+		struct err leaf_err;
+		enum inbound_verdict v = check_answer(lane, &batch->answers[i], find, arg,
+						      &ret->answers[i], &leaf_err);
+
+		if (v > verdict) { /* PROVABLE > LOCAL > GOOD: the worst is what is told */
+			verdict = v;
+			*err = leaf_err;
+		}
+	}
+	/* Bytes that nobody signed convict nobody, whatever they say. */
+	if (!check_head(lane, batch, &ret->head, &head_err)) {
+		*err = head_err;
+		return INBOUND_LOCAL;
+	}
+	return verdict;
+}
