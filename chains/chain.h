@@ -18,15 +18,15 @@ enum chain_effect {
 	CHAIN_WRITE, /* may be sent once only: never retried after it may have left */
 };
 
-/* Why a method is not relayed; the word is in the client's message. */
+/* Why a method is not relayed; the reason is in the client's message. */
 enum chain_refusal {
 	CHAIN_RELAYED,	 /* it is relayed */
 	CHAIN_STATEFUL,	 /* lives in one node's memory: filters, subscriptions */
-	CHAIN_ACCOUNT,	 /* uses keys that a node would hold */
-	CHAIN_OPERATOR,	 /* steers or inspects the node itself: admin, miner, debug_setHead... */
-	CHAIN_DEVELOPER, /* changes a development chain: anvil_, evm_, hardhat_ */
-	CHAIN_INTERNAL,	 /* between a node and its consensus client: engine_ */
-	CHAIN_UNKNOWN,	 /* outside the families of names that entry 0 stands for */
+	CHAIN_ACCOUNT,	 /* uses keys or accounts that a node would hold */
+	CHAIN_OPERATOR,	 /* steers or inspects the node itself: admin, miner, debug_setHead */
+	CHAIN_DEVELOPER, /* changes a development chain: anvil, hardhat, evm */
+	CHAIN_INTERNAL,	 /* between a node and its consensus client: engine */
+	CHAIN_NAMELESS,	 /* no name that a method could have ([M2]) */
 };
 
 struct chain_method {
@@ -40,9 +40,8 @@ struct chain_method {
 
 /* What an RPC error says about the work behind it ([R9]). */
 enum chain_error {
-	CHAIN_ERROR_EXECUTION, /* the call was run and failed: charged by the table */
-	CHAIN_ERROR_REQUEST, /* the caller's fault: another node would say the same; not charged */
-	CHAIN_ERROR_NODE, /* this backend cannot: limits, missing data, method off; not charged */
+	CHAIN_ERROR_EXECUTION, /* the call was run and failed, a revert: charged by the table */
+	CHAIN_ERROR_OTHER,     /* refused before it was run: not charged */
 };
 
 /* "evm"; NULL when there is no such family. */
@@ -52,8 +51,8 @@ const char *chain_family(const struct chain *chain);
 /* The family's method table as this program has it: canonical text, its hash, its entries. */
 const struct method_table *chain_table(const struct chain *chain);
 
-/* The method of this (decoded) name.  One that the table does not name but whose namespace is
- * relayed gives entry 0.
+/* The method of this (decoded) name.  One that neither the table nor a refusal names gives entry 0
+ * ([M1]): a backend then says itself whether it has it.
  * Errors: ERR_METHOD, with the reason, for what is not relayed. */
 MUST_USE bool chain_method_find(const struct chain *chain, struct view name,
 				const struct chain_method **ret, struct err *err);

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "chains/chain.h"
+
+#include <assert.h>
+#include <pthread.h>
+
+#include "chains/family.h"
+#include "relay/base/mem.h"
+
+#define SLOTS 1024 /* of the table of names; at least twice the methods of any family */
+
+struct chain {
+	const struct family *family;
+	struct method_table *table;
+	const struct chain_method *slots[SLOTS]; /* by name_hash(), open addressing */
+};
+
+static struct chain chains[] = {{.family = &family_evm}};
+static pthread_once_t chains_once = PTHREAD_ONCE_INIT;
+
+/* FNV-1a.  The names in the table are our own, so nobody can crowd a slot. */
+static uint32_t name_hash(const uint8_t *p, size_t n)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ p[i]) * 16777619u;
+	return h ^ h >> 15;
+}
+
+static void add_name(struct chain *chain, const struct chain_method *method)
+{
+	size_t n = strlen(method->name);
+	size_t i = name_hash((const uint8_t *)method->name, n) % SLOTS;
+
+	while (chain->slots[i]) {
+		assert(strcmp(chain->slots[i]->name, method->name) != 0);
+		i = (i + 1) % SLOTS;
+	}
+	chain->slots[i] = method;
+}
+
+static void chain_init(struct chain *chain)
+{
+	const struct family *family = chain->family;
+	struct buf text = {0};
+	struct err err;
+	bool ok;
+
+	assert(family->method_count * 2 <= SLOTS && family->methods[0].id == 0);
+	buf_putf(&text, "counterfoil/methods/v1\n%s\n", family->name);
+	for (size_t i = 0; i < family->method_count; i++) {
+		const struct chain_method *m = &family->methods[i];
+
+		if (i > 0)
+			add_name(chain, m);
+		if (m->refusal == CHAIN_RELAYED)
+			buf_putf(&text, "%u %s %u %u\n", m->id, m->name, m->cu, m->part_cu);
+	}
+	ok = method_table_parse(buf_view(&text), &chain->table, &err);
+	assert(ok);
+	buf_finish(&text);
+}
+
+static void chains_init(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(chains); i++)
+		chain_init(&chains[i]);
+}
+
+const struct chain *chain_find(const char *family)
+{
+	pthread_once(&chains_once, chains_init);
+	for (size_t i = 0; i < ARRAY_SIZE(chains); i++) {
+		if (strcmp(chains[i].family->name, family) == 0)
+			return &chains[i];
+	}
+	return NULL;
+}
+
+const char *chain_family(const struct chain *chain)
+{
+	return chain->family->name;
+}
+
+const struct method_table *chain_table(const struct chain *chain)
+{
+	return chain->table;
+}
+
+static const char *refusal_text(enum chain_refusal refusal)
+{
+	switch (refusal) {
+	case CHAIN_RELAYED:
+		return "relayed";
+	case CHAIN_STATEFUL:
+		return "it lives in one node's memory, and calls are spread over nodes";
+	case CHAIN_ACCOUNT:
+		return "it uses accounts of the node; sign with your own key";
+	case CHAIN_OPERATOR:
+		return "it is for the node's operator";
+	case CHAIN_DEVELOPER:
+		return "it controls a development chain";
+	case CHAIN_INTERNAL:
+		return "it is internal to a node";
+	case CHAIN_NAMELESS:
+		return "a name has 1 to 128 printable ASCII characters";
+	}
+	return "refused";
+}
+
+static bool name_is_possible(struct view name)
+{
+	if (name.n == 0 || name.n > METHOD_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < name.n; i++) {
+		if (name.p[i] < '!' || name.p[i] > '~')
+			return false;
+	}
+	return true;
+}
+
+static enum chain_refusal namespace_refusal(const struct family *family, struct view name)
+{
+	for (size_t i = 0; i < family->namespace_count; i++) {
+		size_t n = strlen(family->namespaces[i].prefix);
+
+		if (name.n >= n && memcmp(name.p, family->namespaces[i].prefix, n) == 0)
+			return family->namespaces[i].refusal;
+	}
+	return CHAIN_RELAYED;
+}
+
+static const struct chain_method *named(const struct chain *chain, struct view name)
+{
+	size_t i = name_hash(name.p, name.n) % SLOTS;
+
+	for (; chain->slots[i]; i = (i + 1) % SLOTS) {
+		if (view_eq(name, VIEW_STR(chain->slots[i]->name)))
+			return chain->slots[i];
+	}
+	return NULL;
+}
+
+bool chain_method_find(const struct chain *chain, struct view name, const struct chain_method **ret,
+		       struct err *err)
+{
+	const struct chain_method *method = named(chain, name);
+	enum chain_refusal refusal;
+
+	if (!name_is_possible(name))
+		return err_set(err, ERR_METHOD, "the method is not relayed: %s",
+			       refusal_text(CHAIN_NAMELESS));
+	refusal = method ? method->refusal : namespace_refusal(chain->family, name);
+	if (refusal != CHAIN_RELAYED)
+		return err_set(err, ERR_METHOD, "the method %.*s is not relayed: %s", (int)name.n,
+			       (const char *)name.p, refusal_text(refusal));
+	*ret = method ? method : &chain->family->methods[0];
+	return true;
+}
+
+/* `phrase` is in lower case; text in any. */
+static bool text_has(struct view text, const char *phrase)
+{
+	size_t n = strlen(phrase);
+
+	for (size_t i = 0; i + n <= text.n; i++) {
+		size_t k = 0;
+
+		while (k < n) {
+			uint8_t c = text.p[i + k];
+
+			c |= c >= 'A' && c <= 'Z' ? 0x20 : 0;
+			if (c != (uint8_t)phrase[k])
+				break;
+			k++;
+		}
+		if (k == n)
+			return true;
+	}
+	return false;
+}
+
+enum chain_error chain_error_class(const struct chain *chain, int64_t code, struct view message,
+				   struct view data)
+{
+	const struct family *family = chain->family;
+
+	for (size_t i = 0; i < family->execution_code_count; i++) {
+		if (code == family->execution_codes[i])
+			return CHAIN_ERROR_EXECUTION;
+	}
+	for (size_t i = 0; family->execution_phrases[i]; i++) {
+		if (text_has(message, family->execution_phrases[i]))
+			return CHAIN_ERROR_EXECUTION;
+	}
+	/* The data of a revert that calls itself something else: Error(string) or Panic(uint256).
+	 */
+	if (text_has(data, "0x08c379a0") || text_has(data, "0x4e487b71"))
+		return CHAIN_ERROR_EXECUTION;
+	return CHAIN_ERROR_OTHER;
+}
