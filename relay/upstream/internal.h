@@ -39,6 +39,7 @@ struct upstream_url {
 	char *url;
 	char *text; /* for logs: no credentials, no path */
 	bool is_https;
+	unsigned label;	   /* in metrics */
 	bool is_down;	   /* as last logged */
 	unsigned failures; /* in a row */
 	usec_t cool_until_us;

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <unistd.h>
 
+#include "relay/base/clock.h"
 #include "relay/base/mem.h"
 #include "relay/upstream/internal.h"
 
@@ -28,6 +29,7 @@ static void action(struct upstream *up, curl_socket_t fd, int ready)
 	int running = 0;
 
 	assert(!up->in_curl);
+	clock_tick(); /* deadlines are judged by the present, not by what this turn began with */
 	up->in_curl = true;
 	curl_multi_socket_action(up->multi, fd, ready, &running);
 	up->in_curl = false;

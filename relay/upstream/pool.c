@@ -7,6 +7,7 @@
 #include "relay/base/clock.h"
 #include "relay/base/log.h"
 #include "relay/base/mem.h"
+#include "relay/base/metrics.h"
 #include "relay/upstream/internal.h"
 
 #define SPARE_MAX 1024	   /* idle easy handles of one pool, about 6 KiB each */
@@ -29,10 +30,12 @@ static bool url_is_cooling(const struct upstream_url *url)
 
 static void url_on_success(struct upstream_pool *pool, struct upstream_url *url)
 {
+	metric_add_at(METRIC_UPSTREAM_REQUESTS, url->label, ERR_NONE, 1);
 	url->failures = 0;
 	url->cool_until_us = 0;
 	if (url->is_down) {
 		url->is_down = false;
+		metric_set_at(METRIC_UPSTREAM_UP, url->label, 0, 1);
 		log_info("upstream.up", "service=%s url=%s", pool->name, url->text);
 	}
 }
@@ -41,12 +44,14 @@ static void url_on_success(struct upstream_pool *pool, struct upstream_url *url)
 static void url_on_failure(struct upstream_pool *pool, struct upstream_url *url, bool hard,
 			   const struct err *why)
 {
+	metric_add_at(METRIC_UPSTREAM_REQUESTS, url->label, why->code, 1);
 	url->failures++;
 	if (!hard && url->failures < FAILURES_TO_REST)
 		return;
 	url->cool_until_us = clock_mono_us() + pool->limits.cooldown_us;
 	if (!url->is_down) {
 		url->is_down = true;
+		metric_set_at(METRIC_UPSTREAM_UP, url->label, 0, 0);
 		log_warn("upstream.down", "service=%s url=%s why=\"%s\"", pool->name, url->text,
 			 why->msg);
 	}
@@ -134,6 +139,7 @@ static struct upstream_call *call_take(struct upstream_pool *pool)
 	}
 	TAILQ_INSERT_TAIL(&pool->active, call, link);
 	pool->in_flight++;
+	metric_move(METRIC_UPSTREAM_IN_FLIGHT, 1);
 	return call;
 }
 
@@ -150,6 +156,7 @@ static void call_give_back(struct upstream_call *call)
 
 	TAILQ_REMOVE(&pool->active, call, link);
 	pool->in_flight--;
+	metric_move(METRIC_UPSTREAM_IN_FLIGHT, -1);
 	buf_finish(&call->body);
 	if (pool->spare_n >= SPARE_MAX) {
 		call_destroy(call);
@@ -188,6 +195,7 @@ static void call_end(struct upstream_call *call, struct upstream_result *result,
 {
 	struct upstream_request request = call->request;
 
+	metric_observe(METRIC_UPSTREAM_TIME, (uint64_t)(clock_now_us() - call->start_us));
 	request.done(request.arg, result, err);
 	if (result)
 		buf_finish(&result->body);
@@ -276,6 +284,7 @@ static void call_on_failure(struct upstream_call *call, CURLcode code)
 
 	if (call->too_large || code == CURLE_FILESIZE_EXCEEDED) {
 		err_set(&err, ERR_UPSTREAM_TOO_LARGE, "more than %zu bytes", pool->limits.body_max);
+		metric_add_at(METRIC_UPSTREAM_REQUESTS, url->label, err.code, 1);
 		call_end(call, NULL, &err);
 		return;
 	}
@@ -336,6 +345,8 @@ static bool pool_add_url(struct upstream_pool *pool, const char *text, struct er
 		url->url = xstrdup(text);
 		url->text = xstrdup(shown);
 		url->is_https = strcmp(scheme, "https") == 0;
+		url->label = metrics_label(METRIC_LABEL_BACKEND, shown);
+		metric_set_at(METRIC_UPSTREAM_UP, url->label, 0, 1);
 		pool->urls_n++;
 	}
 	curl_free(scheme);

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the files of the node share: the worker, its links, their sessions, relays and lanes.
+ *
+ * A worker is one thread with its own loop, listener, links, backends and ledger port; nothing of
+ * it is touched by another thread.  What workers share hangs in struct node and is immutable after
+ * start, or has its own locking (ledger, registry). */
+#ifndef RELAY_NODE_INTERNAL_H
+#define RELAY_NODE_INTERNAL_H
+
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "chains/chain.h"
+#include "relay/crypto/sign.h"
+#include "relay/crypto/table.h"
+#include "relay/link/listener.h"
+#include "relay/node/node.h"
+#include "relay/receipt/checkpoint.h"
+#include "relay/receipt/leaf.h"
+#include "relay/receipt/tree.h"
+#include "session/registry/registry.h"
+
+#define NODE_PART_BYTES 65536		/* of a body in one leaf [R8] */
+#define NODE_TURN_REFUSALS_MAX 64	/* waiting on a link; more are ERROR frames [F9] */
+#define NODE_HEADS_MAX 65536		/* heads of a lane without a cosignature */
+#define NODE_PEER_FRAME_MIN (128 << 10) /* a gateway must take at least this */
+#define NODE_RETIRED_MAX 4		/* lanes of a link that wait for their last cosignature */
+
+struct worker;
+
+struct node_service {
+	struct service_name name;
+	const struct chain *chain;
+	struct upstream_pool *pool; /* of the one worker */
+	unsigned label;		    /* in metrics */
+};
+
+struct node {
+	struct relay_key *key;
+	struct key_id id;
+	struct tls *tls;
+	struct registry *registry;
+	struct ledger *ledger;
+	struct node_params p; /* strings are not valid after node_create() */
+	struct worker *worker;
+	atomic_int why_not; /* enum err_code; ERR_NONE: ready */
+};
+
+/* A head that was signed, for the cosignature that will come. */
+struct node_head {
+	uint64_t size;
+	struct hash root;
+};
+
+/* A lane: live until the next one takes its place, then retired until it is cosigned to its end. */
+struct node_lane {
+	LIST_ENTRY(node_lane) entry; /* in link->retired */
+	struct checkpoint_lane id;
+	struct ledger_lane *ledger;
+	uint32_t day;
+	uint64_t serial; /* of the worker; sessions compare it */
+	struct tree tree;
+	bool busy;				 /* a batch is with the ledger */
+	struct buf frame;			 /* its BATCH, sent when it has committed */
+	struct node_head next;			 /* its head */
+	usec_t begun_us[FRAME_BATCH_LEAVES_MAX]; /* when its relays came, for the metric */
+	uint32_t begun_n;
+	struct node_head *heads; /* committed, not cosigned, ascending */
+	size_t heads_n;
+	size_t heads_cap;
+	uint64_t cosigned;
+};
+
+/* A session as one link uses it. */
+struct node_session {
+	UT_hash_handle by_handle;
+	UT_hash_handle by_id;
+	uint32_t handle;
+	struct session_id id;
+	height_t start;
+	struct session_params params;
+	const struct node_service *service;
+	struct ledger_tab *tab;
+	cu_t served_max; /* CU that the allowance buys */
+	uint64_t lane_serial;
+	cu_t lane_cu;  /* in the lane of that serial */
+	size_t relays; /* in flight */
+};
+
+enum relay_state {
+	RELAY_SPARE, /* worker->spare */
+	RELAY_ASKED, /* link->asked: the backend has it */
+	RELAY_READY, /* link->ready: the next turn gives it its leaf */
+};
+
+/* One relay, from its frame to its leaf.
+ *
+ *	SPARE -> ASKED -> READY -> SPARE	(refused at once: SPARE -> READY)
+ *	           \________________/ cancelled, or the link is gone
+ */
+struct relay {
+	TAILQ_ENTRY(relay) entry;
+	enum relay_state state;
+	struct node_link *link;
+	struct node_session *session;
+	const struct chain_method *method; /* NULL: not known */
+	struct upstream_call *call;
+	uint32_t number;
+	struct salt salt;
+	bool notification;
+	enum err_code refusal; /* ERR_NONE: it was answered */
+	uint8_t kind;
+	uint32_t cu;   /* that the leaf will have; of part 0 */
+	cu_t reserved; /* in the session's tab */
+	usec_t begun_us;
+	usec_t deadline_us;
+	uint32_t latency_us;
+	uint32_t part;	     /* next part of a long answer */
+	struct buf request;  /* encoding */
+	struct view body;    /* the call within it */
+	struct buf response; /* encoding, RESPONSE_JSON_HEAD bytes and the body */
+};
+
+TAILQ_HEAD(relays, relay);
+
+struct node_link {
+	LIST_ENTRY(node_link) entry;  /* in worker->links */
+	TAILQ_ENTRY(node_link) dirty; /* in worker->dirty */
+	struct worker *worker;
+	struct link *link; /* NULL when it is down and only commits are awaited */
+	struct key_id gateway;
+	uint32_t cosignatures; /* in the ledger, at most 4 */
+	uint32_t last_number;
+	size_t in_flight;
+	size_t refusals; /* in ready */
+	bool is_dirty;
+	size_t commits;	  /* with the ledger; their callbacks hold this struct */
+	size_t batch_max; /* bytes of a turn that the gateway takes */
+	struct relays asked;
+	struct relays ready;
+	struct node_session *sessions;	  /* by handle */
+	struct node_session *sessions_id; /* by id */
+	struct node_lane *lane;		  /* NULL before the first leaf */
+	LIST_HEAD(, node_lane) retired;
+	size_t retired_n;
+};
+
+struct worker {
+	struct node *node;
+	struct event_base *base;
+	struct listener *listener;
+	struct upstream *upstream;
+	struct node_service services[NODE_SERVICES_MAX];
+	size_t services_n;
+	struct link_self self;
+	struct ledger_port *port;
+	struct registry_view *view;
+	struct event on_commit; /* the ledger port has completions */
+	struct event on_view;	/* the registry has published a view */
+	struct event on_second;
+	struct event on_turn; /* active: relays became ready in this turn */
+	struct event on_stop;
+	struct event on_drain;
+	bool watching;
+	int stop_fd;
+	bool turn_open;
+	height_t height;
+	uint64_t lanes;
+	LIST_HEAD(, node_link) links;
+	struct node_link *last; /* that a frame came for */
+	TAILQ_HEAD(, node_link) dirty;
+	struct relays spare;
+	size_t spare_n;
+	size_t in_flight;
+	bool draining;
+	usec_t drain_begun_us;
+	usec_t drain_until_us;
+};
+
+/* --- accept.c: links and sessions --- */
+extern const struct link_callbacks node_link_callbacks;
+/* Drops sessions that nobody may use any more. */
+void node_link_expire(struct node_link *nl);
+/* Ends all that is on a link and closes it; the lanes stay unclosed. */
+void node_link_end(struct node_link *nl);
+/* Frees a link that is down when no commit is awaited any more. */
+void node_link_maybe_free(struct node_link *nl);
+/* Sends an ERROR frame that answers a frame of `type`. */
+void node_link_error(struct node_link *nl, uint32_t stream, uint8_t type, const struct err *err);
+
+/* --- serve.c: one relay --- */
+MUST_USE bool relay_on_frame(struct node_link *nl, const struct frame *f, struct err *err);
+void relay_on_cancel(struct node_link *nl, uint32_t number);
+/* Ends a relay without a leaf: gives back what it reserved. */
+void relay_drop(struct relay *relay);
+/* The relay's leaf is in the ledger's hands. */
+void relay_done(struct relay *relay);
+/* Makes a relay's leaf a refusal; the relay stays in its list. */
+void relay_set_refusal(struct relay *relay, enum err_code code);
+/* Turns a relay that has no leaf yet into a refusal, or an ERROR frame if there are too many. */
+void relay_refuse(struct relay *relay, enum err_code code);
+
+/* --- turn.c: the batch --- */
+/* To be called by every callback before it reads the clock or makes relays ready. */
+void worker_tick(struct worker *w);
+void node_link_mark(struct node_link *nl);
+void worker_on_turn(evutil_socket_t fd, short what, void *arg);
+void node_lane_destroy(struct node_lane *lane);
+
+/* --- settle.c: what the gateway cosigns --- */
+MUST_USE bool settle_on_cosign(struct node_link *nl, const struct frame *f, struct err *err);
+void node_lane_push_head(struct node_lane *lane, const struct node_head *head);
+/* Gives the lanes of a link that is gone to the ledger. */
+void settle_release(struct node_link *nl);
+/* The CU that this gateway may leave unpaid [P5]. */
+cu_t settle_unpaid_max(const struct node_link *nl, const struct node_session *s);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The node: the program of a supplier.  It accepts links of gateways, checks that a relay may be
+ * served, asks its own backend, and gives each answer a leaf; all answers of one turn of the loop
+ * share one signed checkpoint and one commit (protocol.md sections 5 to 9).
+ *
+ *	accept (links, sessions) -> serve (one relay) -> turn (the batch) -> settle (cosignatures)
+ *
+ * It does not choose what it serves (the registry does) and knows no dApp. */
+#ifndef RELAY_NODE_NODE_H
+#define RELAY_NODE_NODE_H
+
+#include "relay/ledger/ledger.h"
+#include "relay/link/listener.h"
+#include "relay/upstream/upstream.h"
+
+struct config;
+struct node; /* opaque */
+
+#define NODE_SERVICES_MAX 64
+
+/* One service that is offered. */
+struct node_service_params {
+	struct service_name name;
+	const char *family; /* of chains/chain.h, "evm" */
+	const char *urls[UPSTREAM_URLS_MAX];
+	size_t urls_n;
+};
+
+/* What a node is made of.  Everything is borrowed for node_create() only. */
+struct node_params {
+	const char *key_path;
+	const char *key_passphrase;	   /* NULL: none */
+	const char *registry;		   /* path or URL, as registry_open() takes it */
+	const struct key_id *registry_key; /* NULL: not pinned */
+	const char *listen;		   /* "host:port" or "unix:/path" */
+	struct ledger_params ledger;	   /* role and self are filled in */
+	struct listener_params listener;
+	struct upstream_limits upstream;
+	struct node_service_params services[NODE_SERVICES_MAX];
+	size_t services_n;
+	cu_t max_unpaid_cu;	/* CU served without a cosigned checkpoint, of each gateway [P5] */
+	uint32_t in_flight_max; /* relays of one link; told in HELLO */
+	uint32_t sessions_max;	/* sessions of one link */
+	uint32_t frame_max;	/* bytes of one frame from a gateway */
+	usec_t deadline_max_us; /* a relay's own deadline counts up to this */
+	usec_t drain_us;	/* how long a stop waits for what is in flight */
+};
+/* Defaults for all but the strings, the services and ledger.dir. */
+void node_params_default(struct node_params *ret);
+
+/* Opens key, registry, ledger, backends and the listening socket; nothing is served before
+ * node_loop().  Errors: those of the parts, with the part's name in front. */
+MUST_USE bool node_create(const struct node_params *p, struct node **ret, struct err *err);
+/* NULL is a no-op.  Not while node_loop() runs. */
+void node_destroy(struct node *node);
+
+/* Serves until node_stop(): then says GOAWAY, ends what is in flight for at most drain_us, commits,
+ * closes the links.  Errors: the event loop cannot run. */
+MUST_USE bool node_loop(struct node *node, struct err *err);
+/* Any thread; once is enough, twice skips the draining. */
+void node_stop(struct node *node);
+
+/* True when relays can be served now; else *ret_why says what is missing (registry stale, a backend
+ * down, ledger full, draining).  Any thread. */
+bool node_is_ready(const struct node *node, struct err *ret_why);
+/* The port of the listening socket; 0 for a unix one. */
+uint16_t node_port(const struct node *node);
+const struct key_id *node_id(const struct node *node);
+/* Owned by the node; for the admin surface. */
+struct ledger *node_ledger(const struct node *node);
+struct registry *node_registry(const struct node *node);
+
+/* What a configuration says; the strings are borrowed from it. */
+MUST_USE bool node_params_from_config(const struct config *cfg, struct node_params *ret,
+				      struct err *err);
+/* The whole life of `counterfoil node`: create, loop until SIGTERM or SIGINT, destroy. */
+MUST_USE bool node_run(const struct config *cfg, struct err *err);
+
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The batch: all relays of a link that are ready at the end of a turn get their leaves together,
+ * under one signed head, in one transaction.  While that is on its way the next ones gather. */
+#include <assert.h>
+
+#include "relay/base/clock.h"
+#include "relay/base/log.h"
+#include "relay/base/mem.h"
+#include "relay/base/metrics.h"
+#include "relay/base/rng.h"
+#include "relay/node/internal.h"
+#include "relay/rpc/encoding.h"
+
+#define ENTRY_BYTES (4 + LEAF_SIZE + 4) /* of an answer in a BATCH, its encoding apart [F7] */
+
+void worker_tick(struct worker *w)
+{
+	if (w->turn_open)
+		return;
+	w->turn_open = true;
+	clock_tick();
+	w->height = view_height(w->view, clock_wall_ms());
+	w->self.height = w->height;
+	event_active(&w->on_turn, EV_TIMEOUT, 0);
+}
+
+void node_link_mark(struct node_link *nl)
+{
+	worker_tick(nl->worker);
+	if (nl->is_dirty)
+		return;
+	nl->is_dirty = true;
+	TAILQ_INSERT_TAIL(&nl->worker->dirty, nl, dirty);
+}
+
+/* --- what a turn takes --- */
+
+static bool relay_is_stream(const struct relay *relay)
+{
+	return relay->response.n > RESPONSE_JSON_HEAD + NODE_PART_BYTES;
+}
+
+/* The encoding of part `part`, its head not yet written for a stream. */
+static struct view relay_part(const struct relay *relay, uint32_t part)
+{
+	size_t at = (size_t)part * NODE_PART_BYTES;
+
+	if (!relay_is_stream(relay))
+		return buf_view(&relay->response);
+	return VIEW(relay->response.p + at,
+		    MIN(relay->response.n - at, RESPONSE_JSON_HEAD + NODE_PART_BYTES));
+}
+
+static bool relay_part_is_last(const struct relay *relay, uint32_t part)
+{
+	return !relay_is_stream(relay) ||
+	       relay->response.n - RESPONSE_JSON_HEAD <= ((size_t)part + 1) * NODE_PART_BYTES;
+}
+
+/* Relays whose deadline has passed cost nothing, and their answer is of no use [R9]. */
+static void refuse_late(struct node_link *nl)
+{
+	usec_t now = clock_mono_us();
+	struct relay *relay;
+
+	TAILQ_FOREACH (relay, &nl->ready, entry) {
+		if (relay->deadline_us > now || relay->part > 0 || relay->refusal != ERR_NONE)
+			continue;
+		relay_set_refusal(relay, ERR_DEADLINE);
+		nl->refusals++;
+	}
+}
+
+/* How many leaves the next batch has: all that is ready, within the bounds of a turn. */
+static uint32_t turn_plan(const struct node_link *nl)
+{
+	const struct relay *relay;
+	size_t bytes = 0;
+	uint32_t n = 0;
+
+	TAILQ_FOREACH (relay, &nl->ready, entry) {
+		for (uint32_t part = relay->part;; part++) {
+			bytes += ENTRY_BYTES + relay_part(relay, part).n;
+			if (n > 0 && (bytes > nl->batch_max || n == FRAME_BATCH_LEAVES_MAX))
+				return n;
+			n++;
+			if (relay_part_is_last(relay, part))
+				break;
+		}
+	}
+	return n;
+}
+
+/* --- leaves --- */
+
+/* CU of this part: part 0 has the relay's, later ones the table's part_cu if there is room. */
+static uint32_t part_cu(struct node_link *nl, struct relay *relay)
+{
+	struct node_session *s = relay->session;
+	uint32_t cu = relay->cu;
+
+	if (relay->part > 0) {
+		cu = relay->method->part_cu;
+		if (cu > 0 && ledger_tab_reserve(s->tab, cu, settle_unpaid_max(nl, s),
+						 s->served_max) != LEDGER_ROOM)
+			cu = 0;
+		return cu;
+	}
+	assert(cu <= relay->reserved || cu == 0);
+	if (relay->reserved > cu)
+		ledger_tab_release(s->tab, relay->reserved - cu);
+	relay->reserved = 0;
+	return cu;
+}
+
+static void leaf_fill(const struct node_link *nl, const struct relay *relay, uint32_t cu,
+		      struct view response, struct leaf *leaf)
+{
+	const struct lane_id *lane = &nl->lane->id.origin.lane;
+	struct view request = buf_view(&relay->request);
+
+	*leaf = (struct leaf){
+		.kind = relay->kind,
+		.status = relay->refusal == ERR_NONE ? 200 : err_info(relay->refusal)->wire,
+		.seq = nl->lane->tree.size,
+		.session = relay->session->id,
+		.cu_before = relay->session->lane_cu,
+		.cu = cu,
+		.method = relay->method ? relay->method->id : 0,
+		.time_ms = (uint64_t)clock_wall_ms(),
+		.latency_us = relay->latency_us,
+		.block = LEAF_BLOCK_UNKNOWN,
+	};
+	if (relay_is_stream(relay)) {
+		leaf->kind = LEAF_PART;
+		leaf->flags = relay_part_is_last(relay, relay->part) ? LEAF_LAST : 0;
+		leaf->stream = relay->number;
+		leaf->part = relay->part;
+	}
+	leaf_request_hash(lane, &relay->salt, &request, 1, &leaf->request_hash);
+	leaf_response_hash(lane, &relay->salt, leaf->part, &response, 1, &leaf->response_hash);
+}
+
+/* Appends one leaf; true: it was the relay's last. */
+static bool turn_add(struct node_link *nl, struct relay *relay, struct ledger_batch *batch)
+{
+	struct node_session *s = relay->session;
+	struct node_lane *lane = nl->lane;
+	struct view response = relay_part(relay, relay->part), request = {0};
+	bool last = relay_part_is_last(relay, relay->part);
+	uint8_t bytes[LEAF_SIZE];
+	struct leaf leaf;
+	struct hash hash;
+
+	if (s->lane_serial != lane->serial) {
+		s->lane_serial = lane->serial;
+		s->lane_cu = 0;
+	}
+	/* The head stands in front of the part: over bytes of the part before, which have left. */
+	if (relay->refusal == ERR_NONE)
+		response_encoding_json_head((uint8_t *)response.p, response.n - RESPONSE_JSON_HEAD);
+	leaf_fill(nl, relay, part_cu(nl, relay), response, &leaf);
+	leaf_encode(&leaf, bytes);
+	leaf_hash(bytes, &hash);
+	tree_append(&lane->tree, &hash);
+	if (relay->part == 0)
+		request = buf_view(&relay->request);
+	ledger_batch_add(batch, s->tab, bytes, &hash, &relay->salt, request, response);
+	frame_batch_add(&lane->frame, relay->number, bytes, response);
+	lane->begun_us[lane->begun_n++] = relay->begun_us;
+	metric_add_at(METRIC_NODE_RELAYS, s->service->label, leaf.kind, 1);
+	metric_add_at(METRIC_NODE_CU, s->service->label, 0, leaf.cu);
+	s->lane_cu += leaf.cu;
+	relay->part++;
+	return last;
+}
+
+/* --- lanes --- */
+
+void node_lane_destroy(struct node_lane *lane)
+{
+	if (!lane)
+		return;
+	buf_finish(&lane->frame);
+	free(lane->heads);
+	free(lane);
+}
+
+static bool lane_open(struct node_link *nl, struct err *err)
+{
+	struct worker *w = nl->worker;
+	struct node_lane *lane = xcalloc(1, sizeof(*lane));
+	struct checkpoint_origin origin = {
+		.network = w->self.network,
+		.gateway = nl->gateway,
+		.supplier = w->self.id,
+	};
+
+	rng_bytes(origin.lane.b, sizeof(origin.lane.b));
+	lane->day = clock_day(clock_wall_ms());
+	if (!ledger_lane_open(w->port, &origin.lane, &nl->gateway, lane->day, NULL, NULL,
+			      &lane->ledger, err)) {
+		free(lane);
+		return false;
+	}
+	lane->serial = ++w->lanes;
+	checkpoint_lane_init(&lane->id, &origin);
+	tree_init(&lane->tree);
+	nl->lane = lane;
+	return true;
+}
+
+/* Sees to it that nl->lane takes n more leaves [T2]. */
+static bool lane_ensure(struct node_link *nl, uint32_t n, struct err *err)
+{
+	struct node_lane *lane = nl->lane;
+
+	if (lane && lane->tree.size + n <= LEAF_SEQ_END && lane->day == clock_day(clock_wall_ms()))
+		return true;
+	if (lane) {
+		if (nl->retired_n == NODE_RETIRED_MAX)
+			return err_set(err, ERR_LIMIT, "%d lanes wait for their last cosignature",
+				       NODE_RETIRED_MAX);
+		LIST_INSERT_HEAD(&nl->retired, lane, entry);
+		nl->retired_n++;
+		nl->lane = NULL;
+	}
+	return lane_open(nl, err);
+}
+
+/* --- the batch --- */
+
+static void turn_sign(struct worker *w, struct node_lane *lane, struct ledger_head *head)
+{
+	uint8_t text[CHECKPOINT_TEXT_MAX];
+	size_t n;
+
+	head->size = lane->tree.size;
+	tree_root(&lane->tree, &head->root);
+	n = checkpoint_text(&lane->id, head->size, &head->root, text);
+	sign_bytes(w->node->key, text, n, &head->signature);
+	lane->next = (struct node_head){.size = head->size, .root = head->root};
+}
+
+/* The ledger has the batch, or has failed [L1] [L3]. */
+static void on_commit(void *arg, const struct err *err)
+{
+	struct node_link *nl = arg;
+	struct node_lane *lane = nl->lane;
+
+	worker_tick(nl->worker);
+	nl->commits--;
+	if (!nl->link) {
+		node_link_maybe_free(nl);
+		return;
+	}
+	lane->busy = false;
+	if (err) {
+		log_error("node.commit", "gateway=%s why=\"%s\"", link_address(nl->link), err->msg);
+		link_close(nl->link, err); /* a new link gets a new lane */
+		return;
+	}
+	node_lane_push_head(lane, &lane->next);
+	buf_put(link_out(nl->link), lane->frame.p, lane->frame.n);
+	link_sent(nl->link);
+	for (uint32_t i = 0; i < lane->begun_n; i++)
+		metric_observe(METRIC_NODE_RELAY_TIME,
+			       (uint64_t)(clock_mono_us() - lane->begun_us[i]));
+	if (!TAILQ_EMPTY(&nl->ready))
+		node_link_mark(nl);
+}
+
+static void turn_run(struct node_link *nl)
+{
+	struct worker *w = nl->worker;
+	struct ledger_batch *batch;
+	struct ledger_head head;
+	struct node_lane *lane;
+	struct err err;
+	size_t begun;
+	uint32_t n;
+
+	if (!nl->link || !link_is_up(nl->link) || (nl->lane && nl->lane->busy))
+		return;
+	refuse_late(nl);
+	n = turn_plan(nl);
+	if (n == 0)
+		return;
+	if (!lane_ensure(nl, n, &err)) {
+		link_close(nl->link, &err);
+		return;
+	}
+	lane = nl->lane;
+	batch = ledger_batch_create(w->port);
+	lane->frame.n = 0;
+	lane->begun_n = 0;
+	metric_observe(METRIC_NODE_TURN_RELAYS, n);
+	begun = frame_batch_begin(&lane->frame, &lane->id.origin.lane, lane->tree.size, n);
+	for (uint32_t i = 0; i < n; i++) {
+		struct relay *relay = TAILQ_FIRST(&nl->ready);
+
+		if (turn_add(nl, relay, batch))
+			relay_done(relay);
+	}
+	turn_sign(w, lane, &head);
+	frame_batch_end(&lane->frame, begun, &head.root, &head.signature);
+	lane->busy = true;
+	nl->commits++;
+	ledger_append(w->port, lane->ledger, batch, &head, on_commit, nl);
+}
+
+void worker_on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	struct node_link *nl;
+
+	upstream_flush(w->upstream);
+	while ((nl = TAILQ_FIRST(&w->dirty))) {
+		TAILQ_REMOVE(&w->dirty, nl, dirty);
+		nl->is_dirty = false;
+		turn_run(nl);
+	}
+	w->turn_open = false;
+}
