@@ -126,7 +126,7 @@ static void is_digest(const struct buf *all, const json_t *row, const char *key)
 	assert_memory_equal(got.b, want.b, 32);
 }
 
-/* All proofs of all sizes to 300 are byte for byte those of the other implementation, and verify.
+/* All proofs of 72 sizes to 300 are byte for byte those of the other implementation, and verify.
  */
 static void every_proof_of_small_trees_is_that_of_the_vectors(void **state)
 {
@@ -140,6 +140,8 @@ static void every_proof_of_small_trees_is_that_of_the_vectors(void **state)
 		CLEANUP(buf_finish) struct buf inclusion = {0};
 		CLEANUP(buf_finish) struct buf consistency = {0};
 
+		if (json_object_get(row, "inclusion") == NULL)
+			continue; /* only its root stands there */
 		for (uint64_t i = 0; i < n; i++) {
 			assert_ok(tile_prove_inclusion(i, n, load_tile, NULL, &proof, &err), err);
 			put_proof(&inclusion, &proof);

@@ -92,13 +92,15 @@ def digest_of(proofs):
 
 
 def tree_vectors():
-    """Leaf i is the u32 i.  Of each size: the root, and a digest of all proofs; some in full."""
+    """Leaf i is the u32 i.  Roots of all sizes to 300, a digest of all proofs of some of them, a
+    few proofs in full."""
     top = 300
+    every = [*range(65), 127, 128, 129, 255, 256, 257, top]
     t = tree.Tree(tree.leaf_hash(i.to_bytes(4, "big")) for i in range(70000))
-    sizes = [{"size": n, "root": t.root(n).hex(),
-              "inclusion": digest_of(t.inclusion(i, n) for i in range(n)),
-              "consistency": digest_of(t.consistency(m, n) for m in range(1, n + 1))}
-             for n in range(top + 1)]
+    sizes = [{"size": n, "root": t.root(n).hex()} for n in range(top + 1)]
+    for n in every:
+        sizes[n]["inclusion"] = digest_of(t.inclusion(i, n) for i in range(n))
+        sizes[n]["consistency"] = digest_of(t.consistency(m, n) for m in range(1, n + 1))
     full = [1, 2, 3, 4, 5, 6, 7, 8, 11, 16, 17]
     pick = [(0, 257), (255, 257), (256, 257), (123, 300), (299, 300), (0, 65536), (65535, 65537),
             (65536, 65537), (4711, 70000), (69999, 70000), (65791, 70000)]
