@@ -26,8 +26,8 @@ struct link_self {
 };
 
 /* Fills a HELLO for the connection that has this exporter value. */
-MUST_USE bool hello_build(const struct link_self *self, const uint8_t exporter[TLS_EXPORTER_BYTES],
-			  struct frame_hello *ret, struct err *err);
+void hello_build(const struct link_self *self, const uint8_t exporter[TLS_EXPORTER_BYTES],
+		 struct frame_hello *ret);
 
 /* Checks the peer's.  expected: the key that the registry gives for the endpoint, NULL when any may
  * come.  Errors: ERR_VERSION another version; ERR_IDENTITY own role, own key, another network, not

@@ -16,8 +16,8 @@
 #define RELAY_LINK_LINK_H
 
 #include <event2/event.h>
-#include <sys/socket.h>
 
+#include "relay/link/address.h"
 #include "relay/link/frame.h"
 #include "relay/link/hello.h"
 #include "relay/link/tls.h"
@@ -38,7 +38,7 @@ enum link_reason {
 	LINK_REASON_NOT_READING,     /* more than out_max waits for the peer */
 	LINK_REASON_EOF,	     /* the peer closed */
 	LINK_REASON_RESET,	     /* the connection broke */
-	LINK_REASON_PEER_ERROR,	     /* the peer sent ERROR for the link as a whole */
+	LINK_REASON_PEER_ERROR,	     /* the peer sent ERROR for the link or its HELLO */
 	LINK_REASON_COUNT
 };
 const char *link_reason_name(enum link_reason reason);
@@ -60,8 +60,9 @@ struct link_callbacks {
 	/* HELLO was exchanged and checked; link_peer() is known.  Returning false closes the link
 	 * with *err (sent to the peer as ERROR), e.g. ERR_GRANT for a key that may not come. */
 	bool (*on_up)(struct link *link, void *arg, struct err *err);
-	/* A frame of a known type that is not the link's own business (HELLO, PING, and ERROR with
-	 * type 0 are).  Returning false closes the link with *err. */
+	/* A frame of a known type that is not the link's own business (HELLO, PING, and an ERROR
+	 * that answers HELLO or the link as a whole are).  Returning false closes the link with
+	 * *err. */
 	bool (*on_frame)(struct link *link, const struct frame *frame, void *arg, struct err *err);
 	/* All frames that came with one read have been given: a node starts what they asked for, a
 	 * gateway answers.  May be NULL. */
@@ -71,14 +72,12 @@ struct link_callbacks {
 			void *arg);
 };
 
-/* Dials `endpoint`: "host:port", "[v6]:port" (numeric, or a name resolved on the spot) or
- * "unix:/path".  expected: the registry's key of that endpoint, copied; NULL on tests only.
- * self, tls, params (copied) and cbs are borrowed.  Errors: ERR_CONFIG for a bad endpoint; a peer
- * out of reach comes as on_down. */
-MUST_USE bool link_dial(struct event_base *base, struct tls *tls, const struct link_self *self,
-			const struct link_params *params, const char *endpoint,
-			const struct key_id *expected, const struct link_callbacks *cbs, void *arg,
-			struct link **ret, struct err *err);
+/* Dials a numeric address or a unix socket (relay/link/address.h; names are the pool's to resolve).
+ * expected: the registry's key of that endpoint, copied; NULL in tests only.  self, tls and cbs are
+ * borrowed, params and address are copied.  A peer out of reach comes as on_down. */
+struct link *link_dial(struct event_base *base, struct tls *tls, const struct link_self *self,
+		       const struct link_params *params, const struct address *to,
+		       const struct key_id *expected, const struct link_callbacks *cbs, void *arg);
 
 /* Takes an accepted, non-blocking descriptor, which it will close. */
 struct link *link_accept(struct event_base *base, struct tls *tls, const struct link_self *self,
@@ -101,8 +100,9 @@ void link_flush(struct link *link);
 /* Bytes that wait for the peer to read: for back pressure. */
 size_t link_out_bytes(const struct link *link);
 
-/* Says ERROR (type 0, code, err's message) to an UP peer, sends what waits as far as it goes at
- * once, and closes; on_down comes from the loop with LINK_REASON_LOCAL. */
+/* Says ERROR (type 0, code, err's message), or GOAWAY when the code is ERR_SHUTDOWN, to an UP peer,
+ * sends what waits as far as it goes at once, and closes; on_down comes from the loop with
+ * LINK_REASON_LOCAL. */
 void link_close(struct link *link, const struct err *err);
 /* Says GOAWAY: the peer opens nothing new.  The owner closes when all in flight has ended. */
 void link_goaway(struct link *link, enum err_code why, uint32_t drain_ms);
@@ -118,6 +118,9 @@ const char *link_address(const struct link *link);
 /* Last measured round trip of a PING, -1 before the first. */
 usec_t link_rtt_us(const struct link *link);
 struct event_base *link_base(const struct link *link);
+/* What the owner keeps with the link; NULL at first. */
+void link_set_user(struct link *link, void *user);
+void *link_user(const struct link *link);
 
 /* Counters of the calling thread's links since start, for metrics and tests. */
 struct link_stats {

@@ -20,10 +20,10 @@ void listener_params_default(struct listener_params *ret);
 struct listener;
 
 /* Opens the listening socket: "host:port", "[v6]:port", port 0 for any free one, or "unix:/path"
- * (mode 0600, a stale one is replaced).  cbs/arg are those of each link; on_up may refuse.  A link
- * over a limit is closed with ERR_LIMIT before on_up.  Once on_up was given the link is the
- * owner's: it gets on_down and destroys it; before that the listener does.
- * Errors: ERR_CONFIG bad address, ERR_IO cannot listen (the message names the address). */
+ * (mode 0600, a stale one is replaced).  cbs (borrowed) and arg are those of each link; on_up may
+ * refuse.  A link over a limit is closed with ERR_LIMIT before on_up.  Once on_up was given the
+ * link is the owner's: it gets on_down and destroys it; before that the listener does. Errors:
+ * ERR_CONFIG bad address, ERR_IO cannot listen (the message names the address). */
 MUST_USE bool listener_create(struct event_base *base, struct tls *tls,
 			      const struct link_self *self, const struct listener_params *params,
 			      const char *address, const struct link_callbacks *cbs, void *arg,
@@ -32,5 +32,10 @@ MUST_USE bool listener_create(struct event_base *base, struct tls *tls,
 void listener_destroy(struct listener *listener);
 /* The port that is listened on; 0 for a unix socket. */
 uint16_t listener_port(const struct listener *listener);
+/* Connections that have not finished their HELLO, and those refused by a limit so far. */
+uint32_t listener_unfinished(const struct listener *listener);
+uint64_t listener_refused(const struct listener *listener);
+
+DEFINE_CLEANUP(struct listener *, listener_destroy)
 
 #endif

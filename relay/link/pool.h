@@ -26,8 +26,9 @@ void pool_params_default(struct pool_params *ret);
 
 struct pool;
 
-/* cbs/arg are those of every link; the pool destroys links itself after on_down (the owner must
- * not), and dials again as long as the target is wanted. */
+/* cbs (copied) and arg are those of every link.  The pool destroys its links itself, after on_down;
+ * the owner must not, and closes one with link_close().  It dials again as long as the target is
+ * wanted.  Host names are looked up anew at each dial, without blocking. */
 struct pool *pool_create(struct event_base *base, struct tls *tls, const struct link_self *self,
 			 const struct pool_params *params, const struct link_callbacks *cbs,
 			 void *arg);

@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Links against each other and against a raw TLS peer (protocol.md [F1] [F2] [F3] [F4] [F11]
+ * [F12]). */
+#include "tests/unit/unit.h"
+
+#include "tests/support/link_pair.h"
+
+static int setup(void **state)
+{
+	struct pair *pair = malloc(sizeof(*pair));
+
+	pair_init(pair);
+	*state = pair;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	pair_finish(*state);
+	free(*state);
+	return 0;
+}
+
+static void put_noise(struct buf *buf, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		buf_put_u8(buf, (uint8_t)(i * 31 + (i >> 8)));
+}
+
+static void send_frame(struct side *side, uint32_t stream, size_t bytes)
+{
+	struct buf *out = link_out(side->link);
+	size_t begun = frame_begin(out, FRAME_RELAY, 0, stream);
+
+	put_noise(out, bytes);
+	frame_end(out, begun);
+	link_sent(side->link);
+}
+
+static void both_ends_come_up_and_know_each_other(void **state)
+{
+	struct pair *pair = *state;
+
+	assert_true(pair_up(pair));
+	assert_true(link_is_up(pair->gateway.link) && link_is_up(pair->node.link));
+	assert_true(ID_EQ(&link_peer(pair->gateway.link)->key, &pair->node.self.id));
+	assert_true(ID_EQ(&link_peer(pair->node.link)->key, &pair->gateway.self.id));
+	assert_int_equal(link_peer(pair->gateway.link)->height, 5);
+	assert_int_equal(link_peer(pair->gateway.link)->max_unpaid_cu, 1000);
+	assert_int_equal(link_peer(pair->gateway.link)->worker, 2);
+	assert_int_equal(link_peer(pair->node.link)->max_unpaid_cu, 0);
+	assert_true(strncmp(link_address(pair->node.link), "127.0.0.1:", 10) == 0);
+}
+
+static void frames_of_any_size_arrive_as_they_were_sent(void **state)
+{
+	static const size_t sizes[] = {0, 1, 300, 16384, 16385, 70000, 1000000, 3 << 20};
+	struct pair *pair = *state;
+
+	pair->node.echo = true;
+	assert_true(pair_up(pair));
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		CLEANUP(buf_finish) struct buf want = {0};
+
+		put_noise(&want, sizes[i]);
+		send_frame(&pair->gateway, (uint32_t)i + 1, sizes[i]);
+		assert_true(pair_run(pair, &pair->gateway.frames, (unsigned)i + 1, 3000));
+		assert_true(view_eq(buf_view(&pair->gateway.last), buf_view(&want)));
+	}
+	assert_int_equal(pair->node.downs + pair->gateway.downs, 0);
+}
+
+static void a_turn_of_frames_leaves_in_one_write_and_comes_in_one_read(void **state)
+{
+	struct pair *pair = *state;
+	uint64_t writes, reads;
+
+	assert_true(pair_up(pair));
+	pair_turns(pair, 20);
+	writes = link_stats()->writes;
+	reads = link_stats()->reads;
+	for (uint32_t i = 1; i <= 40; i++)
+		send_frame(&pair->gateway, i, 200);
+	assert_int_equal(link_stats()->writes, writes);
+	assert_true(pair_run(pair, &pair->node.frames, 40, 1000));
+	assert_int_equal(link_stats()->writes, writes + 1);
+	assert_int_equal(link_stats()->reads, reads + 1);
+	assert_int_equal(pair->node.turns, 2); /* one with HELLO, one with all of these */
+}
+
+static void frames_of_a_turn_share_tls_records(void **state)
+{
+	struct pair *pair = *state;
+	CLEANUP(buf_finish) struct buf in = {0};
+	SSL *ssl = pair_raw_up(pair, &in);
+	static uint8_t wire[65536];
+	size_t records = 0, at = 0;
+	ssize_t n;
+
+	for (uint32_t i = 1; i <= 50; i++)
+		send_frame(&pair->node, i, 600);
+	pair_turns(pair, 3);
+	n = recv(pair->fd[1], wire, sizeof(wire), MSG_PEEK);
+	assert_true(n > 50 * 600);
+	for (; at + 5 <= (size_t)n; records++) {
+		assert_int_equal(wire[at], 23); /* application data */
+		at += 5u + get_be16(wire + at + 3);
+	}
+	assert_int_equal(at, n);
+	assert_int_equal(records, 2); /* 30,500 bytes, 16 KiB each */
+	SSL_free(ssl);
+}
+
+static void a_node_with_another_key_is_refused(void **state)
+{
+	struct pair *pair = *state;
+	struct key_id other = pair->node.self.id;
+
+	other.b[0] ^= 1;
+	pair_dial(pair, &other);
+	assert_true(pair_run(pair, &pair->gateway.downs, 1, 2000));
+	assert_int_equal(pair->gateway.reason, LINK_REASON_IDENTITY);
+	assert_int_equal(pair->gateway.ups, 0);
+	/* and the node is told why */
+	assert_true(pair_run(pair, &pair->node.downs, 1, 2000));
+	assert_int_equal(pair->node.reason, LINK_REASON_PEER_ERROR);
+	assert_err(pair->node.err, ERR_IDENTITY);
+}
+
+static void another_network_is_refused(void **state)
+{
+	struct pair *pair = *state;
+
+	pair->gateway.self.network.b[31] ^= 1;
+	pair_dial(pair, &pair->node.self.id);
+	assert_true(pair_run(pair, &pair->gateway.downs, 1, 2000));
+	assert_int_equal(pair->gateway.ups + pair->node.ups, 0);
+	assert_true(pair->gateway.reason == LINK_REASON_IDENTITY ||
+		    pair->gateway.reason == LINK_REASON_PEER_ERROR);
+}
+
+static void ones_own_role_is_refused(void **state)
+{
+	struct pair *pair = *state;
+
+	pair->gateway.self.role = FRAME_ROLE_SUPPLIER;
+	pair_dial(pair, &pair->node.self.id);
+	assert_true(pair_run(pair, &pair->gateway.downs, 1, 2000));
+	assert_int_equal(pair->gateway.ups + pair->node.ups, 0);
+	assert_err(pair->gateway.err, ERR_IDENTITY);
+}
+
+static void ones_own_key_is_refused(void **state)
+{
+	struct pair *pair = *state;
+	struct side *gateway = &pair->gateway;
+
+	relay_key_destroy(gateway->key);
+	gateway->key = relay_key_from_seed(KEY_ROLE_SUPPLIER, (const uint8_t[KEY_SEED_BYTES]){9});
+	relay_key_destroy(pair->node.key);
+	pair->node.key = relay_key_from_seed(KEY_ROLE_SUPPLIER, (const uint8_t[KEY_SEED_BYTES]){9});
+	gateway->self.key = gateway->key;
+	pair->node.self.key = pair->node.key;
+	gateway->self.id = pair->node.self.id = *relay_key_public(gateway->key);
+	pair_dial(pair, NULL);
+	assert_true(pair_run(pair, &gateway->downs, 1, 2000));
+	assert_int_equal(gateway->ups + pair->node.ups, 0);
+	assert_err(gateway->err, ERR_IDENTITY);
+}
+
+/* Sends frames on a raw connection that has finished TLS and nothing more. */
+static void node_closes_on(struct pair *pair, const struct buf *frames, enum link_reason reason)
+{
+	SSL *ssl;
+
+	pair_accept(pair);
+	ssl = pair_raw_client(pair, tls_session(pair->tls, false));
+	assert_non_null(ssl);
+	pair_raw_put(ssl, frames);
+	assert_true(pair_run(pair, &pair->node.downs, 1, 2000));
+	assert_int_equal(pair->node.ups, 0);
+	assert_int_equal(pair->node.reason, reason);
+	SSL_free(ssl);
+}
+
+static void a_hello_of_another_connection_is_worth_nothing(void **state)
+{
+	struct pair *pair = *state;
+	CLEANUP(buf_finish) struct buf frames = {0};
+	struct frame_hello hello;
+
+	hello_build(&pair->gateway.self, (const uint8_t[TLS_EXPORTER_BYTES]){1}, &hello);
+	frame_put_hello(&frames, &hello);
+	node_closes_on(pair, &frames, LINK_REASON_IDENTITY);
+}
+
+static void a_hello_of_another_version_is_named(void **state)
+{
+	struct pair *pair = *state;
+	CLEANUP(buf_finish) struct buf frames = {0};
+	struct frame_hello hello;
+
+	hello_build(&pair->gateway.self, (const uint8_t[TLS_EXPORTER_BYTES]){1}, &hello);
+	hello.version = 2;
+	frame_put_hello(&frames, &hello);
+	node_closes_on(pair, &frames, LINK_REASON_VERSION);
+}
+
+static void the_first_frame_must_be_hello(void **state)
+{
+	CLEANUP(buf_finish) struct buf frames = {0};
+
+	frame_put_cancel(&frames, 1);
+	node_closes_on(*state, &frames, LINK_REASON_PROTOCOL);
+}
+
+static void before_hello_a_frame_has_at_most_1_kib(void **state)
+{
+	CLEANUP(buf_finish) struct buf frames = {0};
+	size_t begun = frame_begin(&frames, FRAME_HELLO, 0, 0);
+
+	put_noise(&frames, 1019); /* 6 + 1019 > 1024 */
+	frame_end(&frames, begun);
+	node_closes_on(*state, &frames, LINK_REASON_FRAME_TOO_LARGE);
+}
+
+/* What the node's link says and does on these bytes from a peer that is up. */
+static void up_node_closes_on(struct pair *pair, const struct buf *frames, enum link_reason reason,
+			      enum err_code told)
+{
+	CLEANUP(buf_finish) struct buf in = {0};
+	SSL *ssl = pair_raw_up(pair, &in);
+	struct frame_error error;
+	struct err err = {0};
+	struct frame f;
+
+	pair_raw_put(ssl, frames);
+	assert_true(pair_run(pair, &pair->node.downs, 1, 2000));
+	assert_int_equal(pair->node.reason, reason);
+	assert_true(strlen(pair->node.err.msg) > 0);
+	assert_true(pair_raw_frame(pair, ssl, &in, &f, 1000));
+	assert_int_equal(f.type, FRAME_ERROR);
+	assert_ok(frame_read_error(&f, &error, &err), err);
+	assert_int_equal(error.code, err_info(told)->wire);
+	SSL_free(ssl);
+}
+
+static void a_frame_over_frame_max_closes_the_link_by_name(void **state)
+{
+	CLEANUP(buf_finish) struct buf frames = {0};
+
+	buf_put_u32(&frames, PAIR_FRAME_MAX + 1);
+	up_node_closes_on(*state, &frames, LINK_REASON_FRAME_TOO_LARGE, ERR_FRAME_TOO_LARGE);
+}
+
+static void an_unknown_type_closes_the_link_by_name(void **state)
+{
+	CLEANUP(buf_finish) struct buf frames = {0};
+	size_t begun = frame_begin(&frames, (enum frame_type)0x7f, 0, 0);
+
+	frame_end(&frames, begun);
+	up_node_closes_on(*state, &frames, LINK_REASON_PROTOCOL, ERR_PROTOCOL);
+}
+
+static void a_second_hello_closes_the_link(void **state)
+{
+	struct pair *pair = *state;
+	CLEANUP(buf_finish) struct buf frames = {0};
+	struct frame_hello hello;
+
+	hello_build(&pair->gateway.self, (const uint8_t[TLS_EXPORTER_BYTES]){1}, &hello);
+	frame_put_hello(&frames, &hello);
+	up_node_closes_on(pair, &frames, LINK_REASON_PROTOCOL, ERR_PROTOCOL);
+}
+
+static void a_ping_that_is_too_short_closes_the_link(void **state)
+{
+	CLEANUP(buf_finish) struct buf frames = {0};
+	size_t begun = frame_begin(&frames, FRAME_PING, 0, 0);
+
+	put_noise(&frames, 7);
+	frame_end(&frames, begun);
+	up_node_closes_on(*state, &frames, LINK_REASON_PROTOCOL, ERR_PROTOCOL);
+}
+
+static void types_from_0x80_on_are_skipped(void **state)
+{
+	struct pair *pair = *state;
+	CLEANUP(buf_finish) struct buf in = {0}, frames = {0};
+	SSL *ssl = pair_raw_up(pair, &in);
+	size_t begun = frame_begin(&frames, (enum frame_type)0x80, 0, 77);
+
+	put_noise(&frames, 500);
+	frame_end(&frames, begun);
+	frame_put_cancel(&frames, 3);
+	pair_raw_put(ssl, &frames);
+	assert_true(pair_run(pair, &pair->node.frames, 1, 2000));
+	assert_int_equal(pair->node.last_type, FRAME_CANCEL);
+	assert_int_equal(pair->node.frames, 1);
+	assert_true(link_is_up(pair->node.link));
+	SSL_free(ssl);
+}
+
+static void frames_that_come_byte_by_byte_are_put_together(void **state)
+{
+	struct pair *pair = *state;
+	CLEANUP(buf_finish) struct buf in = {0}, frames = {0};
+	SSL *ssl = pair_raw_up(pair, &in);
+
+	frame_put_cancel(&frames, 1);
+	frame_put_cancel(&frames, 2);
+	for (size_t i = 0; i < frames.n; i++) {
+		assert_int_equal(SSL_write(ssl, frames.p + i, 1), 1);
+		pair_turns(pair, 2);
+		assert_int_equal(pair->node.frames, (i + 1) / FRAME_HEADER_BYTES);
+	}
+	SSL_free(ssl);
+}
+
+static void a_silent_peer_is_dropped_in_time(void **state)
+{
+	struct pair *pair = *state;
+
+	pair->params.handshake_timeout_us = 60000;
+	pair_accept(pair);
+	pair_turns(pair, 3);
+	assert_int_equal(pair->node.downs, 0);
+	assert_true(pair_run(pair, &pair->node.downs, 1, 2000));
+	assert_int_equal(pair->node.reason, LINK_REASON_HANDSHAKE_SLOW);
+}
+
+static void a_peer_without_hello_is_dropped_in_time(void **state)
+{
+	struct pair *pair = *state;
+	SSL *ssl;
+
+	pair->params.handshake_timeout_us = 100000;
+	pair_accept(pair);
+	ssl = pair_raw_client(pair, tls_session(pair->tls, false));
+	assert_non_null(ssl);
+	assert_true(pair_run(pair, &pair->node.downs, 1, 2000));
+	assert_int_equal(pair->node.reason, LINK_REASON_HANDSHAKE_SLOW);
+	SSL_free(ssl);
+}
+
+static void a_quiet_peer_is_pinged_and_then_dropped(void **state)
+{
+	struct pair *pair = *state;
+	CLEANUP(buf_finish) struct buf in = {0};
+	struct frame f;
+	SSL *ssl;
+
+	pair->params.ping_interval_us = 40000;
+	pair->params.idle_timeout_us = 200000;
+	ssl = pair_raw_up(pair, &in);
+	assert_true(pair_raw_frame(pair, ssl, &in, &f, 1000));
+	assert_int_equal(f.type, FRAME_PING);
+	assert_int_equal(f.flags, 0);
+	assert_true(pair_run(pair, &pair->node.downs, 1, 2000));
+	assert_int_equal(pair->node.reason, LINK_REASON_IDLE);
+	SSL_free(ssl);
+}
+
+static void pings_keep_a_quiet_link_up(void **state)
+{
+	struct pair *pair = *state;
+	unsigned never = 0;
+
+	pair->params.ping_interval_us = 20000;
+	pair->params.idle_timeout_us = 80000;
+	assert_true(pair_up(pair));
+	assert_false(pair_run(pair, &never, 1, 300));
+	assert_int_equal(pair->node.downs + pair->gateway.downs, 0);
+	assert_true(link_rtt_us(pair->node.link) >= 0 || link_rtt_us(pair->gateway.link) >= 0);
+	assert_true(link_rtt_us(pair->gateway.link) < 1000000);
+}
+
+static void a_peer_that_never_reads_is_dropped(void **state)
+{
+	struct pair *pair = *state;
+	CLEANUP(buf_finish) struct buf in = {0};
+	SSL *ssl;
+
+	pair->params.out_max = 3 << 20;
+	ssl = pair_raw_up(pair, &in);
+	for (uint32_t i = 1; i < 200 && pair->node.link; i++) {
+		send_frame(&pair->node, i, 100000);
+		assert_true(!pair->node.link || link_out_bytes(pair->node.link) < (4 << 20));
+		pair_turns(pair, 2);
+	}
+	assert_int_equal(pair->node.downs, 1);
+	assert_int_equal(pair->node.reason, LINK_REASON_NOT_READING);
+	SSL_free(ssl);
+}
+
+static void a_slow_reader_gets_everything_in_order(void **state)
+{
+	struct pair *pair = *state;
+	CLEANUP(buf_finish) struct buf in = {0};
+	SSL *ssl = pair_raw_up(pair, &in);
+	struct frame f;
+
+	for (uint32_t i = 1; i <= 60; i++) {
+		send_frame(&pair->node, i, 50000);
+		pair_turns(pair, 1);
+	}
+	for (uint32_t i = 1; i <= 60; i++) {
+		assert_true(pair_raw_frame(pair, ssl, &in, &f, 2000));
+		assert_int_equal(f.stream, i);
+		assert_int_equal(f.payload.n, 50000);
+		pair_raw_next(&in, &f);
+	}
+	assert_int_equal(link_out_bytes(pair->node.link), 0);
+	SSL_free(ssl);
+}
+
+static void the_end_of_the_connection_is_told_once(void **state)
+{
+	struct pair *pair = *state;
+	struct link *gone;
+
+	assert_true(pair_up(pair));
+	gone = pair->gateway.link;
+	pair->gateway.link = NULL;
+	link_destroy(gone);
+	assert_true(pair_run(pair, &pair->node.downs, 1, 2000));
+	assert_int_equal(pair->node.reason, LINK_REASON_EOF);
+	assert_int_equal(pair->gateway.downs, 0);
+}
+
+static void closing_tells_the_peer_why_and_comes_from_the_loop(void **state)
+{
+	struct pair *pair = *state;
+	struct err err = {0};
+
+	assert_true(pair_up(pair));
+	err_set(&err, ERR_OVERLOAD, "no room");
+	send_frame(&pair->node, 9, 100); /* what waits still goes */
+	link_close(pair->node.link, &err);
+	assert_int_equal(pair->node.downs, 0);
+	assert_true(pair_run(pair, &pair->node.downs, 1, 2000));
+	assert_int_equal(pair->node.reason, LINK_REASON_LOCAL);
+	assert_true(pair_run(pair, &pair->gateway.downs, 1, 2000));
+	assert_int_equal(pair->gateway.reason, LINK_REASON_PEER_ERROR);
+	assert_err(pair->gateway.err, ERR_OVERLOAD);
+	assert_int_equal(pair->gateway.frames, 1);
+}
+
+static void an_owner_can_refuse_who_comes(void **state)
+{
+	struct pair *pair = *state;
+
+	pair->node.refuse = true;
+	pair_dial(pair, &pair->node.self.id);
+	assert_true(pair_run(pair, &pair->node.downs, 1, 2000));
+	assert_true(pair_run(pair, &pair->gateway.downs, 1, 2000));
+	assert_int_equal(pair->gateway.reason, LINK_REASON_PEER_ERROR);
+	assert_err(pair->gateway.err, ERR_GRANT);
+}
+
+static void goaway_drains_and_is_told(void **state)
+{
+	struct pair *pair = *state;
+
+	assert_true(pair_up(pair));
+	link_goaway(pair->node.link, ERR_SHUTDOWN, 1000);
+	assert_true(pair_run(pair, &pair->gateway.frames, 1, 2000));
+	assert_int_equal(pair->gateway.last_type, FRAME_GOAWAY);
+	assert_true(link_is_draining(pair->gateway.link));
+	assert_false(link_is_draining(pair->node.link));
+}
+
+static void a_link_may_be_destroyed_in_any_callback(void **state)
+{
+	struct pair *pair = *state;
+
+	pair->node.destroy_on_up = true;
+	pair_dial(pair, &pair->node.self.id);
+	assert_true(pair_run(pair, &pair->gateway.downs, 1, 2000));
+	pair->node.destroy_on_up = false;
+	pair->node.destroy_on_frame = true;
+	pair->gateway.ups = pair->node.ups = pair->gateway.downs = 0;
+	assert_true(pair_up(pair));
+	send_frame(&pair->gateway, 1, 10);
+	send_frame(&pair->gateway, 2, 10);
+	assert_true(pair_run(pair, &pair->gateway.downs, 1, 2000));
+	assert_int_equal(pair->node.frames, 1);
+	assert_int_equal(pair->node.downs, 0);
+}
+
+static void a_port_without_listener_is_a_connect_error(void **state)
+{
+	struct pair *pair = *state;
+	struct address at;
+	struct err err = {0};
+
+	assert_ok(address_parse_numeric("unix:/nowhere/at/all", &at, &err), err);
+	pair->gateway.link = link_dial(pair->base, pair->tls, &pair->gateway.self, &pair->params,
+				       &at, NULL, &pair->gateway.cbs, &pair->gateway);
+	assert_int_equal(pair->gateway.downs, 0);
+	assert_true(pair_run(pair, &pair->gateway.downs, 1, 2000));
+	assert_int_equal(pair->gateway.reason, LINK_REASON_CONNECT);
+	assert_err(pair->gateway.err, ERR_LINK);
+}
+
+/* Expects that a TLS client with this context does not get through the handshake. */
+static void refused_in_handshake(struct pair *pair, SSL_CTX *ctx)
+{
+	SSL *ssl;
+
+	assert_non_null(ctx);
+	pair_accept(pair);
+	ssl = SSL_new(ctx);
+	SSL_set_connect_state(ssl);
+	ssl = pair_raw_client(pair, ssl);
+	/* a TLS 1.3 client may believe to be done before the server has looked at it */
+	assert_true(pair_run(pair, &pair->node.downs, 1, 2000));
+	assert_int_equal(pair->node.reason, LINK_REASON_HANDSHAKE);
+	assert_int_equal(pair->node.ups, 0);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+}
+
+static void tls_1_2_is_refused(void **state)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION);
+	SSL_CTX_set_alpn_protos(ctx,
+				(const uint8_t *)"\x0d"
+						 "counterfoil/1",
+				14);
+	refused_in_handshake(*state, ctx);
+}
+
+static void another_alpn_is_refused(void **state)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	SSL_CTX_set_alpn_protos(ctx, (const uint8_t *)"\x02h2", 3);
+	refused_in_handshake(*state, ctx);
+}
+
+static void a_peer_without_certificate_is_refused(void **state)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	SSL_CTX_set_alpn_protos(ctx,
+				(const uint8_t *)"\x0d"
+						 "counterfoil/1",
+				14);
+	refused_in_handshake(*state, ctx);
+}
+
+static void garbage_instead_of_tls_is_refused(void **state)
+{
+	struct pair *pair = *state;
+
+	pair_accept(pair);
+	assert_true(write(pair->fd[1], "GET / HTTP/1.1\r\n\r\n", 18) == 18);
+	assert_true(pair_run(pair, &pair->node.downs, 1, 2000));
+	assert_int_equal(pair->node.reason, LINK_REASON_HANDSHAKE);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(both_ends_come_up_and_know_each_other),
+		T(frames_of_any_size_arrive_as_they_were_sent),
+		T(a_turn_of_frames_leaves_in_one_write_and_comes_in_one_read),
+		T(frames_of_a_turn_share_tls_records),
+		T(a_node_with_another_key_is_refused),
+		T(another_network_is_refused),
+		T(ones_own_role_is_refused),
+		T(ones_own_key_is_refused),
+		T(a_hello_of_another_connection_is_worth_nothing),
+		T(a_hello_of_another_version_is_named),
+		T(the_first_frame_must_be_hello),
+		T(before_hello_a_frame_has_at_most_1_kib),
+		T(a_frame_over_frame_max_closes_the_link_by_name),
+		T(an_unknown_type_closes_the_link_by_name),
+		T(a_second_hello_closes_the_link),
+		T(a_ping_that_is_too_short_closes_the_link),
+		T(types_from_0x80_on_are_skipped),
+		T(frames_that_come_byte_by_byte_are_put_together),
+		T(a_silent_peer_is_dropped_in_time),
+		T(a_peer_without_hello_is_dropped_in_time),
+		T(a_quiet_peer_is_pinged_and_then_dropped),
+		T(pings_keep_a_quiet_link_up),
+		T(a_peer_that_never_reads_is_dropped),
+		T(a_slow_reader_gets_everything_in_order),
+		T(the_end_of_the_connection_is_told_once),
+		T(closing_tells_the_peer_why_and_comes_from_the_loop),
+		T(an_owner_can_refuse_who_comes),
+		T(goaway_drains_and_is_told),
+		T(a_link_may_be_destroyed_in_any_callback),
+		T(a_port_without_listener_is_a_connect_error),
+		T(tls_1_2_is_refused),
+		T(another_alpn_is_refused),
+		T(a_peer_without_certificate_is_refused),
+		T(garbage_instead_of_tls_is_refused),
+	};
+
+	return cmocka_run_group_tests_name("link", tests, NULL, NULL);
+}
