@@ -36,7 +36,7 @@ struct upstream {
 };
 
 struct upstream_url {
-	char *url;
+	CURLU *parsed;
 	char *text; /* for logs: no credentials, no path */
 	bool is_https;
 	unsigned label;	   /* in metrics */

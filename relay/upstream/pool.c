@@ -111,7 +111,8 @@ static CURL *easy_create(struct upstream_pool *pool, struct upstream_call *call)
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, pool->headers);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* nor one of the environment */
+	curl_easy_setopt(easy, CURLOPT_PROXY, "");    /* nor one of the environment, */
+	curl_easy_setopt(easy, CURLOPT_NOPROXY, "*"); /* which is not even looked at */
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
@@ -176,7 +177,7 @@ static void call_start(struct upstream_call *call)
 	call->too_large = false;
 	call->body.n = 0;
 	if (call->url_set != (int)call->url) {
-		curl_easy_setopt(call->easy, CURLOPT_URL, url->url);
+		curl_easy_setopt(call->easy, CURLOPT_CURLU, url->parsed);
 		/* One HTTP/2 connection takes all; without it HTTP/1.1 opens as many as it needs.
 		 */
 		curl_easy_setopt(call->easy, CURLOPT_PIPEWAIT, url->is_https ? 1L : 0L);
@@ -342,7 +343,7 @@ static bool pool_add_url(struct upstream_pool *pool, const char *text, struct er
 	     (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
 	upstream_url_text(text, shown, sizeof(shown));
 	if (ok) {
-		url->url = xstrdup(text);
+		url->parsed = parsed; /* spares a parse for each request */
 		url->text = xstrdup(shown);
 		url->is_https = strcmp(scheme, "https") == 0;
 		url->label = metrics_label(METRIC_LABEL_BACKEND, shown);
@@ -351,7 +352,8 @@ static bool pool_add_url(struct upstream_pool *pool, const char *text, struct er
 	}
 	curl_free(scheme);
 	curl_free(host);
-	curl_url_cleanup(parsed);
+	if (!ok)
+		curl_url_cleanup(parsed);
 	return ok || err_set(err, ERR_CONFIG, "%s is not a http or https URL", shown);
 }
 
@@ -409,7 +411,7 @@ void upstream_pool_destroy(struct upstream_pool *pool)
 		call_destroy(call);
 	}
 	for (size_t i = 0; i < pool->urls_n; i++) {
-		free(pool->urls[i].url);
+		curl_url_cleanup(pool->urls[i].parsed);
 		free(pool->urls[i].text);
 	}
 	curl_slist_free_all(pool->headers);
