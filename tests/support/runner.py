@@ -22,7 +22,7 @@ CACHE = ROOT / "tests" / ".cache"
 LOGS = ROOT / "build" / "logs"
 VENV = CACHE / "venv"
 CLIENTS = ROOT / "tests" / "clients"
-GO_MINIMUM = (1, 23)
+GO_MINIMUM = (1, 24)
 STEP_TIMEOUT_S = {"fast": 900, "soak": 7200}
 
 BUILDS = {
