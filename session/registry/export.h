@@ -11,6 +11,7 @@
 #include "relay/crypto/key.h"
 #include "session/history.h"
 
+#define EXPORT_HEAD "counterfoil/registry/v1\n"
 #define EXPORT_MAX (64u << 20)		/* bytes of a file that is parsed */
 #define EXPORT_SEEDS_MAX 1000000	/* seeds in one file */
 #define EXPORT_TABLES_MAX 1000000	/* table commitments in one file */
