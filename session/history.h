@@ -108,6 +108,10 @@ const struct grant_entry *history_all_grants(const struct history *h, size_t *re
 MUST_USE bool history_table(const struct history *h, const struct service_name *service,
 			    height_t snapshot, struct stake_table **ret, struct err *err);
 
+/* First height whose seed a gateway or a node may still need when the last one is `last_seed`: that
+ * of the oldest session that can be unsettled, with one to spare. */
+height_t history_seeds_from(const struct history *h, height_t last_seed);
+
 /* True iff the tables of a service as of the two heights are the same because nothing that they are
  * made of changed in (a, b]; a <= b. */
 bool history_table_same(const struct history *h, height_t a, height_t b);

@@ -39,6 +39,14 @@ bool history_table(const struct history *h, const struct service_name *service, 
 	return stake_table_create(history_params(h, snapshot), in, n, ret, err);
 }
 
+height_t history_seeds_from(const struct history *h, height_t last_seed)
+{
+	const struct session_params *p = history_params(h, last_seed);
+	uint64_t window = (session_claim_horizon(p) + 2) * p->session_blocks + p->seed_lag;
+
+	return last_seed > window ? last_seed - window : 0;
+}
+
 bool history_table_same(const struct history *h, height_t a, height_t b)
 {
 	const struct params_entry *p = h->params.v;

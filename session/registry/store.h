@@ -14,7 +14,8 @@
 
 struct store;	/* an open registry; for one thread */
 
-/* Makes a new registry: parameters and clock, no suppliers yet, seeds up to now.
+/* Makes a new registry: parameters and clock.  Its genesis entries are to be put next, then
+ * store_keep() stores the seeds up to now and the registry can be used.
  *
  * In:     path      must not exist
  *         params    checked here
@@ -84,6 +85,15 @@ MUST_USE bool store_history(struct store *store, struct history **ret, struct er
 /* Appends the seeds with from <= height < to to a run, which must end below `from`. */
 MUST_USE bool store_seeds(struct store *store, height_t from, height_t to, struct seed_run *run,
 			  struct err *err);
+
+/* What a follower needs, as one consistent state: the history with a ref of the caller's (the same
+ * one as long as no entry changes), the seeds from a height on that may still be needed appended to
+ * a run, the last seed. */
+MUST_USE bool store_follow(struct store *store, height_t from, struct history **ret_history,
+			   struct seed_run *run, height_t *ret_last, struct err *err);
+
+/* A number that changes when another connection has written.  Cheap: no read of the file's pages. */
+MUST_USE bool store_data_version(struct store *store, uint64_t *ret, struct err *err);
 
 /* Everything for an export, seeds of [from, to): one consistent state. */
 MUST_USE bool store_export(struct store *store, height_t from, height_t to,
