@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ethers v6, viem and web3.py, unmodified, through the gateway: each answer is the chain's own.
+
+Two anvils are alike to the byte as long as they are asked alike.  One stands behind the network, the
+other is called directly; each script runs against both, and what came over the wire is compared.
+"""
+
+import base64
+import re
+
+import pytest
+
+from support.counts import count
+from support.recorded import SCRIPTS, answers_of, calls_of, methods_of, run_client
+
+RECEIPT = re.compile(r"[0-9a-f]{32}/\d+/[0-9a-f]{32}")
+HEX_32 = re.compile(r"[0-9a-f]{64}")
+DIFFERENT_CALLS = 20
+# The libraries poll, and look the chain id up again, as often as time goes by.
+ASKED_BY_TIMING = ("eth_chainId", "eth_blockNumber", "eth_getTransactionReceipt")
+
+
+@pytest.fixture(scope="module")
+def both_ways(network_factory, anvil_factory):
+    """(URL of the gateway in front of one chain, URL of another chain that is its twin)."""
+    behind, twin = anvil_factory(), anvil_factory()
+    network = network_factory(upstreams=[behind.url])
+    return network.url, twin.url
+
+
+@pytest.fixture(scope="module", params=sorted(SCRIPTS))
+def runs(request, both_ways):
+    """(name, steps through the gateway, steps at the twin) of one client."""
+    through, direct = both_ways
+    for _ in range(count("client_rounds")):
+        pair = (run_client(request.param, through), run_client(request.param, direct))
+    return (request.param, *pair)
+
+
+def test_each_client_makes_at_least_twenty_different_calls(runs):
+    _, through, _ = runs
+    methods, calls = methods_of(through)
+    assert len(methods) >= DIFFERENT_CALLS, methods
+    assert len(calls) >= DIFFERENT_CALLS
+    names = {step["name"] for step in through}
+    assert {"deploy a contract", "send a transaction", "read logs", "a revert with its data",
+            "a batch", "a bad method", "a bad parameter"} <= names
+
+
+def test_every_result_and_error_is_the_chains_own(runs):
+    name, through, direct = runs
+    assert [s["name"] for s in through] == [s["name"] for s in direct]
+    for ours, theirs in zip(through, direct):
+        left, right = answers_of(ours), answers_of(theirs)
+        for call in left.keys() ^ right.keys():
+            assert call.split(" ")[0] in ASKED_BY_TIMING, f"{name}: {ours['name']}: {call}"
+        for call in left.keys() & right.keys():
+            assert left[call] == right[call], f"{name}: {ours['name']}: {call}"
+        assert ours["value"] == theirs["value"], f"{name}: {ours['name']}"
+
+
+def test_every_answer_carries_its_receipt(runs):
+    name, through, _ = runs
+    for step in through:
+        for exchange in step["exchanges"]:
+            calls = len(calls_of(exchange))
+            headers = exchange["headers"]
+            assert exchange["status"] == 200 and headers["content-type"] == "application/json"
+            where = f"{name}: {step['name']}: {headers}"
+            for header, shape in (("counterfoil-receipt", RECEIPT), ("counterfoil-supplier", HEX_32),
+                                  ("counterfoil-session", HEX_32)):
+                values = [v.strip() for v in (headers[header] or "").split(",")]
+                assert len(values) == calls, where
+                assert all(shape.fullmatch(v) for v in values), where
+
+
+def test_a_large_answer_arrives_whole(runs):
+    _, through, _ = runs
+    step = next(s for s in through if s["name"] == "an answer of 200,000 bytes")
+    assert max(len(base64.b64decode(e["response"])) for e in step["exchanges"]) > 200000
