@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <curl/curl.h>
 #include <event2/event.h>
-#include <openssl/crypto.h>
 #include <sodium.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -19,9 +18,8 @@ static int run(const struct verb *verb, int argc, char **argv)
 		return cli_usage(verb, "no operand is expected");
 	printf("counterfoil %s\n", COUNTERFOIL_VERSION);
 	if (options[0].value != NULL)
-		printf("libevent %s\n%s\nlibsodium %s\nsqlite %s\n%s\n", event_get_version(),
-		       curl_version(), sodium_version_string(), sqlite3_libversion(),
-		       OpenSSL_version(OPENSSL_VERSION));
+		printf("libevent %s\n%s\nlibsodium %s\nsqlite %s\n", event_get_version(),
+		       curl_version(), sodium_version_string(), sqlite3_libversion());
 	return CLI_OK;
 }
 
