@@ -7,6 +7,7 @@ import pytest
 
 from support import paths
 from support.anvil import Anvil
+from support.network import Network
 
 _failed = set()
 
@@ -51,3 +52,17 @@ def anvil_factory(folder):
 def anvil(anvil_factory):
     """One chain."""
     return anvil_factory()
+
+
+@pytest.fixture(scope="module")
+def network_factory(folder):
+    """Starts networks that end with the module; the arguments are those of Network."""
+    networks = []
+
+    def start(**arguments):
+        networks.append(Network(folder / f"network{len(networks)}", **arguments))
+        return networks[-1].start()
+
+    yield start
+    for network in networks:
+        network.end()
