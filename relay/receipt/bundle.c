@@ -52,6 +52,7 @@ void bundle_put_json(const struct bundle *bundle, struct buf *json)
 	char text[NOTE_VKEY_MAX];
 
 	assert(bundle->proof.n <= TREE_PROOF_MAX && bundle->key_count <= BUNDLE_KEYS_MAX);
+	assert(!bundle->without_salt || (!bundle->has_request && !bundle->has_response));
 	buf_put_str(json, "{\"leaf\":\"");
 	buf_put_hex(json, bundle->leaf, LEAF_SIZE);
 	buf_putf(json, "\",\"index\":%" PRIu64 ",\"size\":%" PRIu64 ",\"proof\":[", bundle->index,
@@ -68,9 +69,12 @@ void bundle_put_json(const struct bundle *bundle, struct buf *json)
 		buf_put_str(json, i == 0 ? "" : ",");
 		put_json_text(json, VIEW_STR(note_key_text(&bundle->key[i], text)));
 	}
-	buf_put_str(json, "],\"salt\":\"");
-	buf_put_hex(json, bundle->salt.b, sizeof(bundle->salt.b));
-	buf_put_str(json, "\"");
+	buf_put_str(json, "]");
+	if (!bundle->without_salt) {
+		buf_put_str(json, ",\"salt\":\"");
+		buf_put_hex(json, bundle->salt.b, sizeof(bundle->salt.b));
+		buf_put_str(json, "\"");
+	}
 	if (bundle->has_request)
 		put_base64_member(json, "request", &bundle->request);
 	if (bundle->has_response)

@@ -23,7 +23,8 @@ struct bundle {
 	size_t key_count;
 	struct note_key key[BUNDLE_KEYS_MAX];
 	struct salt salt;
-	bool has_request; /* the encodings are there while they are kept */
+	bool without_salt; /* it is not told: then the encodings are not either */
+	bool has_request;  /* the encodings are there while they are kept */
 	bool has_response;
 	struct buf request;
 	struct buf response;

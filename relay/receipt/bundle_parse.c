@@ -108,6 +108,18 @@ static bool get_keys(const json_t *object, struct bundle *ret, struct err *err)
 	return true;
 }
 
+/* A bundle that shows a fault of the leaf needs no salt; one with an encoding does. */
+static bool get_salt(const json_t *object, struct bundle *ret, struct err *err)
+{
+	ret->without_salt = json_object_get(object, "salt") == NULL;
+	if (!ret->without_salt)
+		return get_hex(object, "salt", ret->salt.b, sizeof(ret->salt.b), err);
+	if (json_object_get(object, "request") != NULL ||
+	    json_object_get(object, "response") != NULL)
+		return err_set(err, ERR_FORMAT, "bundle: an encoding without its \"salt\"");
+	return true;
+}
+
 /* "<lane hex>/<seq>" */
 static bool get_next(const json_t *object, struct bundle *ret, struct err *err)
 {
@@ -140,8 +152,7 @@ static bool parse_object(const json_t *object, struct bundle *ret, struct err *e
 	return get_hex(object, "leaf", ret->leaf, sizeof(ret->leaf), err) &&
 	       get_number(object, "index", &ret->index, err) &&
 	       get_number(object, "size", &ret->size, err) && get_proof(object, &ret->proof, err) &&
-	       get_keys(object, ret, err) &&
-	       get_hex(object, "salt", ret->salt.b, sizeof(ret->salt.b), err) &&
+	       get_keys(object, ret, err) && get_salt(object, ret, err) &&
 	       get_base64(object, "request", &ret->has_request, &ret->request, err) &&
 	       get_base64(object, "response", &ret->has_response, &ret->response, err) &&
 	       get_next(object, ret, err);

@@ -160,35 +160,61 @@ static bool read_size_and_root(struct view rest, struct checkpoint *ret, struct 
 	return true;
 }
 
+/* A note of this lane with all signatures of its two keys checked; ret_seen[0] is the supplier. */
+static bool open_note(const struct checkpoint_lane *lane, struct view bytes, struct note *ret_note,
+		      struct note_seen ret_seen[2], struct checkpoint *ret, struct err *err)
+{
+	const struct note_key keys[2] = {lane->supplier, lane->gateway};
+
+	if (!note_parse(bytes, CHECKPOINT_NOTE_MAX, ret_note, err))
+		return false;
+	struct view text = ret_note->text;
+	if (text.n < lane->line_len || memcmp(text.p, lane->line, lane->line_len) != 0)
+		return err_set(err, ERR_CHECKPOINT, "a checkpoint of another lane");
+	struct view rest = {text.p + lane->line_len, text.n - lane->line_len};
+	if (!read_size_and_root(rest, ret, err) || !note_check(ret_note, keys, 2, ret_seen, err))
+		return false;
+	if (ret_seen[0].signed_)
+		ret->supplier_sig = ret_seen[0].sig;
+	if (ret_seen[1].signed_) {
+		ret->cosigned = true;
+		ret->cosign_time = ret_seen[1].time;
+		ret->gateway_sig = ret_seen[1].sig;
+	}
+	return true;
+}
+
 bool checkpoint_open(const struct checkpoint_lane *lane, struct view bytes, struct checkpoint *ret,
 		     struct err *err)
 {
-	const struct note_key keys[2] = {lane->supplier, lane->gateway};
-	struct note_seen seen[2];
 	struct checkpoint head = {.cosigned = false};
+	struct note_seen seen[2];
 	struct note note;
 
-	if (!note_parse(bytes, CHECKPOINT_NOTE_MAX, &note, err))
-		return false;
-	if (note.text.n < lane->line_len || memcmp(note.text.p, lane->line, lane->line_len) != 0)
-		return err_set(err, ERR_CHECKPOINT, "a checkpoint of another lane");
-	struct view rest = {note.text.p + lane->line_len, note.text.n - lane->line_len};
-	if (!read_size_and_root(rest, &head, err))
-		return false;
-	if (!note_check(&note, keys, 2, seen, err))
+	if (!open_note(lane, bytes, &note, seen, &head, err))
 		return false;
 	if (!seen[0].signed_)
 		return err_set(err, ERR_SIGNATURE, "the supplier did not sign the checkpoint");
 	if (!view_eq(note.sig[0].name, VIEW_STR(lane->supplier.name)) ||
 	    memcmp(note.sig[0].id, lane->supplier.id, 4) != 0)
 		return err_set(err, ERR_CHECKPOINT, "the supplier's signature is not the first");
-	head.supplier_sig = seen[0].sig;
-	if (seen[1].signed_) {
-		head.cosigned = true;
-		head.cosign_time = seen[1].time;
-		head.gateway_sig = seen[1].sig;
-	}
 	*ret = head;
+	return true;
+}
+
+bool checkpoint_open_cosigned(const struct checkpoint_lane *lane, struct view bytes,
+			      struct checkpoint *ret, bool *ret_supplier, struct err *err)
+{
+	struct checkpoint head = {.cosigned = false};
+	struct note_seen seen[2];
+	struct note note;
+
+	if (!open_note(lane, bytes, &note, seen, &head, err))
+		return false;
+	if (!seen[1].signed_)
+		return err_set(err, ERR_SIGNATURE, "the gateway did not cosign the checkpoint");
+	*ret = head;
+	*ret_supplier = seen[0].signed_;
 	return true;
 }
 

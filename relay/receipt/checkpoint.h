@@ -82,6 +82,12 @@ void checkpoint_put_note(const struct checkpoint_lane *lane, const struct checkp
 MUST_USE bool checkpoint_open(const struct checkpoint_lane *lane, struct view note,
 			      struct checkpoint *ret, struct err *err);
 
+/* As checkpoint_open(), but it is the gateway's cosignature that must be there, and the supplier's
+ * signature that may be: what is known of a cosigned head that the supplier's next one replaced.
+ * Out: ret_supplier  the supplier signed too; else ret->supplier_sig is zeros */
+MUST_USE bool checkpoint_open_cosigned(const struct checkpoint_lane *lane, struct view note,
+				       struct checkpoint *ret, bool *ret_supplier, struct err *err);
+
 /* Reads only the origin line of a note, for those who do not know the lane yet; the note must then
  * be opened with it.  Errors: ERR_NOTE, ERR_CHECKPOINT. */
 MUST_USE bool checkpoint_read_origin(struct view note, struct checkpoint_origin *ret,

@@ -209,6 +209,36 @@ static void a_head_opens_again_from_its_note(void **state)
 	assert_ok(checkpoint_check_cosigned(&lane, &back, &err), err);
 }
 
+static void a_cosigned_head_opens_without_the_supplier(void **state)
+{
+	CLEANUP(buf_finish) struct buf note = {0};
+	struct checkpoint head = head_of(77, 1795442000), back;
+	uint8_t text[CHECKPOINT_TEXT_MAX];
+	bool supplier_signed = true;
+	struct err err;
+
+	buf_put(&note, text, checkpoint_text(&lane, 77, &root, text));
+	buf_put_str(&note, "\n");
+	note_put_signature(&note, &lane.gateway, 1795442000, &head.gateway_sig);
+	assert_false(checkpoint_open(&lane, buf_view(&note), &back, &err));
+	assert_err(err, ERR_SIGNATURE);
+	assert_ok(checkpoint_open_cosigned(&lane, buf_view(&note), &back, &supplier_signed, &err),
+		  err);
+	assert_false(supplier_signed);
+	assert_ok(checkpoint_check_cosigned(&lane, &back, &err), err);
+	note.n = 0;
+	checkpoint_put_note(&lane, &head, &note);
+	assert_ok(checkpoint_open_cosigned(&lane, buf_view(&note), &back, &supplier_signed, &err),
+		  err);
+	assert_true(supplier_signed);
+	head.cosigned = false;
+	note.n = 0;
+	checkpoint_put_note(&lane, &head, &note);
+	assert_false(
+		checkpoint_open_cosigned(&lane, buf_view(&note), &back, &supplier_signed, &err));
+	assert_err(err, ERR_SIGNATURE);
+}
+
 static void any_changed_byte_is_refused(void **state)
 {
 	CLEANUP(buf_finish) struct buf note = {0};
@@ -297,6 +327,7 @@ int main(void)
 		cmocka_unit_test(signing_gives_the_notes_of_the_vectors),
 		cmocka_unit_test(notes_open_or_are_refused_as_the_vectors_say),
 		cmocka_unit_test(a_head_opens_again_from_its_note),
+		cmocka_unit_test(a_cosigned_head_opens_without_the_supplier),
 		cmocka_unit_test(any_changed_byte_is_refused),
 		cmocka_unit_test(heads_out_of_range_are_refused),
 		cmocka_unit_test(a_cosignature_is_no_checkpoint_signature),

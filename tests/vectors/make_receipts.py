@@ -273,6 +273,7 @@ def bundle_cases():
     false_cosig = note.checkpoint(ORIGIN, 20, t.root(20), SUPPLIER_SEED, OTHER_SEED, TIME)
     return [("as it should be", of(i)) for i in (0, 3, 5, 6, 7, 19)] + [
         ("no encodings kept", but(3, request=None, response=None)),
+        ("without its salt", but(3, salt=None, request=None, response=None)),
         ("not cosigned", but(3, checkpoint=note.checkpoint(ORIGIN, 20, t.root(20), SUPPLIER_SEED))),
         ("seq is not the index", of(9)), ("a leaf that breaks a rule", of(10)),
         ("another request", but(3, request=encodings[3][0] + b" ")),

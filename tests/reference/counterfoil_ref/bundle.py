@@ -35,8 +35,9 @@ class Bundle:
         members = {
             "leaf": self.leaf_bytes.hex(), "index": self.index, "size": self.size,
             "proof": [base64.b64encode(h).decode() for h in self.proof],
-            "checkpoint": self.checkpoint.decode(), "keys": [str(k) for k in self.keys],
-            "salt": self.salt.hex()}
+            "checkpoint": self.checkpoint.decode(), "keys": [str(k) for k in self.keys]}
+        if self.salt is not None:
+            members["salt"] = self.salt.hex()
         if self.request is not None:
             members["request"] = base64.b64encode(self.request).decode()
         if self.response is not None:
@@ -137,7 +138,8 @@ def parse(data):
         leaf_bytes=bytes.fromhex(members["leaf"]), index=members["index"], size=members["size"],
         proof=[note.b64decode_strict(h) for h in members["proof"]],
         checkpoint=members["checkpoint"].encode(),
-        keys=[note.parse_key(k) for k in members["keys"]], salt=bytes.fromhex(members["salt"]),
+        keys=[note.parse_key(k) for k in members["keys"]],
+        salt=bytes.fromhex(members["salt"]) if "salt" in members else None,
         request=encoding("request"), response=encoding("response"), next=following)
 
 
