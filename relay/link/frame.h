@@ -139,13 +139,15 @@ struct frame_fetch {
 	uint64_t to; /* 0 < to - from <= FRAME_FETCH_MAX, to <= 2^20 */
 };
 
-/* leaves: count x (leaf 192 || salt 16), borrowed. */
+/* entries: count x (leaf 192 || salt 16), borrowed. */
 #define FRAME_LEAVES_ENTRY_BYTES 208
 struct frame_leaves {
 	struct lane_id lane;
 	uint64_t from;
 	uint32_t count; /* 0..FRAME_FETCH_MAX */
 	const uint8_t *entries;
+	struct signature
+		signature; /* of the head of size from + count; zeros: no batch ended there */
 };
 
 struct frame_credit {
@@ -195,11 +197,12 @@ void frame_put_cosign(struct buf *buf, const struct frame_cosign *cosign);
 void frame_put_lanes(struct buf *buf, uint8_t flags, const struct frame_lane *lanes,
 		     uint32_t count);
 void frame_put_fetch(struct buf *buf, uint32_t number, const struct frame_fetch *fetch);
-/* LEAVES in steps: begin, then exactly count times add, end. */
+/* LEAVES in steps: begin, then exactly count times add, end with the signature (NULL: zeros). */
 size_t frame_leaves_begin(struct buf *buf, uint32_t number, const struct lane_id *lane,
 			  uint64_t from, uint32_t count);
 void frame_leaves_add(struct buf *buf, const uint8_t leaf[FRAME_LEAF_BYTES],
 		      const struct salt *salt);
+void frame_leaves_end(struct buf *buf, size_t begun, const struct signature *signature);
 void frame_put_cancel(struct buf *buf, uint32_t number);
 void frame_put_credit(struct buf *buf, const struct frame_credit *credit);
 void frame_put_ping(struct buf *buf, bool answer, const uint8_t bytes[8]);

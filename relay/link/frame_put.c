@@ -163,6 +163,12 @@ void frame_leaves_add(struct buf *buf, const uint8_t leaf[FRAME_LEAF_BYTES],
 	PUT_ID(buf, salt);
 }
 
+void frame_leaves_end(struct buf *buf, size_t begun, const struct signature *signature)
+{
+	PUT_ID(buf, signature ? signature : &(struct signature){0});
+	frame_end(buf, begun);
+}
+
 void frame_put_cancel(struct buf *buf, uint32_t number)
 {
 	assert(number != 0);

@@ -269,6 +269,7 @@ bool frame_read_leaves(const struct frame *f, struct frame_leaves *ret, struct e
 	if (leaves.count > FRAME_FETCH_MAX || leaves.from > FRAME_LANE_MAX - leaves.count)
 		return refuse(f, "range out of range", err);
 	leaves.entries = read_bytes(&r, (size_t)leaves.count * FRAME_LEAVES_ENTRY_BYTES).p;
+	READ_ID(&r, &leaves.signature);
 	if (!end(f, &r, err))
 		return false;
 	*ret = leaves;

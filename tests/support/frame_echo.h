@@ -49,7 +49,7 @@ static bool echo_leaves(const struct frame *f, struct buf *out, struct err *err)
 		memcpy(salt.b, p + FRAME_LEAF_BYTES, sizeof(salt.b));
 		frame_leaves_add(out, p, &salt);
 	}
-	frame_end(out, begun);
+	frame_leaves_end(out, begun, &leaves.signature);
 	return true;
 }
 

@@ -268,6 +268,7 @@ static void the_small_frames_have_their_fields_in_place(void **state)
 	IS_ID(fields, "lane", leaves.lane);
 	is_number(fields, "from", leaves.from);
 	assert_int_equal(leaves.count, 1);
+	IS_ID(fields, "signature", leaves.signature);
 	fields = good("credit", 0, &bytes, &f);
 	assert_ok(frame_read_credit(&f, &credit, &err), err);
 	is_number(fields, "relays", credit.relays);

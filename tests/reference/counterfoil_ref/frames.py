@@ -113,7 +113,8 @@ def put_payload(kind, f):
                 b"".join(put_fixed(LANE_ENTRY, lane) for lane in f["lanes"]))
     if kind == LEAVES:
         out = bytes.fromhex(f["lane"]) + struct.pack(">QI", f["from"], len(f["leaves"]))
-        return out + b"".join(bytes.fromhex(x["leaf"] + x["salt"]) for x in f["leaves"])
+        out += b"".join(bytes.fromhex(x["leaf"] + x["salt"]) for x in f["leaves"])
+        return out + bytes.fromhex(f["signature"])
     text = f["text"].encode()
     return struct.pack(">BHH", f["type"], f["code"], len(text)) + text
 
@@ -157,6 +158,7 @@ def get_leaves(r):
     count = r.number(4)
     need(count <= 2048 and f["from"] + count <= LANE_MAX, "count")
     f["leaves"] = [{"leaf": r.hex(192), "salt": r.hex(16)} for _ in range(count)]
+    f["signature"] = r.hex(64)
     return f
 
 
