@@ -24,7 +24,9 @@ LAYERS = {
     "relay/receipt": _L2, "relay/rpc": _L2,
     # the one arrow within a layer: table_root is a tree of the receipts' own kind
     "session": _L2 + ["relay/receipt"],
-    "relay/ledger": _L3, "relay/upstream": _L3, "relay/link": _L3, "session/registry": _L3,
+    "relay/ledger": _L3, "relay/upstream": _L3, "session/registry": _L3,
+    # recovery moves what the ledger holds over a link
+    "relay/link": _L3 + ["relay/ledger"],
     # the auditor reads files only: no event loop, no network
     "relay/audit": _L3 + ["relay/ledger", "session/registry"],
     "relay/gateway": _L4, "relay/node": _L4,

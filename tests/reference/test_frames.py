@@ -3,15 +3,13 @@
 
 import json
 import pathlib
-import sys
 
 import pytest
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-from counterfoil_ref import frames  # noqa: E402
+from reference.counterfoil_ref import frames
 
-VECTORS = json.loads((HERE.parent / "vectors" / "frames.json").read_text())
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+VECTORS = json.loads((TESTS / "vectors" / "frames.json").read_text())
 
 
 @pytest.mark.parametrize("row", VECTORS["good"], ids=lambda r: r["name"])
