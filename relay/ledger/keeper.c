@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The keeper: moves WAL pages into the databases (never in a turn of anybody's loop), measures the
+ * files against ledger.max_bytes and the disk, and asks for old days and evidence to be dropped. */
+#include "relay/ledger/internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TICK_US 1000000	  /* measures as often */
+#define QUIET_US 30000000 /* a WAL with fewer pages is checkpointed as often */
+#define PRUNE_US 60000000 /* days and evidence are looked at as often */
+
+/* The keeper's own connection to a file of the ledger. */
+struct keep {
+	uint32_t day;
+	sqlite3 *db;
+	int pages_done;
+	usec_t done_us;
+	bool seen;
+	struct keep *next;
+};
+
+static struct keep *keep_get(struct ledger *ledger, struct keep **list, uint32_t day)
+{
+	char name[32] = "state.db", path[LEDGER_PATH_MAX];
+	struct keep *keep;
+	struct err err;
+
+	for (keep = *list; keep != NULL; keep = keep->next)
+		if (keep->day == day)
+			return keep;
+	if (day != 0)
+		store_day_name(day, name);
+	keep = xcalloc(1, sizeof(*keep));
+	keep->day = day;
+	if (!store_open(store_path(ledger->dir, name, path), day == 0 ? "state" : "leaves",
+			STORE_WRITE, &keep->db, &err)) {
+		log_warn("ledger.checkpoint", "error=\"%s\"", err.msg);
+		free(keep);
+		return NULL;
+	}
+	keep->next = *list;
+	*list = keep;
+	return keep;
+}
+
+static void keep_checkpoint(struct keep *keep)
+{
+	int pages = 0, done = 0, rc;
+
+	rc = sqlite3_wal_checkpoint_v2(keep->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
+	if (rc != SQLITE_OK && rc != SQLITE_BUSY)
+		log_warn("ledger.checkpoint", "day=%" PRIu32 " error=\"%s\"", keep->day,
+			 sqlite3_errmsg(keep->db));
+}
+
+/* While commits go on a checkpoint never reaches the end of the WAL, and it would grow for ever: so
+ * the writer rests for the last, short stretch. */
+static void keep_catch_up(struct ledger *ledger, struct keep *keep)
+{
+	pthread_mutex_lock(&ledger->queue_lock);
+	ledger->keeper_wants = true;
+	pthread_cond_signal(&ledger->queue_cond);
+	while (!ledger->writer_rests && !ledger->stop)
+		pthread_cond_wait(&ledger->rest_cond, &ledger->queue_lock);
+	pthread_mutex_unlock(&ledger->queue_lock);
+	keep_checkpoint(keep);
+	pthread_mutex_lock(&ledger->queue_lock);
+	ledger->keeper_wants = false;
+	ledger->writer_rests = false;
+	pthread_cond_broadcast(&ledger->rest_cond);
+	pthread_mutex_unlock(&ledger->queue_lock);
+}
+
+static void keep_file(struct ledger *ledger, struct keep **list, uint32_t day, int pages)
+{
+	usec_t now = clock_now_us();
+	struct keep *keep = keep_get(ledger, list, day);
+
+	if (keep == NULL)
+		return;
+	keep->seen = true;
+	if (pages == keep->pages_done ||
+	    (pages < LEDGER_WAL_PAGES && now < keep->done_us + QUIET_US))
+		return;
+	keep_checkpoint(keep);
+	if (pages >= LEDGER_WAL_PAGES_HARD)
+		keep_catch_up(ledger, keep);
+	keep->pages_done = pages;
+	keep->done_us = now;
+}
+
+static void keep_all(struct ledger *ledger, struct keep **list)
+{
+	uint32_t days[64];
+	int pages[64];
+	size_t n = 0;
+
+	for (struct keep *keep = *list; keep != NULL; keep = keep->next)
+		keep->seen = false;
+	pthread_mutex_lock(&ledger->files_lock);
+	for (struct file *f = ledger->days; f != NULL && n < ARRAY_SIZE(days); f = f->next) {
+		days[n] = f->day;
+		pages[n++] = atomic_load(&f->wal_pages);
+	}
+	pthread_mutex_unlock(&ledger->files_lock);
+	for (size_t i = 0; i < n; i++)
+		keep_file(ledger, list, days[i], pages[i]);
+	keep_file(ledger, list, 0, atomic_load(&ledger->state.wal_pages));
+	for (struct keep **at = list; *at != NULL;) { /* days that the writer has dropped */
+		struct keep *keep = *at;
+
+		if (keep->seen) {
+			at = &keep->next;
+			continue;
+		}
+		*at = keep->next;
+		store_close(keep->db);
+		free(keep);
+	}
+}
+
+/* --- sizes --- */
+
+static uint64_t dir_bytes(const char *path)
+{
+	struct dirent *entry;
+	uint64_t sum = 0;
+	DIR *dir = opendir(path);
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		struct stat st;
+
+		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode))
+			sum += (uint64_t)st.st_size;
+	}
+	if (dir != NULL)
+		closedir(dir);
+	return sum;
+}
+
+void ledger_measure(struct ledger *ledger)
+{
+	uint64_t bytes = dir_bytes(ledger->dir) + atomic_load(&ledger->evidence.bytes);
+	uint64_t max = ledger->p.max_bytes, free_bytes = UINT64_MAX;
+	bool full, near, was = atomic_load(&ledger->full);
+	struct statvfs fs;
+
+	if (statvfs(ledger->dir, &fs) == 0)
+		free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+	full = (max > 0 && bytes >= max - max / 16) || free_bytes < LEDGER_FREE_MIN;
+	near = (max > 0 && bytes >= max - max / 8) || free_bytes < 4 * LEDGER_FREE_MIN;
+	atomic_store(&ledger->bytes, bytes);
+	atomic_store(&ledger->disk_free, free_bytes);
+	atomic_store(&ledger->full, full);
+	if (full != was)
+		log_warn(full ? "ledger.full" : "ledger.room",
+			 "bytes=%" PRIu64 " max_bytes=%" PRIu64 " disk_free=%" PRIu64, bytes, max,
+			 free_bytes);
+	else if (near && !full && log_every(&ledger->near_gate, INT64_C(600000000), &max))
+		log_warn("ledger.nearly_full", "bytes=%" PRIu64 " disk_free=%" PRIu64, bytes,
+			 free_bytes);
+}
+
+bool ledger_is_full(const struct ledger *ledger)
+{
+	return atomic_load_explicit(&ledger->full, memory_order_relaxed);
+}
+
+/* --- what is over --- */
+
+static void keep_drop_days(struct ledger *ledger, sqlite3 *state)
+{
+	STMT *stmt = NULL;
+	struct err err;
+	uint32_t before;
+
+	if (ledger->p.keep_days == 0)
+		return;
+	before = clock_day(clock_wall_ms() - (msec_t)ledger->p.keep_days * 86400000);
+	if (!store_prepare(state,
+			   "SELECT day FROM lanes WHERE dropped = 0 AND day < ?1"
+			   " GROUP BY day HAVING min(state) = 2 AND max(state) = 2 ORDER BY day",
+			   &stmt, &err))
+		return;
+	sqlite3_bind_int64(stmt, 1, before);
+	while (sqlite3_step(stmt) == SQLITE_ROW) {
+		struct ledger_batch *op = ledger_op_create(NULL, OP_DROP_DAY);
+
+		op->day = (uint32_t)sqlite3_column_int64(stmt, 0);
+		ledger_submit(ledger, op);
+	}
+}
+
+static void keep_prune(struct ledger *ledger, struct keep **list)
+{
+	struct keep *state = keep_get(ledger, list, 0);
+
+	if (state != NULL)
+		keep_drop_days(ledger, state->db);
+	pthread_mutex_lock(&ledger->queue_lock);
+	ledger->prune_due = true;
+	pthread_cond_signal(&ledger->queue_cond);
+	pthread_mutex_unlock(&ledger->queue_lock);
+}
+
+void ledger_keeper_poke(struct ledger *ledger)
+{
+	pthread_mutex_lock(&ledger->keeper_lock);
+	if (!ledger->keeper_poked)
+		pthread_cond_signal(&ledger->keeper_cond);
+	ledger->keeper_poked = true;
+	pthread_mutex_unlock(&ledger->keeper_lock);
+}
+
+/* Sleeps until poked or a tick has passed; false at the end. */
+static bool keeper_wait(struct ledger *ledger)
+{
+	struct timespec until;
+	bool on;
+
+	clock_gettime(CLOCK_REALTIME, &until); /* allowed: what a condition variable waits by */
+	until.tv_sec += TICK_US / 1000000;
+	pthread_mutex_lock(&ledger->keeper_lock);
+	while (!ledger->keeper_stop && !ledger->keeper_poked)
+		if (pthread_cond_timedwait(&ledger->keeper_cond, &ledger->keeper_lock, &until) ==
+		    ETIMEDOUT)
+			break;
+	ledger->keeper_poked = false;
+	on = !ledger->keeper_stop;
+	pthread_mutex_unlock(&ledger->keeper_lock);
+	return on;
+}
+
+void *ledger_keeper_main(void *arg)
+{
+	struct ledger *ledger = arg;
+	struct keep *list = NULL;
+	usec_t pruned_us = 0, measured_us = 0;
+
+	while (keeper_wait(ledger)) {
+		clock_tick();
+		keep_all(ledger, &list);
+		if (clock_mono_us() >= measured_us + TICK_US / 2) {
+			measured_us = clock_mono_us();
+			ledger_measure(ledger);
+		}
+		if (clock_mono_us() >= pruned_us + PRUNE_US) {
+			pruned_us = clock_mono_us();
+			keep_prune(ledger, &list);
+		}
+	}
+	while (list != NULL) {
+		struct keep *next = list->next;
+
+		store_close(list->db);
+		free(list);
+		list = next;
+	}
+	return NULL;
+}

@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The writer: takes all that is queued and commits it together, one transaction a database.
+ *
+ * A group goes through three commits, each skipped when it has nothing to do: openings (state.db),
+ * leaves (each day file that has any), then releases, cosigned heads and closings (state.db).  So a
+ * lane is known before its leaves are, and nothing is said of leaves that did not commit. */
+#include "relay/ledger/internal.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define ROW_OVERHEAD 400 /* bytes a turn costs beside its leaves, for the estimate of sizes */
+
+static void op_fail(struct ledger_batch *op, const struct err *err)
+{
+	if (op->failed)
+		return;
+	op->failed = true;
+	op->err = *err;
+}
+
+static void op_refuse(struct ledger_batch *op, enum err_code code, const char *why)
+{
+	struct err err;
+
+	err_set(&err, code, "%s", why);
+	op_fail(op, &err);
+}
+
+/* A statement within the open transaction of state.db. */
+static bool state_run(struct ledger *ledger, sqlite3_stmt *stmt)
+{
+	struct file *state = &ledger->state;
+
+	if (!file_begin(state))
+		return false;
+	if (!store_run(stmt, &state->err))
+		state->failed = true;
+	return !state->failed;
+}
+
+/* --- first: openings --- */
+
+static void do_open(struct ledger *ledger, struct ledger_batch *op)
+{
+	struct ledger_lane *lane = op->lane;
+	sqlite3_stmt *stmt = ledger->lane_open;
+
+	sqlite3_bind_int64(stmt, 1, (int64_t)lane->number);
+	sqlite3_bind_blob(stmt, 2, lane->id.b, sizeof(lane->id.b), SQLITE_STATIC);
+	sqlite3_bind_blob(stmt, 3, lane->peer.b, sizeof(lane->peer.b), SQLITE_STATIC);
+	sqlite3_bind_int64(stmt, 4, lane->day);
+	sqlite3_bind_int64(stmt, 5, clock_wall_ms());
+	if (state_run(ledger, stmt) && sqlite3_changes(ledger->state.db) == 0) {
+		op_refuse(op, ERR_LEDGER, "the lane was used before");
+		lane_kill(lane, op->err.msg);
+		return;
+	}
+	op->sync_state = true;
+	if (op->restore) {
+		lane_set_state(lane, LEDGER_LANE_UNCLOSED);
+		return;
+	}
+	lane->edge = xmalloc(sizeof(*lane->edge));
+	tile_edge_init(lane->edge);
+}
+
+static void do_adopt_mark(struct ledger *ledger, struct ledger_batch *op)
+{
+	sqlite3_bind_int64(ledger->lane_adopt, 1, (int64_t)op->lane->number);
+	sqlite3_bind_int64(ledger->lane_adopt, 2, (int64_t)op->lane->head.size);
+	state_run(ledger, ledger->lane_adopt);
+}
+
+/* Batches of an adoption that will not be finished; they are told at the end of the group. */
+static void adopt_drop(struct ledger *ledger, struct ledger_lane *lane)
+{
+	struct ledger_batch **at = &lane->adopting;
+
+	while (*at != NULL) {
+		op_refuse(*at, ERR_LEDGER, "the adoption was begun anew, or not finished");
+		at = &(*at)->group;
+	}
+	*at = ledger->adopt_dropped;
+	ledger->adopt_dropped = lane->adopting;
+	lane->adopting = NULL;
+}
+
+static uint64_t batch_first(const struct ledger_batch *op)
+{
+	return get_be64(op->leaves.p + 8);
+}
+
+/* An adoption begins when its last batch is there; the ones before it hang in `group`, in order. */
+static void adopt_gather(struct ledger *ledger, struct ledger_batch *op)
+{
+	struct ledger_batch **at = &op->lane->adopting;
+
+	if (batch_first(op) == op->lane->head.size)
+		adopt_drop(ledger, op->lane);
+	if (op->has_head) {
+		op->group = op->lane->adopting;
+		op->lane->adopting = NULL;
+		return;
+	}
+	while (*at != NULL)
+		at = &(*at)->group;
+	op->group = NULL;
+	*at = op;
+}
+
+/* The batches that wait with an adoption end as it does. */
+static void adopt_spread(struct ledger_batch *op)
+{
+	for (struct ledger_batch *part = op->group; part != NULL;) {
+		struct ledger_batch *next = part->group;
+
+		if (op->failed)
+			op_fail(part, &op->err);
+		ledger_complete(part);
+		part = next;
+	}
+	op->group = NULL;
+}
+
+static void phase_open(struct ledger *ledger, struct ledger_batch *first)
+{
+	bool any = false;
+
+	for (struct ledger_batch *op = first; op != NULL; op = op->next) {
+		if (op->kind == OP_OPEN)
+			do_open(ledger, op);
+		else if (op->kind == OP_ADOPT)
+			adopt_gather(ledger, op);
+		if (op->kind == OP_ADOPT && op->has_head)
+			do_adopt_mark(ledger, op);
+		any = any || op->kind == OP_OPEN || op->kind == OP_ADOPT;
+	}
+	if (!any || file_end(ledger, &ledger->state))
+		return;
+	for (struct ledger_batch *op = first; op != NULL; op = op->next)
+		if (op->kind == OP_OPEN || (op->kind == OP_ADOPT && op->has_head)) {
+			op_fail(op, &ledger->state.err);
+			lane_kill(op->lane, ledger->state.err.msg);
+		}
+}
+
+/* --- second: leaves --- */
+
+static bool append_may(struct ledger *ledger, struct ledger_batch *op)
+{
+	uint64_t bytes = op->leaves.n + op->salts.n + op->places.n + op->evidence.n + ROW_OVERHEAD;
+
+	if (op->failed)
+		return false;
+	if (ledger_lane_is_dead(op->lane)) {
+		op_refuse(op, ERR_LEDGER, "the lane is dead");
+		return false;
+	}
+	if (ledger->p.max_bytes > 0 &&
+	    atomic_fetch_add(&ledger->bytes, bytes) + bytes > ledger->p.max_bytes) {
+		op_refuse(op, ERR_LEDGER_FULL, "ledger.max_bytes is reached");
+		lane_kill(op->lane, op->err.msg);
+		return false;
+	}
+	return true;
+}
+
+static void do_append(struct ledger *ledger, struct ledger_batch *op)
+{
+	struct ledger_lane *lane = op->lane;
+	struct err err;
+
+	op->file = day_file(ledger, lane->day, &err);
+	if (op->file == NULL) {
+		op_fail(op, &err);
+		lane_kill(lane, err.msg);
+		return;
+	}
+	if (!file_begin(op->file))
+		return;
+	assert(lane->edge->size + op->n == op->head.size);
+	day_write(op->file, lane, op, lane->edge->size);
+}
+
+/* True iff the batches continue the lane and each other, and end at the head. */
+static bool adopt_fits(const struct ledger_batch *op)
+{
+	uint64_t size = op->lane->head.size;
+
+	for (const struct ledger_batch *part = op->group; part != NULL; part = part->group) {
+		if (batch_first(part) != size)
+			return false;
+		size += part->n;
+	}
+	return batch_first(op) == size && size + op->n == op->head.size;
+}
+
+/* What a peer sent is refused without harm to the lane; only a failed commit kills it. */
+static void do_adopt(struct ledger *ledger, struct ledger_batch *op)
+{
+	struct ledger_lane *lane = op->lane;
+	int state = atomic_load(&lane->state);
+	struct tile_source source;
+	struct ledger_batch *part;
+	struct err err;
+
+	if ((state == LEDGER_LANE_LIVE && !lane->released) || state == LEDGER_LANE_CLOSED) {
+		op_refuse(op, ERR_LEDGER, "leaves are adopted only into an unclosed lane");
+		return;
+	}
+	if (!adopt_fits(op)) {
+		op_refuse(op, ERR_LEDGER, "the leaves do not continue the lane up to their head");
+		return;
+	}
+	op->file = day_file(ledger, lane->day, &err);
+	if (op->file == NULL) {
+		op_fail(op, &err);
+		return;
+	}
+	source = (struct tile_source){op->file->db, lane->number};
+	if (lane->edge == NULL)
+		lane->edge = xmalloc(sizeof(*lane->edge));
+	if (!tile_edge_load(lane->head.size, tile_source_read, &source, lane->edge, &err)) {
+		op->file = NULL;
+		op_fail(op, &err);
+		return;
+	}
+	for (part = op->group; part != NULL && file_begin(op->file); part = part->group)
+		if (!day_write(op->file, lane, part, lane->edge->size))
+			return;
+	if (file_begin(op->file))
+		day_write(op->file, lane, op, lane->edge->size);
+}
+
+static void leaves_committed(struct ledger *ledger, struct ledger_batch *op)
+{
+	struct ledger_lane *lane = op->lane;
+
+	pthread_mutex_lock(&ledger->lock);
+	lane->head = op->head;
+	pthread_mutex_unlock(&ledger->lock);
+	if (op->kind == OP_ADOPT) {
+		free(lane->edge);
+		lane->edge = NULL;
+		return;
+	}
+	for (uint32_t i = 0; i < op->n; i++) {
+		cu_t cu = get_be32(op->leaves.p + (size_t)i * LEDGER_LEAF_BYTES + 56);
+
+		if (cu > 0)
+			lane_pending_add(lane, op->tabs[i], (uint32_t)op->head.size, cu);
+	}
+	atomic_fetch_add_explicit(&ledger->leaves, op->n, memory_order_relaxed);
+}
+
+/* Gives the reserved CU back: the leaves do not exist. */
+static void leaves_lost(struct ledger_batch *op)
+{
+	for (uint32_t i = 0; op->kind == OP_APPEND && i < op->n; i++) {
+		cu_t cu = get_be32(op->leaves.p + (size_t)i * LEDGER_LEAF_BYTES + 56);
+
+		if (cu > 0)
+			ledger_tab_release(op->tabs[i], cu);
+		if (op->tabs[i] != NULL)
+			op->tabs[i]->written_day = 0;
+	}
+}
+
+/* Only what is in the file counts ([L3]). */
+static void leaves_failed(struct ledger *ledger, struct ledger_batch *op)
+{
+	struct ledger_lane *lane = op->lane;
+	struct ledger_head head;
+	struct err err;
+
+	op_fail(op, &op->file->err);
+	lane_kill(lane, op->err.msg);
+	free(lane->edge);
+	lane->edge = NULL;
+	if (!lane_head_read(op->file->db, lane->number, &head, &err))
+		return;
+	pthread_mutex_lock(&ledger->lock);
+	lane->head = head;
+	pthread_mutex_unlock(&ledger->lock);
+}
+
+static void phase_leaves(struct ledger *ledger, struct ledger_batch *first)
+{
+	struct file *file;
+
+	evidence_write(&ledger->evidence, first);
+	for (struct ledger_batch *op = first; op != NULL; op = op->next) {
+		if (op->kind == OP_APPEND && append_may(ledger, op))
+			do_append(ledger, op);
+		else if (op->kind == OP_ADOPT && op->has_head && !op->failed)
+			do_adopt(ledger, op);
+		else if (op->kind == OP_RELEASE)
+			op->lane->released = true;
+	}
+	for (file = ledger->days; file != NULL; file = file->next) {
+		bool began = file->open_txn, ok = file_end(ledger, file);
+
+		if (began)
+			atomic_fetch_add_explicit(&ledger->commits, 1, memory_order_relaxed);
+		for (struct ledger_batch *op = first; began && op != NULL; op = op->next) {
+			if (op->file != file || op->failed)
+				continue;
+			if (ok)
+				leaves_committed(ledger, op);
+			else
+				leaves_failed(ledger, op);
+		}
+	}
+	for (struct ledger_batch *op = first; op != NULL; op = op->next)
+		if (op->kind == OP_APPEND && op->failed)
+			leaves_lost(op);
+}
+
+/* --- third: releases, cosigned heads, closings --- */
+
+static void do_cosign(struct ledger *ledger, struct ledger_batch *op)
+{
+	struct ledger_lane *lane = op->lane;
+	const struct ledger_cosigned *c = &op->cosigned;
+	sqlite3_stmt *stmt = ledger->lane_cosign;
+	struct err err;
+
+	if (atomic_load(&lane->state) == LEDGER_LANE_CLOSED || c->size <= lane->cosigned.size) {
+		op->cosigned.size = 0; /* nothing new */
+		return;
+	}
+	sqlite3_bind_int64(stmt, 1, (int64_t)lane->number);
+	sqlite3_bind_int64(stmt, 2, (int64_t)c->size);
+	sqlite3_bind_blob(stmt, 3, c->root.b, sizeof(c->root.b), SQLITE_STATIC);
+	sqlite3_bind_int64(stmt, 4, (int64_t)c->time);
+	sqlite3_bind_blob(stmt, 5, c->signature.b, sizeof(c->signature.b), SQLITE_STATIC);
+	state_run(ledger, stmt);
+	if (atomic_load(&ledger_peer(ledger, &lane->peer)->cosignatures) <
+	    LEDGER_COSIGNATURES_MAX) {
+		sqlite3_bind_blob(ledger->lane_peer, 1, lane->peer.b, sizeof(lane->peer.b),
+				  SQLITE_STATIC);
+		state_run(ledger, ledger->lane_peer);
+	}
+	if (ledger->p.role != LEDGER_GATEWAY)
+		return;
+	op->file = day_file(ledger, lane->day, &err);
+	if (op->file == NULL)
+		op_fail(op, &err);
+	op->sync_state = op->sync_day = !op->failed;
+}
+
+static void cosign_committed(struct ledger *ledger, struct ledger_batch *op)
+{
+	struct peer *peer = ledger_peer(ledger, &op->lane->peer);
+
+	if (op->cosigned.size <= op->lane->cosigned.size) /* also of two in one group */
+		return;
+	pthread_mutex_lock(&ledger->lock);
+	op->lane->cosigned = op->cosigned;
+	pthread_mutex_unlock(&ledger->lock);
+	if (atomic_load(&peer->cosignatures) < LEDGER_COSIGNATURES_MAX)
+		atomic_fetch_add(&peer->cosignatures, 1);
+	lane_pending_settle(op->lane, op->cosigned.size);
+}
+
+static void do_close(struct ledger *ledger, struct ledger_batch *op)
+{
+	int state = atomic_load(&op->lane->state);
+
+	if (state == LEDGER_LANE_CLOSED)
+		return;
+	if (state == LEDGER_LANE_LIVE || op->final_size > op->lane->head.size) {
+		op_refuse(op, ERR_LEDGER, "only an unclosed lane closes, at a size that it has");
+		return;
+	}
+	sqlite3_bind_int64(ledger->lane_close, 1, (int64_t)op->lane->number);
+	sqlite3_bind_int64(ledger->lane_close, 2, (int64_t)op->final_size);
+	state_run(ledger, ledger->lane_close);
+}
+
+static void close_committed(struct ledger_batch *op)
+{
+	if (atomic_load(&op->lane->state) == LEDGER_LANE_CLOSED)
+		return;
+	lane_pending_settle(op->lane, op->final_size);
+	lane_pending_void(op->lane);
+	lane_set_state(op->lane, LEDGER_LANE_CLOSED);
+	free(op->lane->edge);
+	op->lane->edge = NULL;
+}
+
+static void do_release(struct ledger_batch *op)
+{
+	int live = LEDGER_LANE_LIVE;
+
+	atomic_compare_exchange_strong(&op->lane->state, &live, LEDGER_LANE_UNCLOSED);
+	free(op->lane->edge);
+	op->lane->edge = NULL;
+}
+
+static bool day_has_unclosed(struct ledger *ledger, uint32_t day)
+{
+	struct ledger_lane *lane, *tmp;
+	bool found = false;
+
+	pthread_mutex_lock(&ledger->lock);
+	HASH_ITER (hh, ledger->lanes, lane, tmp) {
+		found = found ||
+			(lane->day == day && atomic_load(&lane->state) != LEDGER_LANE_CLOSED);
+	}
+	pthread_mutex_unlock(&ledger->lock);
+	return found;
+}
+
+/* All lanes of the day are closed, so nothing of it waits for the syncer. */
+static void day_forget(struct ledger *ledger, uint32_t day)
+{
+	pthread_mutex_lock(&ledger->files_lock);
+	for (struct file **at = &ledger->days; *at != NULL; at = &(*at)->next) {
+		struct file *file = *at;
+
+		if (file->day != day)
+			continue;
+		*at = file->next;
+		file_finish(file);
+		free(file);
+		break;
+	}
+	pthread_mutex_unlock(&ledger->files_lock);
+}
+
+/* A day goes as a file; its lanes stay known, so that none is ever used twice. */
+static void do_drop_day(struct ledger *ledger, struct ledger_batch *op)
+{
+	static const char *const tails[] = {"", "-wal", "-shm"};
+	char name[32], path[LEDGER_PATH_MAX], sql[96];
+
+	if (day_has_unclosed(ledger, op->day))
+		return;
+	day_forget(ledger, op->day);
+	snprintf(sql, sizeof(sql), "UPDATE lanes SET dropped = 1 WHERE day = %u", op->day);
+	if (!store_exec(ledger->state.db, sql, &op->err)) {
+		log_warn("ledger.drop_day", "day=%u error=\"%s\"", op->day, op->err.msg);
+		return;
+	}
+	store_day_name(op->day, name);
+	for (size_t i = 0; i < ARRAY_SIZE(tails); i++) {
+		size_t n = strlen(store_path(ledger->dir, name, path));
+
+		snprintf(path + n, sizeof(path) - n, "%s", tails[i]);
+		unlink(path);
+	}
+	log_info("ledger.drop_day", "day=%u", op->day);
+}
+
+static void phase_state(struct ledger *ledger, struct ledger_batch *first)
+{
+	bool ok;
+
+	for (struct ledger_batch *op = first; op != NULL; op = op->next) {
+		if (op->kind == OP_RELEASE)
+			do_release(op);
+		else if (op->kind == OP_COSIGN)
+			do_cosign(ledger, op);
+		else if (op->kind == OP_CLOSE)
+			do_close(ledger, op);
+	}
+	ok = file_end(ledger, &ledger->state);
+	for (struct ledger_batch *op = first; op != NULL; op = op->next) {
+		if ((op->kind != OP_COSIGN && op->kind != OP_CLOSE) || op->failed)
+			continue;
+		if (!ok) {
+			op_fail(op, &ledger->state.err);
+			lane_kill(op->lane, op->err.msg);
+		} else if (op->kind == OP_COSIGN) {
+			cosign_committed(ledger, op);
+		} else {
+			close_committed(op);
+		}
+	}
+	for (struct ledger_batch *op = first; op != NULL; op = op->next)
+		if (op->kind == OP_DROP_DAY)
+			do_drop_day(ledger, op);
+}
+
+/* --- the group's end: told now, or by the syncer --- */
+
+static bool op_waits_for_sync(const struct ledger *ledger, struct ledger_batch *op)
+{
+	if (op->kind == OP_DRAIN)
+		return true;
+	if (op->failed)
+		return false;
+	if (ledger->p.sync == LEDGER_SYNC_FULL) {
+		op->sync_day = op->file != NULL;
+		op->sync_state = op->sync_state || op->kind == OP_CLOSE || op->kind == OP_COSIGN ||
+				 op->kind == OP_ADOPT;
+	}
+	if (op->kind == OP_APPEND && atomic_load(&op->lane->unsynced))
+		op->sync_state = true; /* behind its opening */
+	return op->sync_day || op->sync_state;
+}
+
+static void group_finish(struct ledger *ledger, struct ledger_batch *first)
+{
+	uint64_t n = 0;
+
+	for (struct ledger_batch *op = first; op != NULL; n++) {
+		struct ledger_batch *next = op->next;
+
+		if (op->kind == OP_ADOPT && !op->has_head) {
+			op = next; /* waits in its lane for the last of them */
+			continue;
+		}
+		if (op->kind == OP_ADOPT)
+			adopt_spread(op);
+		if (op_waits_for_sync(ledger, op))
+			ledger_sync_later(ledger, op);
+		else
+			ledger_complete(op);
+		op = next;
+	}
+	while (ledger->adopt_dropped != NULL) {
+		struct ledger_batch *op = ledger->adopt_dropped;
+
+		ledger->adopt_dropped = op->group;
+		ledger_complete(op);
+	}
+	atomic_fetch_sub_explicit(&ledger->queued, n, memory_order_relaxed);
+}
+
+/* Nobody will finish what is still being adopted: the callers are going. */
+static void group_drain(struct ledger *ledger, const struct ledger_batch *first)
+{
+	struct ledger_lane *lane, *tmp;
+
+	while (first != NULL && first->kind != OP_DRAIN)
+		first = first->next;
+	if (first == NULL)
+		return;
+	pthread_mutex_lock(&ledger->lock);
+	HASH_ITER (hh, ledger->lanes, lane, tmp) {
+		adopt_drop(ledger, lane);
+	}
+	pthread_mutex_unlock(&ledger->lock);
+}
+
+static void group_run(struct ledger *ledger, struct ledger_batch *first)
+{
+	clock_tick();
+	phase_open(ledger, first);
+	phase_leaves(ledger, first);
+	phase_state(ledger, first);
+	group_drain(ledger, first);
+	group_finish(ledger, first);
+}
+
+/* Under the queue's lock: lets the keeper catch up with the WALs when it asks for it. */
+static void writer_rest(struct ledger *ledger)
+{
+	while (ledger->keeper_wants) {
+		ledger->writer_rests = true;
+		pthread_cond_broadcast(&ledger->rest_cond);
+		pthread_cond_wait(&ledger->rest_cond, &ledger->queue_lock);
+	}
+	ledger->writer_rests = false;
+}
+
+void *ledger_writer_main(void *arg)
+{
+	struct ledger *ledger = arg;
+
+	pthread_mutex_lock(&ledger->queue_lock);
+	for (;;) {
+		struct ledger_batch *first;
+		bool prune;
+
+		while (ledger->queue.first == NULL && !ledger->stop && !ledger->keeper_wants &&
+		       !ledger->prune_due)
+			pthread_cond_wait(&ledger->queue_cond, &ledger->queue_lock);
+		writer_rest(ledger);
+		first = ledger->queue.first;
+		if (first == NULL && ledger->stop)
+			break;
+		op_list_init(&ledger->queue);
+		prune = ledger->prune_due;
+		ledger->prune_due = false;
+		pthread_mutex_unlock(&ledger->queue_lock);
+		if (first != NULL)
+			group_run(ledger, first);
+		if (prune)
+			evidence_prune(&ledger->evidence, clock_wall_ms(), 0);
+		pthread_mutex_lock(&ledger->queue_lock);
+	}
+	pthread_mutex_unlock(&ledger->queue_lock);
+	return NULL;
+}
