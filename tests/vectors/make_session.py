@@ -123,10 +123,11 @@ def a_registry():
                    "height": str(height), "price_max": "100", "proof_window": "5",
                    "stake_cap": "100", "stake_unit": "5"} for height, window in [(0, 10), (40, 20)]]
     value = {
-        "applications": [{"escrow": "100000", "height": "0", "key": app.hex()},
-                         {"escrow": "50", "height": "30", "key": app.hex()},
-                         {"escrow": "100000", "height": "50", "key": app.hex()},
-                         {"escrow": "400", "height": "0", "key": poor.hex()}],
+        "applications": sorted([{"escrow": "100000", "height": "0", "key": app.hex()},
+                                {"escrow": "50", "height": "30", "key": app.hex()},
+                                {"escrow": "100000", "height": "50", "key": app.hex()},
+                                {"escrow": "400", "height": "0", "key": poor.hex()}],
+                               key=lambda e: (e["key"], int(e["height"]))),
         "clock": {"block_ms": "1000", "genesis_ms": "1795442000000"},
         "fixed": {"seed_lag": "2", "session_blocks": "10", "session_suppliers": "3",
                   "snapshot_lag": "4"},
