@@ -158,19 +158,6 @@ static bool session_on_frame(struct node_link *nl, const struct frame *f, struct
 
 /* --- links --- */
 
-static struct node_link *node_link_of(struct worker *w, const struct link *link)
-{
-	struct node_link *nl;
-
-	if (w->last && w->last->link == link)
-		return w->last;
-	LIST_FOREACH (nl, &w->links, entry) {
-		if (nl->link == link)
-			return w->last = nl;
-	}
-	return NULL;
-}
-
 /* Does any application let this gateway spend, now or soon? */
 static bool gateway_is_known(const struct registry_view *view, const struct key_id *gateway)
 {
@@ -206,6 +193,7 @@ static bool on_up(struct link *link, void *arg, struct err *err)
 	TAILQ_INIT(&nl->ready);
 	LIST_INIT(&nl->retired);
 	LIST_INSERT_HEAD(&w->links, nl, entry);
+	link_set_user(link, nl);
 	log_info("node.link_up", "gateway=%s", link_address(link));
 	return true;
 }
@@ -213,10 +201,9 @@ static bool on_up(struct link *link, void *arg, struct err *err)
 static bool on_frame(struct link *link, const struct frame *f, void *arg, struct err *err)
 {
 	struct worker *w = arg;
-	struct node_link *nl = node_link_of(w, link);
+	struct node_link *nl = link_user(link);
 
 	worker_tick(w);
-	assert(nl);
 	switch (f->type) {
 	case FRAME_RELAY:
 		return relay_on_frame(nl, f, err);
@@ -244,8 +231,6 @@ void node_link_maybe_free(struct node_link *nl)
 	if (nl->link || nl->commits > 0)
 		return;
 	LIST_REMOVE(nl, entry);
-	if (nl->worker->last == nl)
-		nl->worker->last = NULL;
 	free(nl);
 }
 
@@ -272,13 +257,16 @@ void node_link_end(struct node_link *nl)
 static void on_down(struct link *link, enum link_reason reason, const struct err *err, void *arg)
 {
 	struct worker *w = arg;
-	struct node_link *nl = node_link_of(w, link);
+	struct node_link *nl = link_user(link);
 
 	worker_tick(w);
-	assert(nl);
 	log_info("node.link_down", "gateway=%s reason=%s why=\"%s\" in_flight=%zu",
-		 link_address(link), link_reason_name(reason), err ? err->msg : "", nl->in_flight);
-	node_link_end(nl);
+		 link_address(link), link_reason_name(reason), err ? err->msg : "",
+		 nl ? nl->in_flight : 0);
+	if (nl)
+		node_link_end(nl);
+	else
+		link_destroy(link); /* on_up refused it */
 }
 
 const struct link_callbacks node_link_callbacks = {

@@ -170,7 +170,6 @@ struct worker {
 	height_t height;
 	uint64_t lanes;
 	LIST_HEAD(, node_link) links;
-	struct node_link *last; /* that a frame came for */
 	TAILQ_HEAD(, node_link) dirty;
 	struct relays spare;
 	size_t spare_n;
