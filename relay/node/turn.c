@@ -100,7 +100,7 @@ static uint32_t part_cu(struct node_link *nl, struct relay *relay)
 	uint32_t cu = relay->cu;
 
 	if (relay->part > 0) {
-		cu = relay->method->part_cu;
+		cu = relay->cu > 0 ? relay->method->part_cu : 0;
 		if (cu > 0 && ledger_tab_reserve(s->tab, cu, settle_unpaid_max(nl, s),
 						 s->served_max) != LEDGER_ROOM)
 			cu = 0;

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A private network for tests: a sqlite registry in a folder of its own, with one service `eth`,
+ * one supplier, one application and one gateway that it has granted, all from height 0. */
+#ifndef TESTS_SUPPORT_NETWORK_H
+#define TESTS_SUPPORT_NETWORK_H
+
+#include "relay/crypto/key.h"
+#include "session/registry/registry.h"
+
+struct network_params {
+	u128 budget; /* tokens a session */
+	uint64_t price;
+	uint64_t block_ms;
+	uint64_t session_blocks;
+};
+/* 10^15 tokens, price 1, 1 s, 60 heights */
+extern const struct network_params NETWORK_PARAMS_DEFAULT;
+
+struct network {
+	char dir[64]; /* removed by network_destroy() */
+	char registry_path[96];
+	char supplier_path[96]; /* key file */
+	struct relay_key *registry_key;
+	struct relay_key *application;
+	struct relay_key *gateway;
+	struct relay_key *supplier;
+	struct registry *registry;
+};
+
+MUST_USE bool network_create(const struct network_params *p, struct network **ret, struct err *err);
+void network_destroy(struct network *network);
+
+/* The session of now. */
+MUST_USE bool network_session(struct network *network, struct session_info **ret, struct err *err);
+
+#endif

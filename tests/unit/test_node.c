@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A real node with a real registry and ledger, asked over a real link by a gateway made of the link
+ * layer and the gateway's own checker, in front of a scripted backend. */
+#include "tests/unit/unit.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <event2/event.h>
+
+#include "chains/chain.h"
+#include "relay/base/clock.h"
+#include "relay/base/mem.h"
+#include "relay/base/rng.h"
+#include "relay/gateway/inbound.h"
+#include "relay/ledger/reader.h"
+#include "relay/link/link.h"
+#include "relay/node/node.h"
+#include "tests/support/faultnode.h"
+#include "tests/support/network.h"
+
+#define HANDLE 5
+#define RELAYS_MAX 600
+#define BALANCE "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_getBalance\",\"params\":[]}"
+#define BALANCE_CU 20
+
+/* What became of a relay. */
+struct outcome {
+	struct inbound_relay sent;
+	struct buf request;
+	struct leaf leaf; /* of the last part */
+	struct buf body;  /* of all parts */
+	uint16_t error;	  /* wire code of an ERROR frame */
+	unsigned leaves;
+	bool done;
+};
+
+struct world {
+	struct network *net;
+	struct faultnode *backend;
+	struct node_params params;
+	struct node *node;
+	pthread_t thread;
+	struct event_base *base;
+	struct event *ticker;
+	struct tls *tls;
+	struct link_self self;
+	struct link *link;
+	struct session_info *session;
+	struct inbound_lane *lane;
+	struct inbound_batch batch;
+	struct outcome relays[RELAYS_MAX];
+	uint32_t sent, done, batches;
+	bool up, down, session_ok;
+	uint16_t session_error;
+	struct err why;
+	struct checkpoint head;
+	struct lane_id lane_id;
+};
+
+static void *node_thread(void *arg)
+{
+	struct world *w = arg;
+	struct err err;
+
+	if (!node_loop(w->node, &err))
+		fprintf(stderr, "node: %s\n", err.msg);
+	return NULL;
+}
+
+/* --- the gateway --- */
+
+static struct inbound_relay *find(void *arg, uint32_t number)
+{
+	struct world *w = arg;
+
+	return number >= 1 && number <= w->sent && !w->relays[number - 1].done
+		       ? &w->relays[number - 1].sent
+		       : NULL;
+}
+
+static bool on_batch(struct world *w, const struct frame *f, struct err *err)
+{
+	static struct frame_batch batch;
+	struct checkpoint_origin origin = {.network = w->self.network,
+					   .gateway = w->self.id,
+					   .supplier = *relay_key_public(w->net->supplier)};
+
+	if (!frame_read_batch(f, &batch, err))
+		return false;
+	origin.lane = w->lane_id = batch.lane;
+	if (!w->lane)
+		w->lane = inbound_lane_create(&origin);
+	if (inbound_check(w->lane, &batch, find, w, &w->batch, err) != INBOUND_GOOD)
+		return false;
+	w->batches++;
+	w->head = w->batch.head;
+	for (size_t i = 0; i < w->batch.count; i++) {
+		const struct inbound_answer *a = &w->batch.answers[i];
+		struct outcome *o = &w->relays[a->relay->number - 1];
+
+		o->leaf = a->leaf;
+		o->leaves++;
+		buf_put(&o->body, a->response.body.p, a->response.body.n);
+		o->done = a->last;
+		w->done += a->last;
+	}
+	return true;
+}
+
+static bool on_error(struct world *w, const struct frame *f, struct err *err)
+{
+	struct frame_error e;
+
+	if (!frame_read_error(f, &e, err))
+		return false;
+	if (e.type == FRAME_SESSION) {
+		w->session_error = e.code;
+	} else if (e.type == FRAME_RELAY) {
+		w->relays[f->stream - 1].error = e.code;
+		w->relays[f->stream - 1].done = true;
+		w->done++;
+	}
+	return true;
+}
+
+static bool on_frame(struct link *link, const struct frame *f, void *arg, struct err *err)
+{
+	struct world *w = arg;
+
+	if (f->type == FRAME_BATCH)
+		return on_batch(w, f, err);
+	if (f->type == FRAME_ERROR)
+		return on_error(w, f, err);
+	w->session_ok |= f->type == FRAME_SESSION_OK;
+	return true;
+}
+
+static bool on_up(struct link *link, void *arg, struct err *err)
+{
+	((struct world *)arg)->up = true;
+	return true;
+}
+
+static void on_down(struct link *link, enum link_reason reason, const struct err *err, void *arg)
+{
+	struct world *w = arg;
+
+	w->down = true;
+	w->why = *err;
+	link_destroy(link);
+	w->link = NULL;
+}
+
+static const struct link_callbacks gateway = {
+	.on_up = on_up, .on_frame = on_frame, .on_down = on_down};
+
+/* Turns the loop until *flag or for a second and a half. */
+static bool run_until(struct world *w, const bool *flag)
+{
+	usec_t end = clock_now_us() + 1500000;
+
+	while (!*flag && clock_now_us() < end)
+		event_base_loop(w->base, EVLOOP_ONCE);
+	return *flag;
+}
+
+static bool run_until_done(struct world *w, uint32_t n)
+{
+	usec_t end = clock_now_us() + 5000000;
+
+	while (w->done < n && !w->down && clock_now_us() < end)
+		event_base_loop(w->base, EVLOOP_ONCE);
+	if (w->down)
+		print_message("# link down: %s\n", w->why.msg);
+	return w->done == n;
+}
+
+static void dial(struct world *w)
+{
+	struct link_params params;
+	struct address to;
+	char text[32];
+	struct err err;
+
+	link_params_default(&params);
+	snprintf(text, sizeof(text), "127.0.0.1:%u", node_port(w->node));
+	assert_ok(address_parse_numeric(text, &to, &err), err);
+	w->link = link_dial(w->base, w->tls, &w->self, &params, &to,
+			    relay_key_public(w->net->supplier), &gateway, w);
+}
+
+static void open_session(struct world *w)
+{
+	struct frame_session s = {
+		.session = w->session->id,
+		.application = w->session->application,
+		.service = w->session->service,
+		.start = w->session->start,
+		.table = w->session->method_table,
+	};
+
+	frame_put_session(link_out(w->link), HANDLE, &s);
+	link_sent(w->link);
+}
+
+static uint32_t send_relay(struct world *w, const char *body, uint32_t deadline_ms)
+{
+	struct outcome *o = &w->relays[w->sent++];
+	struct frame_relay relay = {.session = HANDLE, .deadline_ms = deadline_ms};
+	struct request_encoding request = {
+		.kind = ENCODING_JSONRPC, .service = {"eth"}, .body = VIEW_STR(body)};
+
+	assert_true(w->sent <= RELAYS_MAX);
+	rng_bytes(&relay.salt, sizeof(relay.salt));
+	request_encoding_put(&o->request, &request);
+	o->sent = (struct inbound_relay){
+		.number = w->sent,
+		.session = w->session->id,
+		.salt = relay.salt,
+		.request = buf_view(&o->request),
+		.method = 20,
+		.cu = BALANCE_CU,
+	};
+	relay.request = o->sent.request;
+	frame_put_relay(link_out(w->link), w->sent, &relay);
+	link_sent(w->link);
+	return w->sent - 1;
+}
+
+static const struct outcome *ask(struct world *w, const char *body)
+{
+	uint32_t i = send_relay(w, body, 5000);
+
+	assert_true(run_until_done(w, w->sent));
+	return &w->relays[i];
+}
+
+static void cosign(struct world *w)
+{
+	struct checkpoint_origin origin = {.network = w->self.network,
+					   .gateway = w->self.id,
+					   .supplier = *relay_key_public(w->net->supplier),
+					   .lane = w->lane_id};
+	CLEANUP(buf_finish) struct buf message = {0};
+	struct frame_cosign out = {.lane = w->lane_id, .size = w->head.size, .root = w->head.root};
+	uint8_t text[CHECKPOINT_TEXT_MAX];
+	struct checkpoint_lane lane;
+	size_t n;
+
+	checkpoint_lane_init(&lane, &origin);
+	n = checkpoint_text(&lane, w->head.size, &w->head.root, text);
+	out.time_s = (uint64_t)clock_wall_ms() / 1000;
+	note_put_cosigned(&message, out.time_s, VIEW(text, n));
+	sign_bytes(w->net->gateway, message.p, message.n, &out.signature);
+	frame_put_cosign(link_out(w->link), &out);
+	link_sent(w->link);
+}
+
+/* --- the world --- */
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	clock_tick();
+}
+
+static struct world *world_create(const struct network_params *network)
+{
+	struct world *w = xcalloc(1, sizeof(*w));
+	static const struct timeval ms = {0, 2000};
+	struct err err;
+
+	signal(SIGPIPE, SIG_IGN);
+	crypto_init();
+	w->base = event_base_new();
+	w->ticker = event_new(w->base, -1, EV_PERSIST, on_tick, NULL);
+	event_add(w->ticker, &ms);
+	assert_ok(network_create(network, &w->net, &err), err);
+	assert_ok(faultnode_create(w->base, 0, &w->backend, &err), err);
+	assert_ok(network_session(w->net, &w->session, &err), err);
+	assert_ok(tls_create(&w->tls, &err), err);
+	node_params_default(&w->params);
+	w->self = (struct link_self){
+		.key = w->net->gateway,
+		.id = *relay_key_public(w->net->gateway),
+		.role = FRAME_ROLE_GATEWAY,
+		.frame_max = 20 << 20,
+		.in_flight_max = 1024,
+	};
+	return w;
+}
+
+static void world_start(struct world *w)
+{
+	CLEANUP(registry_view_unref)
+	struct registry_view *view = registry_view_take(w->net->registry);
+	char ledger[96], url[64];
+	struct err err;
+
+	snprintf(ledger, sizeof(ledger), "%s/node", w->net->dir);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", faultnode_port(w->backend));
+	w->params.key_path = w->net->supplier_path;
+	w->params.registry = w->net->registry_path;
+	w->params.listen = "127.0.0.1:0";
+	w->params.ledger.dir = ledger;
+	w->params.drain_us = 300000;
+	w->params.services_n = 1;
+	w->params.services[0] = (struct node_service_params){
+		.name = {"eth"}, .family = "evm", .urls = {url}, .urls_n = 1};
+	w->self.network = *view_network(view);
+	assert_ok(node_create(&w->params, &w->node, &err), err);
+	pthread_create(&w->thread, NULL, node_thread, w);
+}
+
+/* A node with a link and a session. */
+static void world_open(struct world *w)
+{
+	world_start(w);
+	dial(w);
+	assert_true(run_until(w, &w->up));
+	open_session(w);
+	assert_true(run_until(w, &w->session_ok));
+}
+
+static void node_end(struct world *w)
+{
+	if (!w->node)
+		return;
+	node_stop(w->node);
+	pthread_join(w->thread, NULL);
+	node_destroy(w->node);
+	w->node = NULL;
+}
+
+static void world_destroy(struct world *w)
+{
+	link_destroy(w->link);
+	node_end(w);
+	for (uint32_t i = 0; i < w->sent; i++) {
+		buf_finish(&w->relays[i].request);
+		buf_finish(&w->relays[i].body);
+	}
+	inbound_lane_destroy(w->lane);
+	faultnode_destroy(w->backend);
+	free(w->session);
+	tls_destroy(w->tls);
+	network_destroy(w->net);
+	event_free(w->ticker);
+	event_base_free(w->base);
+	free(w);
+}
+
+static void script(struct world *w, const char *json)
+{
+	struct err err;
+
+	assert_ok(faultnode_script(w->backend, json, &err), err);
+}
+
+static void assert_refused(const struct outcome *o, enum err_code code)
+{
+	assert_int_equal(o->leaves, 1);
+	assert_int_equal(o->leaf.kind, LEAF_REFUSAL);
+	assert_int_equal(o->leaf.status, err_info(code)->wire);
+	assert_int_equal(o->leaf.cu, 0);
+	assert_int_equal(o->body.n, strlen(err_info(code)->name));
+	assert_memory_equal(o->body.p, err_info(code)->name, o->body.n);
+}
+
+/* --- facts --- */
+
+static void an_answer_is_receipted_with_the_methods_cu(void **state)
+{
+	static const char answer[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"0x1\"}";
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	const struct outcome *o;
+
+	world_open(w);
+	o = ask(w, BALANCE);
+	assert_int_equal(o->leaf.kind, LEAF_ANSWER);
+	assert_int_equal(o->leaf.status, 200);
+	assert_int_equal(o->leaf.cu, BALANCE_CU);
+	assert_int_equal(o->leaf.method, 20);
+	assert_int_equal(o->body.n, strlen(answer));
+	assert_memory_equal(o->body.p, answer, o->body.n);
+	assert_true(view_eq(faultnode_last(w->backend), VIEW_STR(BALANCE)));
+	world_destroy(w);
+}
+
+static void relays_of_a_burst_share_signatures(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	world_open(w);
+	for (int i = 0; i < 500; i++)
+		send_relay(w, BALANCE, 5000);
+	assert_true(run_until_done(w, 500));
+	assert_int_equal(w->head.size, 500);
+	assert_true(w->batches < 250);
+	world_destroy(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_answer_is_receipted_with_the_methods_cu),
+		cmocka_unit_test(relays_of_a_burst_share_signatures),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
