@@ -253,8 +253,10 @@ static enum err_code relay_admit(struct relay *relay)
 	struct node_link *nl = relay->link;
 	struct node_session *s = relay->session;
 	struct worker *w = nl->worker;
-	enum err_code why;
+	enum err_code why = relay_read(relay); /* first, since refusals name the method too */
 
+	if (why != ERR_NONE)
+		return why;
 	if (w->draining)
 		return ERR_SHUTDOWN;
 	if (ledger_is_full(w->node->ledger))
@@ -263,9 +265,6 @@ static enum err_code relay_admit(struct relay *relay)
 		return ERR_OVERLOAD;
 	if (!session_node_accepts(&s->params, s->start, w->height))
 		return ERR_SESSION_OVER;
-	why = relay_read(relay);
-	if (why != ERR_NONE)
-		return why;
 	switch (ledger_tab_reserve(s->tab, relay->method->cu, settle_unpaid_max(nl, s),
 				   s->served_max)) {
 	case LEDGER_ROOM:

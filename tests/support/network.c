@@ -74,6 +74,7 @@ static bool make_registry(struct network *net, const struct network_params *p, s
 {
 	struct session_params params = session_params_default;
 	struct store *store = NULL;
+	msec_t next_ms;
 	bool ok;
 
 	params.session_blocks = p->session_blocks;
@@ -81,7 +82,7 @@ static bool make_registry(struct network *net, const struct network_params *p, s
 	if (!store_create(net->registry_path, &params, p->block_ms, net->registry_key,
 			  clock_wall_ms(), &store, err))
 		return false;
-	ok = fill(net, store, p, err);
+	ok = fill(net, store, p, err) && store_keep(store, clock_wall_ms(), &next_ms, err);
 	store_close(store);
 	return ok;
 }

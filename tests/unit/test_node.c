@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 
@@ -12,6 +13,8 @@
 #include "relay/base/clock.h"
 #include "relay/base/mem.h"
 #include "relay/base/rng.h"
+#include "relay/crypto/digest.h"
+#include "relay/crypto/sign.h"
 #include "relay/gateway/inbound.h"
 #include "relay/ledger/reader.h"
 #include "relay/link/link.h"
@@ -20,6 +23,7 @@
 #include "tests/support/network.h"
 
 #define HANDLE 5
+#define ADMIN "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"admin_peers\"}"
 #define RELAYS_MAX 600
 #define BALANCE "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_getBalance\",\"params\":[]}"
 #define BALANCE_CU 20
@@ -51,7 +55,7 @@ struct world {
 	struct inbound_batch batch;
 	struct outcome relays[RELAYS_MAX];
 	uint32_t sent, done, batches;
-	bool up, down, session_ok;
+	bool up, down, session_ok, session_refused;
 	uint16_t session_error;
 	struct err why;
 	struct checkpoint head;
@@ -116,6 +120,7 @@ static bool on_error(struct world *w, const struct frame *f, struct err *err)
 		return false;
 	if (e.type == FRAME_SESSION) {
 		w->session_error = e.code;
+		w->session_refused = true;
 	} else if (e.type == FRAME_RELAY) {
 		w->relays[f->stream - 1].error = e.code;
 		w->relays[f->stream - 1].done = true;
@@ -219,7 +224,7 @@ static uint32_t send_relay(struct world *w, const char *body, uint32_t deadline_
 		.session = w->session->id,
 		.salt = relay.salt,
 		.request = buf_view(&o->request),
-		.method = 20,
+		.method = strstr(body, "eth_getBalance") ? 20 : 0,
 		.cu = BALANCE_CU,
 	};
 	relay.request = o->sent.request;
@@ -255,6 +260,7 @@ static void cosign(struct world *w)
 	sign_bytes(w->net->gateway, message.p, message.n, &out.signature);
 	frame_put_cosign(link_out(w->link), &out);
 	link_sent(w->link);
+	link_flush(w->link);
 }
 
 /* --- the world --- */
@@ -303,7 +309,7 @@ static void world_start(struct world *w)
 	w->params.registry = w->net->registry_path;
 	w->params.listen = "127.0.0.1:0";
 	w->params.ledger.dir = ledger;
-	w->params.drain_us = 300000;
+	w->params.drain_us = 100000;
 	w->params.services_n = 1;
 	w->params.services[0] = (struct node_service_params){
 		.name = {"eth"}, .family = "evm", .urls = {url}, .urls_n = 1};
@@ -400,11 +406,346 @@ static void relays_of_a_burst_share_signatures(void **state)
 	world_destroy(w);
 }
 
+static void a_revert_is_charged_and_other_rpc_errors_are_not(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	const struct outcome *o;
+
+	world_open(w);
+	script(w, "{\"queue\":[{\"error\":{\"code\":3,\"message\":\"execution "
+		  "reverted\",\"data\":\"0x\"}},"
+		  "{\"error\":{\"code\":-32602,\"message\":\"invalid argument 0\"}}]}");
+	o = ask(w, BALANCE);
+	assert_int_equal(o->leaf.kind, LEAF_RPC_ERROR);
+	assert_int_equal(o->leaf.cu, BALANCE_CU);
+	o = ask(w, BALANCE);
+	assert_int_equal(o->leaf.kind, LEAF_RPC_ERROR);
+	assert_int_equal(o->leaf.status, 200);
+	assert_int_equal(o->leaf.cu, 0);
+	world_destroy(w);
+}
+
+static void a_backend_that_cannot_be_believed_is_an_upstream_refusal(void **state)
+{
+	static const char *const faults[] = {
+		"{\"default\":{\"id\":2}}",
+		"{\"default\":{\"id\":\"1\"}}",
+		"{\"default\":{\"body\":\"<html>busy</html>\",\"type\":\"text/html\"}}",
+		"{\"default\":{\"body\":\"\"}}",
+		"{\"default\":{\"body\":\"[]\"}}",
+		"{\"default\":{\"status\":500,\"body\":\"no\"}}",
+		"{\"default\":{\"cut\":\"half\"}}",
+		"{\"default\":{\"cut\":\"before\"}}",
+	};
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	world_open(w);
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
+		script(w, faults[i]);
+		assert_refused(ask(w, BALANCE), ERR_UPSTREAM);
+	}
+	script(w, "{}");
+	assert_int_equal(ask(w, BALANCE)->leaf.kind, LEAF_ANSWER);
+	world_destroy(w);
+}
+
+static void a_dead_backend_is_an_upstream_refusal(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	struct err why;
+
+	world_open(w);
+	faultnode_destroy(w->backend);
+	w->backend = NULL;
+	assert_refused(ask(w, BALANCE), ERR_UPSTREAM);
+	usleep(1100000);
+	assert_false(node_is_ready(w->node, &why));
+	assert_int_equal(why.code, ERR_UPSTREAM);
+	world_destroy(w);
+}
+
+static void a_black_hole_is_refused_at_the_deadline(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	world_open(w);
+	script(w, "{\"default\":{\"hang\":true}}");
+	send_relay(w, BALANCE, 100);
+	assert_true(run_until_done(w, 1));
+	assert_refused(&w->relays[0], ERR_DEADLINE);
+	world_destroy(w);
+}
+
+static void an_answer_over_64_KiB_is_a_stream_of_parts(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	const size_t sizes[] = {65536, 65537, 200000, 2000000};
+
+	world_open(w);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		/* the envelope around the result has 36 bytes */
+		size_t inner = sizes[i] - 36, parts = (sizes[i] + 65535) / 65536;
+		char text[64];
+		const struct outcome *o;
+
+		snprintf(text, sizeof(text), "{\"default\":{\"size\":%zu}}", inner);
+		script(w, text);
+		o = ask(w, BALANCE);
+		assert_int_equal(o->body.n, sizes[i]);
+		assert_int_equal(o->leaves, parts);
+		assert_int_equal(o->leaf.kind, parts > 1 ? LEAF_PART : LEAF_ANSWER);
+		for (size_t k = 34; k < sizes[i] - 2; k++)
+			assert_int_equal(o->body.p[k], 'x');
+	}
+	world_destroy(w);
+}
+
+static void an_answer_over_the_limit_is_refused_by_name(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	w->params.upstream.body_max = 100000;
+	world_open(w);
+	script(w, "{\"default\":{\"size\":200000}}");
+	assert_refused(ask(w, BALANCE), ERR_UPSTREAM_TOO_LARGE);
+	world_destroy(w);
+}
+
+static void a_method_that_is_not_relayed_is_refused(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	world_open(w);
+	assert_refused(ask(w, ADMIN), ERR_METHOD);
+	assert_refused(ask(w, "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"eth_chainId\"}"),
+		       ERR_PROTOCOL);
+	assert_refused(ask(w, "{\"jsonrpc\":\"2.0\",\"id\":1"), ERR_PROTOCOL);
+	assert_int_equal(faultnode_stats(w->backend)->requests, 0);
+	world_destroy(w);
+}
+
+static void a_notification_is_receipted_with_an_empty_answer(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	const struct outcome *o;
+
+	world_open(w);
+	o = ask(w, "{\"jsonrpc\":\"2.0\",\"method\":\"eth_getBalance\",\"params\":[]}");
+	assert_int_equal(o->leaf.kind, LEAF_ANSWER);
+	assert_int_equal(o->body.n, 0);
+	assert_int_equal(faultnode_stats(w->backend)->requests, 1);
+	world_destroy(w);
+}
+
+static void an_unpaid_gateway_is_refused_until_it_cosigns(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	uint32_t max = method_table_cu_max(chain_table(chain_find("evm")));
+	int served = 0;
+
+	w->params.max_unpaid_cu = 1000; /* a new gateway gets the dearest method's CU */
+	world_open(w);
+	while (ask(w, BALANCE)->leaf.kind == LEAF_ANSWER)
+		served++;
+	assert_int_equal(served, max / BALANCE_CU);
+	assert_refused(&w->relays[w->sent - 1], ERR_UNPAID);
+	cosign(w);
+	usleep(50000);
+	assert_int_equal(ask(w, BALANCE)->leaf.kind, LEAF_ANSWER);
+	world_destroy(w);
+}
+
+static void a_relay_over_the_allowance_is_refused(void **state)
+{
+	struct network_params params = NETWORK_PARAMS_DEFAULT;
+	struct world *w;
+
+	params.price = 10;
+	params.budget = (u128)session_params_default.session_suppliers * 10 * (5 * BALANCE_CU + 1);
+	w = world_create(&params);
+	world_open(w);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(ask(w, BALANCE)->leaf.kind, LEAF_ANSWER);
+	assert_refused(ask(w, BALANCE), ERR_ALLOWANCE);
+	cosign(w); /* payment does not raise it */
+	usleep(50000);
+	assert_refused(ask(w, BALANCE), ERR_ALLOWANCE);
+	world_destroy(w);
+}
+
+static void relays_over_the_limit_in_flight_are_refused(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	w->params.in_flight_max = 4;
+	world_open(w);
+	script(w, "{\"default\":{\"delay_ms\":200}}");
+	for (int i = 0; i < 6; i++)
+		send_relay(w, BALANCE, 5000);
+	assert_true(run_until_done(w, 6));
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(w->relays[i].leaf.kind, LEAF_ANSWER);
+	assert_refused(&w->relays[4], ERR_OVERLOAD);
+	assert_refused(&w->relays[5], ERR_OVERLOAD);
+	world_destroy(w);
+}
+
+static void more_than_64_refusals_of_a_turn_are_error_frames(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	unsigned leaves = 0, errors = 0;
+
+	world_open(w);
+	for (int i = 0; i < 100; i++)
+		send_relay(w, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"admin_peers\"}", 5000);
+	assert_true(run_until_done(w, 100));
+	for (int i = 0; i < 100; i++) {
+		leaves += w->relays[i].leaves;
+		errors += w->relays[i].error == err_info(ERR_METHOD)->wire;
+	}
+	assert_int_equal(leaves, 64);
+	assert_int_equal(errors, 36);
+	world_destroy(w);
+}
+
+static void a_cancelled_relay_gets_no_leaf(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	world_open(w);
+	script(w, "{\"queue\":[{\"hang\":true}]}");
+	send_relay(w, BALANCE, 5000);
+	while (faultnode_stats(w->backend)->requests == 0)
+		event_base_loop(w->base, EVLOOP_ONCE);
+	frame_put_cancel(link_out(w->link), 1);
+	link_sent(w->link);
+	send_relay(w, BALANCE, 5000);
+	assert_true(run_until_done(w, 1));
+	assert_true(w->relays[1].done);
+	assert_int_equal(w->head.size, 1);
+	world_destroy(w);
+}
+
+static void sessions_that_do_not_hold_are_refused_by_name(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	world_start(w);
+	dial(w);
+	assert_true(run_until(w, &w->up));
+	w->session->method_table.b[0] ^= 1;
+	open_session(w);
+	assert_true(run_until(w, &w->session_refused));
+	w->session_refused = false;
+	assert_int_equal(w->session_error, err_info(ERR_TABLE)->wire);
+	w->session->method_table.b[0] ^= 1;
+	w->session->id.b[0] ^= 1;
+	open_session(w);
+	assert_true(run_until(w, &w->session_refused));
+	w->session_refused = false;
+	assert_int_equal(w->session_error, err_info(ERR_NO_SESSION)->wire);
+	w->session->id.b[0] ^= 1;
+	send_relay(w, BALANCE, 1000);
+	assert_true(run_until_done(w, 1));
+	assert_int_equal(w->relays[0].error, err_info(ERR_NO_SESSION)->wire);
+	world_destroy(w);
+}
+
+static void a_gateway_without_a_grant_may_not_come(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	world_start(w);
+	relay_key_destroy(w->net->gateway);
+	w->net->gateway = relay_key_generate(KEY_ROLE_GATEWAY);
+	w->self.key = w->net->gateway;
+	w->self.id = *relay_key_public(w->net->gateway);
+	dial(w);
+	assert_true(run_until(w, &w->down));
+	assert_int_equal(w->why.code, ERR_GRANT);
+	world_destroy(w);
+}
+
+static void a_relay_number_that_does_not_grow_closes_the_link(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	struct frame_relay relay = {.session = HANDLE, .deadline_ms = 1000};
+
+	world_open(w);
+	ask(w, BALANCE);
+	relay.request = w->relays[0].sent.request;
+	frame_put_relay(link_out(w->link), 1, &relay);
+	link_sent(w->link);
+	assert_true(run_until(w, &w->down));
+	assert_int_equal(w->why.code, ERR_PROTOCOL);
+	world_destroy(w);
+}
+
+static void a_cosignature_that_is_wrong_closes_the_link(void **state)
+{
+	struct world *w;
+
+	for (int fault = 0; fault < 3; fault++) {
+		w = world_create(&NETWORK_PARAMS_DEFAULT);
+		world_open(w);
+		ask(w, BALANCE);
+		if (fault == 0)
+			w->head.root.b[5] ^= 1; /* another root */
+		else if (fault == 1)
+			w->head.size = 7; /* a head that was not sent */
+		else
+			w->self.network.b[0] ^= 1; /* a signature over something else */
+		cosign(w);
+		assert_true(run_until(w, &w->down));
+		assert_int_equal(w->why.code, ERR_PROTOCOL);
+		world_destroy(w);
+	}
+}
+
+static void what_was_answered_is_in_the_ledger(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	CLEANUP(ledger_reader_close) struct ledger_reader *reader = NULL;
+	struct ledger_lane_info lane;
+	char dir[96];
+	struct err err;
+
+	world_open(w);
+	for (int i = 0; i < 3; i++)
+		ask(w, BALANCE);
+	snprintf(dir, sizeof(dir), "%s/node", w->net->dir);
+	node_end(w);
+	assert_ok(ledger_reader_open(dir, &reader, &err), err);
+	assert_ok(ledger_lane_read(reader, &w->lane_id, &lane, &err), err);
+	assert_int_equal(lane.head.size, 3);
+	assert_memory_equal(&lane.head.root, &w->head.root, 32);
+	ledger_reader_close(STEAL(reader));
+	world_destroy(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_answer_is_receipted_with_the_methods_cu),
 		cmocka_unit_test(relays_of_a_burst_share_signatures),
+		cmocka_unit_test(a_revert_is_charged_and_other_rpc_errors_are_not),
+		cmocka_unit_test(a_backend_that_cannot_be_believed_is_an_upstream_refusal),
+		cmocka_unit_test(a_dead_backend_is_an_upstream_refusal),
+		cmocka_unit_test(a_black_hole_is_refused_at_the_deadline),
+		cmocka_unit_test(an_answer_over_64_KiB_is_a_stream_of_parts),
+		cmocka_unit_test(an_answer_over_the_limit_is_refused_by_name),
+		cmocka_unit_test(a_method_that_is_not_relayed_is_refused),
+		cmocka_unit_test(a_notification_is_receipted_with_an_empty_answer),
+		cmocka_unit_test(an_unpaid_gateway_is_refused_until_it_cosigns),
+		cmocka_unit_test(a_relay_over_the_allowance_is_refused),
+		cmocka_unit_test(relays_over_the_limit_in_flight_are_refused),
+		cmocka_unit_test(more_than_64_refusals_of_a_turn_are_error_frames),
+		cmocka_unit_test(a_cancelled_relay_gets_no_leaf),
+		cmocka_unit_test(sessions_that_do_not_hold_are_refused_by_name),
+		cmocka_unit_test(a_gateway_without_a_grant_may_not_come),
+		cmocka_unit_test(a_relay_number_that_does_not_grow_closes_the_link),
+		cmocka_unit_test(a_cosignature_that_is_wrong_closes_the_link),
+		cmocka_unit_test(what_was_answered_is_in_the_ledger),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
