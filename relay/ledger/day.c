@@ -48,7 +48,7 @@ bool file_open(struct ledger *ledger, uint32_t day, struct file *ret, struct err
 		store_day_name(day, name);
 	store_path(ledger->dir, name, path);
 	snprintf(wal, sizeof(wal), "%s-wal", path);
-	if (!store_open(path, day == 0 ? "state" : "leaves", STORE_WRITE, &file.db, err))
+	if (!ledger_db_open(path, day == 0 ? "state" : "leaves", STORE_WRITE, &file.db, err))
 		return false;
 	*ret = file;
 	/* Durability is the syncer's business from here on. */
@@ -74,7 +74,7 @@ void file_finish(struct file *file)
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		sqlite3_finalize(all[i]);
-	store_close(file->db);
+	ledger_db_close(file->db);
 	if (file->wal_fd >= 0)
 		close(file->wal_fd);
 	*file = (struct file){.wal_fd = -1};

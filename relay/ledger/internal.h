@@ -36,9 +36,9 @@ enum store_mode { STORE_WRITE, STORE_READ };
 
 /* Opens a database with our pragmas and, for STORE_WRITE, brings it to the newest migration of
  * `set` ("state" or "leaves").  STORE_READ refuses what is newer, and creates nothing. */
-MUST_USE bool store_open(const char *path, const char *set, enum store_mode mode, sqlite3 **ret,
-			 struct err *err);
-void store_close(sqlite3 *db);
+MUST_USE bool ledger_db_open(const char *path, const char *set, enum store_mode mode, sqlite3 **ret,
+			     struct err *err);
+void ledger_db_close(sqlite3 *db);
 MUST_USE bool store_exec(sqlite3 *db, const char *sql, struct err *err);
 MUST_USE bool store_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret, struct err *err);
 /* Steps a statement that gives no row, and resets it. */

@@ -40,8 +40,8 @@ static struct keep *keep_get(struct ledger *ledger, struct keep **list, uint32_t
 		store_day_name(day, name);
 	keep = xcalloc(1, sizeof(*keep));
 	keep->day = day;
-	if (!store_open(store_path(ledger->dir, name, path), day == 0 ? "state" : "leaves",
-			STORE_WRITE, &keep->db, &err)) {
+	if (!ledger_db_open(store_path(ledger->dir, name, path), day == 0 ? "state" : "leaves",
+			    STORE_WRITE, &keep->db, &err)) {
 		log_warn("ledger.checkpoint", "error=\"%s\"", err.msg);
 		free(keep);
 		return NULL;
@@ -122,7 +122,7 @@ static void keep_all(struct ledger *ledger, struct keep **list)
 			continue;
 		}
 		*at = keep->next;
-		store_close(keep->db);
+		ledger_db_close(keep->db);
 		free(keep);
 	}
 }
@@ -261,7 +261,7 @@ void *ledger_keeper_main(void *arg)
 	while (list != NULL) {
 		struct keep *next = list->next;
 
-		store_close(list->db);
+		ledger_db_close(list->db);
 		free(list);
 		list = next;
 	}

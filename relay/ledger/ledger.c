@@ -120,8 +120,8 @@ static bool ledger_prepare(struct ledger *ledger, struct err *err)
 			     " ON CONFLICT (peer) DO UPDATE SET"
 			     " cosignatures = min(cosignatures + 1, 4)",
 			     &ledger->lane_peer, err) &&
-	       store_open(store_path(ledger->dir, "state.db", path), "state", STORE_READ,
-			  &ledger->lookup, err) &&
+	       ledger_db_open(store_path(ledger->dir, "state.db", path), "state", STORE_READ,
+			      &ledger->lookup, err) &&
 	       store_prepare(ledger->lookup, "SELECT peer FROM lanes WHERE lane = ?1",
 			     &ledger->lane_find, err);
 }
@@ -236,7 +236,7 @@ static void ledger_close_files(struct ledger *ledger)
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		sqlite3_finalize(all[i]);
-	store_close(ledger->lookup);
+	ledger_db_close(ledger->lookup);
 	while (ledger->days != NULL) {
 		struct file *next = ledger->days->next;
 

@@ -41,7 +41,7 @@ bool ledger_reader_open(const char *dir, struct ledger_reader **ret, struct err 
 	if (access(path, R_OK) != 0)
 		return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
 	crypto_init();
-	if (!store_open(path, "state", STORE_READ, &reader->state, err) ||
+	if (!ledger_db_open(path, "state", STORE_READ, &reader->state, err) ||
 	    !reader_identify(reader, err) ||
 	    !store_prepare(reader->state, "SELECT " LANE_COLUMNS " FROM lanes WHERE lane = ?1",
 			   &reader->lane, err))
@@ -93,7 +93,7 @@ sqlite3 *reader_day(struct ledger_reader *reader, uint32_t day, struct err *err)
 			strerror(errno));
 		return NULL;
 	}
-	if (!store_open(path, "leaves", STORE_READ, &slot->db, err))
+	if (!ledger_db_open(path, "leaves", STORE_READ, &slot->db, err))
 		return NULL;
 	slot->day = day;
 	slot->used = ++reader->uses;

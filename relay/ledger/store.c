@@ -132,8 +132,8 @@ static bool store_setup(sqlite3 *db, const struct migrations *m, enum store_mode
 	return mode == STORE_READ || store_migrate(db, m, version, err);
 }
 
-bool store_open(const char *path, const char *set, enum store_mode mode, sqlite3 **ret,
-		struct err *err)
+bool ledger_db_open(const char *path, const char *set, enum store_mode mode, sqlite3 **ret,
+		    struct err *err)
 {
 	const struct migrations *m = strcmp(set, "state") == 0 ? &all[0] : &all[1];
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
@@ -156,7 +156,7 @@ bool store_open(const char *path, const char *set, enum store_mode mode, sqlite3
 	return true;
 }
 
-void store_close(sqlite3 *db)
+void ledger_db_close(sqlite3 *db)
 {
 	if (db != NULL && sqlite3_close(db) != SQLITE_OK)
 		log_error("ledger.close", "error=\"%s\"", sqlite3_errmsg(db));

@@ -49,32 +49,32 @@ static const char *const migrations[] = {
 	" PRIMARY KEY (service, start)) STRICT, WITHOUT ROWID;",
 };
 
-bool store_fail(struct store *store, const char *doing, struct err *err)
+bool store_db_fail(struct store *store, const char *doing, struct err *err)
 {
 	return err_set(err, ERR_REGISTRY, "%s: %s: %s", store->path, doing,
 		       store->db ? sqlite3_errmsg(store->db) : "not open");
 }
 
-bool store_exec(struct store *store, const char *sql, struct err *err)
+bool store_db_exec(struct store *store, const char *sql, struct err *err)
 {
 	if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-		return store_fail(store, "sqlite", err);
+		return store_db_fail(store, "sqlite", err);
 	return true;
 }
 
-bool store_prepare(struct store *store, const char *sql, sqlite3_stmt **ret, struct err *err)
+bool store_db_prepare(struct store *store, const char *sql, sqlite3_stmt **ret, struct err *err)
 {
 	if (sqlite3_prepare_v2(store->db, sql, -1, ret, NULL) != SQLITE_OK)
-		return store_fail(store, "prepare", err);
+		return store_db_fail(store, "prepare", err);
 	return true;
 }
 
-bool store_run(struct store *store, sqlite3_stmt *stmt, struct err *err)
+bool store_db_run(struct store *store, sqlite3_stmt *stmt, struct err *err)
 {
 	int rc = sqlite3_step(stmt);
 
 	if (rc != SQLITE_DONE)
-		store_fail(store, "write", err);
+		store_db_fail(store, "write", err);
 	sqlite3_reset(stmt);
 	return rc == SQLITE_DONE;
 }
@@ -84,7 +84,7 @@ bool store_step(struct store *store, sqlite3_stmt *stmt, bool *ret_row, struct e
 	int rc = sqlite3_step(stmt);
 
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-		return store_fail(store, "read", err);
+		return store_db_fail(store, "read", err);
 	*ret_row = rc == SQLITE_ROW;
 	return true;
 }
@@ -94,7 +94,7 @@ static bool pragma_u64(struct store *store, const char *sql, uint64_t *ret, stru
 	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
 	bool row;
 
-	if (!store_prepare(store, sql, &stmt, err) || !store_step(store, stmt, &row, err))
+	if (!store_db_prepare(store, sql, &stmt, err) || !store_step(store, stmt, &row, err))
 		return false;
 	*ret = row ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
 	return true;
@@ -122,10 +122,10 @@ static bool migrate(struct store *store, bool writable, struct err *err)
 		char bump[40];
 
 		snprintf(bump, sizeof(bump), "PRAGMA user_version = %" PRIu64, version + 1);
-		if (!store_exec(store, "BEGIN IMMEDIATE", err))
+		if (!store_db_exec(store, "BEGIN IMMEDIATE", err))
 			return false;
-		if (!store_exec(store, migrations[version], err) || !store_exec(store, bump, err) ||
-		    !store_exec(store, "COMMIT", err)) {
+		if (!store_db_exec(store, migrations[version], err) ||
+		    !store_db_exec(store, bump, err) || !store_db_exec(store, "COMMIT", err)) {
 			sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 			return false;
 		}
@@ -137,9 +137,9 @@ static bool connect(struct store *store, int flags, struct err *err)
 {
 	if (sqlite3_open_v2(store->path, &store->db, flags | SQLITE_OPEN_NOMUTEX, NULL) !=
 	    SQLITE_OK)
-		return store_fail(store, "open", err);
+		return store_db_fail(store, "open", err);
 	sqlite3_busy_timeout(store->db, STORE_BUSY_MS);
-	return store_exec(store, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON", err);
+	return store_db_exec(store, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON", err);
 }
 
 static bool read_network(struct store *store, struct err *err)
@@ -147,10 +147,11 @@ static bool read_network(struct store *store, struct err *err)
 	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
 	bool row;
 
-	if (!store_prepare(store,
-			   "SELECT tail, key, genesis_ms, block_ms, session_blocks, snapshot_lag,"
-			   " seed_lag, session_suppliers FROM network",
-			   &stmt, err) ||
+	if (!store_db_prepare(
+		    store,
+		    "SELECT tail, key, genesis_ms, block_ms, session_blocks, snapshot_lag,"
+		    " seed_lag, session_suppliers FROM network",
+		    &stmt, err) ||
 	    !store_step(store, stmt, &row, err))
 		return false;
 	if (!row || !column_bytes(stmt, 0, store->network_tail, 32) ||
@@ -216,8 +217,8 @@ static bool write_network(struct store *store, const struct session_params *p,
 	uint8_t tail[32];
 
 	rng_bytes(tail, sizeof(tail));
-	if (!store_prepare(store, "INSERT INTO network VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
-			   &stmt, err))
+	if (!store_db_prepare(store, "INSERT INTO network VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+			      &stmt, err))
 		return false;
 	bind_bytes(stmt, 1, tail, sizeof(tail));
 	bind_bytes(stmt, 2, key->b, sizeof(key->b));
@@ -227,7 +228,7 @@ static bool write_network(struct store *store, const struct session_params *p,
 	bind_height(stmt, 6, p->snapshot_lag);
 	bind_height(stmt, 7, p->seed_lag);
 	bind_height(stmt, 8, p->session_suppliers);
-	return store_run(store, stmt, err);
+	return store_db_run(store, stmt, err);
 }
 
 /* The clock is set back by snapshot_lag + session_blocks, rounded up to a session. */
@@ -247,8 +248,8 @@ static bool create_in(struct store *store, const struct session_params *p,
 
 	snprintf(mark, sizeof(mark), "PRAGMA application_id = %d", STORE_APPLICATION_ID);
 	return connect(store, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err) &&
-	       store_exec(store, "PRAGMA journal_mode = WAL", err) &&
-	       store_exec(store, mark, err) && migrate(store, true, err) &&
+	       store_db_exec(store, "PRAGMA journal_mode = WAL", err) &&
+	       store_db_exec(store, mark, err) && migrate(store, true, err) &&
 	       write_network(store, p, clock, key, err) && read_network(store, err);
 }
 

@@ -28,12 +28,12 @@ static inline void stmt_finalize(sqlite3_stmt *stmt)
 DEFINE_CLEANUP(sqlite3_stmt *, stmt_finalize)
 
 /* ERR_REGISTRY with what sqlite says; false. */
-bool store_fail(struct store *store, const char *doing, struct err *err);
-MUST_USE bool store_exec(struct store *store, const char *sql, struct err *err);
-MUST_USE bool store_prepare(struct store *store, const char *sql, sqlite3_stmt **ret,
-			    struct err *err);
+bool store_db_fail(struct store *store, const char *doing, struct err *err);
+MUST_USE bool store_db_exec(struct store *store, const char *sql, struct err *err);
+MUST_USE bool store_db_prepare(struct store *store, const char *sql, sqlite3_stmt **ret,
+			       struct err *err);
 /* Runs a statement that gives no rows, and resets it. */
-MUST_USE bool store_run(struct store *store, sqlite3_stmt *stmt, struct err *err);
+MUST_USE bool store_db_run(struct store *store, sqlite3_stmt *stmt, struct err *err);
 /* Sets *ret_row to whether there is another row. */
 MUST_USE bool store_step(struct store *store, sqlite3_stmt *stmt, bool *ret_row, struct err *err);
 

@@ -16,10 +16,10 @@ static bool newest_commitment(struct store *store, const struct service_name *se
 	bool row;
 
 	*ret = (struct table_commitment){.service = *service};
-	if (!store_prepare(store,
-			   "SELECT start, root, rows, total FROM tables WHERE service = ?"
-			   " ORDER BY start DESC LIMIT 1",
-			   &stmt, err))
+	if (!store_db_prepare(store,
+			      "SELECT start, root, rows, total FROM tables WHERE service = ?"
+			      " ORDER BY start DESC LIMIT 1",
+			      &stmt, err))
 		return false;
 	bind_text(stmt, 1, service->s);
 	if (!store_step(store, stmt, &row, err))
@@ -36,15 +36,15 @@ static bool put_commitment(struct store *store, const struct table_commitment *t
 {
 	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
 
-	if (!store_prepare(store, "INSERT OR IGNORE INTO tables VALUES (?, ?, ?, ?, ?)", &stmt,
-			   err))
+	if (!store_db_prepare(store, "INSERT OR IGNORE INTO tables VALUES (?, ?, ?, ?, ?)", &stmt,
+			      err))
 		return false;
 	bind_text(stmt, 1, t->service.s);
 	bind_height(stmt, 2, t->start);
 	bind_bytes(stmt, 3, t->root.b, sizeof(t->root.b));
 	bind_height(stmt, 4, t->rows);
 	bind_height(stmt, 5, t->total);
-	return store_run(store, stmt, err);
+	return store_db_run(store, stmt, err);
 }
 
 /* The root is computed only when something that the table is made of has changed. */
@@ -96,7 +96,7 @@ static bool put_seed(struct store *store, sqlite3_stmt *stmt, height_t height, s
 	rng_bytes(seed.b, sizeof(seed.b));
 	bind_height(stmt, 1, height);
 	bind_bytes(stmt, 2, seed.b, sizeof(seed.b));
-	if (!store_run(store, stmt, err))
+	if (!store_db_run(store, stmt, err))
 		return false;
 	if (!session_exists(p, height + p->seed_lag))
 		return true;
@@ -126,8 +126,8 @@ static bool keep_in(struct store *store, msec_t now_ms, struct err *err)
 
 	if (now_ms < store->clock.genesis_ms)
 		return true;
-	if (!store_prepare(store, "INSERT INTO seeds VALUES (?, ?)", &stmt, err) ||
-	    !store_prepare(store, "SELECT 1 FROM seeds LIMIT 1", &count, err) ||
+	if (!store_db_prepare(store, "INSERT INTO seeds VALUES (?, ?)", &stmt, err) ||
+	    !store_db_prepare(store, "SELECT 1 FROM seeds LIMIT 1", &count, err) ||
 	    !store_step(store, count, &any, err) || !store_last_seed(store, &last, err))
 		return false;
 	sqlite3_reset(count);
@@ -141,9 +141,9 @@ bool store_keep(struct store *store, msec_t now_ms, msec_t *ret_next_ms, struct 
 {
 	height_t now = session_clock_height(&store->clock, now_ms);
 
-	if (!store_exec(store, "BEGIN IMMEDIATE", err))
+	if (!store_db_exec(store, "BEGIN IMMEDIATE", err))
 		return false;
-	if (!keep_in(store, now_ms, err) || !store_exec(store, "COMMIT", err)) {
+	if (!keep_in(store, now_ms, err) || !store_db_exec(store, "COMMIT", err)) {
 		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 		return false;
 	}

@@ -17,7 +17,7 @@ static bool read_rows(struct store *store, const char *sql, read_row one, struct
 	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
 	bool row;
 
-	if (!store_prepare(store, sql, &stmt, err))
+	if (!store_db_prepare(store, sql, &stmt, err))
 		return false;
 	for (;;) {
 		if (!store_step(store, stmt, &row, err))
@@ -141,7 +141,7 @@ static bool one_number(struct store *store, const char *sql, uint64_t *ret, stru
 	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
 	bool row;
 
-	if (!store_prepare(store, sql, &stmt, err) || !store_step(store, stmt, &row, err))
+	if (!store_db_prepare(store, sql, &stmt, err) || !store_step(store, stmt, &row, err))
 		return false;
 	*ret = row ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
 	return true;
@@ -182,10 +182,10 @@ bool store_seeds(struct store *store, height_t from, height_t to, struct seed_ru
 	struct seed seed;
 	bool row;
 
-	if (!store_prepare(store,
-			   "SELECT height, seed FROM seeds WHERE height >= ? AND height < ?"
-			   " ORDER BY height",
-			   &stmt, err))
+	if (!store_db_prepare(store,
+			      "SELECT height, seed FROM seeds WHERE height >= ? AND height < ?"
+			      " ORDER BY height",
+			      &stmt, err))
 		return false;
 	bind_height(stmt, 1, from);
 	bind_height(stmt, 2, to);
@@ -215,7 +215,7 @@ bool store_follow(struct store *store, height_t from, struct history **ret_histo
 {
 	bool ok;
 
-	if (!store_exec(store, "BEGIN", err))
+	if (!store_db_exec(store, "BEGIN", err))
 		return false;
 	ok = follow_fill(store, from, run, ret_last, err);
 	sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
@@ -237,10 +237,10 @@ static bool export_tables(struct store *store, struct registry_export *e, struct
 	size_t cap = 0;
 	bool row;
 
-	if (!store_prepare(store,
-			   "SELECT service, start, root, rows, total FROM tables"
-			   " WHERE start >= ? AND start < ? ORDER BY service, start",
-			   &stmt, err))
+	if (!store_db_prepare(store,
+			      "SELECT service, start, root, rows, total FROM tables"
+			      " WHERE start >= ? AND start < ? ORDER BY service, start",
+			      &stmt, err))
 		return false;
 	bind_height(stmt, 1, e->from > UINT64_MAX - lag ? UINT64_MAX : e->from + lag);
 	bind_height(stmt, 2, e->to > UINT64_MAX - lag ? UINT64_MAX : e->to + lag);
@@ -288,7 +288,7 @@ bool store_export(struct store *store, height_t from, height_t to, struct regist
 	bool ok;
 
 	memcpy(e.network_tail, store->network_tail, sizeof(e.network_tail));
-	if (!store_exec(store, "BEGIN", err))
+	if (!store_db_exec(store, "BEGIN", err))
 		return false;
 	ok = export_fill(store, &e, err);
 	sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);

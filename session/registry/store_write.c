@@ -15,7 +15,7 @@ static bool write_begin(struct store *store, const struct store_write *w, height
 	height_t last;
 
 	assert(!w->genesis || store->fresh);
-	if (!store_exec(store, "BEGIN IMMEDIATE", err))
+	if (!store_db_exec(store, "BEGIN IMMEDIATE", err))
 		return false;
 	if (w->genesis) {
 		*ret = 0;
@@ -32,7 +32,8 @@ static bool write_begin(struct store *store, const struct store_write *w, height
 /* Reads the whole back for the checks; to be called with the entry in place. */
 static bool write_reread(struct store *store, const struct history **ret, struct err *err)
 {
-	return store_exec(store, "UPDATE network SET entries_version = entries_version + 1", err) &&
+	return store_db_exec(store, "UPDATE network SET entries_version = entries_version + 1",
+			     err) &&
 	       store_current(store, ret, err);
 }
 
@@ -45,7 +46,7 @@ static void forget_history(struct store *store)
 static bool write_end(struct store *store, const struct store_write *w, bool ok, struct err *err)
 {
 	if (ok && !w->dry_run) {
-		if (store_exec(store, "COMMIT", err))
+		if (store_db_exec(store, "COMMIT", err))
 			return true;
 		ok = false;
 	}
@@ -59,8 +60,9 @@ static bool insert_params(struct store *store, height_t height, const struct ses
 {
 	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
 
-	if (!store_prepare(store, "INSERT OR REPLACE INTO params VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-			   &stmt, err))
+	if (!store_db_prepare(store,
+			      "INSERT OR REPLACE INTO params VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			      &stmt, err))
 		return false;
 	bind_height(stmt, 1, height);
 	bind_amount(stmt, 2, p->stake_unit);
@@ -70,7 +72,7 @@ static bool insert_params(struct store *store, height_t height, const struct ses
 	bind_height(stmt, 6, p->claim_window);
 	bind_height(stmt, 7, p->challenge_lag);
 	bind_height(stmt, 8, p->proof_window);
-	return store_run(store, stmt, err);
+	return store_db_run(store, stmt, err);
 }
 
 /* No stake of any service may pass T, as of a height. */
@@ -122,13 +124,14 @@ bool store_put_service(struct store *store, const struct store_write *w,
 	height_t height;
 	bool ok;
 
-	if (!store_prepare(store, "INSERT OR REPLACE INTO services VALUES (?, ?, ?)", &stmt, err) ||
+	if (!store_db_prepare(store, "INSERT OR REPLACE INTO services VALUES (?, ?, ?)", &stmt,
+			      err) ||
 	    !write_begin(store, w, &height, err))
 		return false;
 	bind_text(stmt, 1, e->name.s);
 	bind_height(stmt, 2, height);
 	bind_bytes(stmt, 3, e->table.b, sizeof(e->table.b));
-	ok = store_run(store, stmt, err) && write_reread(store, &h, err);
+	ok = store_db_run(store, stmt, err) && write_reread(store, &h, err);
 	if (!write_end(store, w, ok, err))
 		return false;
 	*ret = height;
@@ -141,8 +144,9 @@ static bool insert_supplier(struct store *store, height_t height, const struct s
 	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
 	CLEANUP(buf_finish) struct buf services = {0};
 
-	if (!store_prepare(store, "INSERT OR REPLACE INTO suppliers VALUES (?, ?, ?, ?, ?, ?, ?)",
-			   &stmt, err))
+	if (!store_db_prepare(store,
+			      "INSERT OR REPLACE INTO suppliers VALUES (?, ?, ?, ?, ?, ?, ?)",
+			      &stmt, err))
 		return false;
 	for (uint32_t i = 0; i < e->services_n; i++)
 		buf_putf(&services, "%s%s", i ? " " : "", e->services[i].s);
@@ -153,7 +157,7 @@ static bool insert_supplier(struct store *store, height_t height, const struct s
 	bind_amount(stmt, 5, e->price);
 	bind_text(stmt, 6, buf_cstr(&services));
 	bind_text(stmt, 7, e->endpoint);
-	return store_run(store, stmt, err);
+	return store_db_run(store, stmt, err);
 }
 
 static bool supplier_fits(const struct history *h, height_t height, const struct supplier_entry *e,
@@ -196,13 +200,13 @@ static bool insert_application(struct store *store, height_t height, const struc
 {
 	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
 
-	if (!store_prepare(store, "INSERT OR REPLACE INTO applications VALUES (?, ?, ?)", &stmt,
-			   err))
+	if (!store_db_prepare(store, "INSERT OR REPLACE INTO applications VALUES (?, ?, ?)", &stmt,
+			      err))
 		return false;
 	bind_bytes(stmt, 1, key->b, sizeof(key->b));
 	bind_height(stmt, 2, height);
 	bind_amount(stmt, 3, escrow);
-	return store_run(store, stmt, err);
+	return store_db_run(store, stmt, err);
 }
 
 bool store_put_application(struct store *store, const struct store_write *w,
@@ -268,8 +272,8 @@ static bool insert_grant(struct store *store, height_t height, const struct gran
 {
 	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
 
-	if (!store_prepare(store, "INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?)",
-			   &stmt, err))
+	if (!store_db_prepare(store, "INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?)",
+			      &stmt, err))
 		return false;
 	bind_bytes(stmt, 1, e->application.b, sizeof(e->application.b));
 	bind_bytes(stmt, 2, e->gateway.b, sizeof(e->gateway.b));
@@ -278,7 +282,7 @@ static bool insert_grant(struct store *store, height_t height, const struct gran
 	bind_amount(stmt, 5, e->budget);
 	bind_amount(stmt, 6, e->nonce);
 	bind_bytes(stmt, 7, e->signature.b, sizeof(e->signature.b));
-	return store_run(store, stmt, err);
+	return store_db_run(store, stmt, err);
 }
 
 /* The largest nonce counts ([K3]), so a smaller one says nothing new; and the service must exist.
