@@ -6,7 +6,7 @@
 #define RELAY_CLI_CLI_H
 
 #include "relay/config/config.h"
-#include "relay/crypto/key.h"
+#include "relay/crypto/passphrase.h"
 
 /* Exit statuses of every verb. */
 enum cli_exit {
@@ -61,14 +61,10 @@ MUST_USE bool cli_options(const struct verb *verb, int argc, char **argv,
 struct config *cli_config(const struct verb *verb, enum config_role role, int argc, char **argv,
 			  int *ret_exit);
 
-#define CLI_PASSPHRASE_MAX 1024
-
 /* A passphrase, from the first line of `file`, else from COUNTERFOIL_PASSPHRASE, else typed on the
  * terminal without echo (twice when `twice`) if `ask`.
- * Out: ret  in memory of sodium_malloc, for cli_passphrase_free(); NULL when there is none */
+ * Out: ret  for passphrase_free(); NULL when there is none */
 MUST_USE bool cli_passphrase(const char *file, bool ask, bool twice, char **ret, struct err *err);
-void cli_passphrase_free(char *passphrase);
-DEFINE_CLEANUP(char *, cli_passphrase_free)
 
 /* Opens a key of a role with the passphrase that the file needs: of `passphrase_file`, of the
  * environment, or asked for. */

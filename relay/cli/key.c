@@ -14,7 +14,7 @@ static int run_new(const struct verb *verb, int argc, char **argv)
 {
 	struct cli_option options[] = {{.name = "passphrase-file"},
 				       {.name = "encrypt", .is_flag = true}};
-	CLEANUP(cli_passphrase_free) char *passphrase = NULL;
+	CLEANUP(passphrase_free) char *passphrase = NULL;
 	CLEANUP(relay_key_destroy) struct relay_key *key = NULL;
 	enum key_role role;
 	struct err err;

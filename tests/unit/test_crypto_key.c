@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "relay/base/bytes.h"
+#include "relay/crypto/passphrase.h"
 #include "relay/crypto/sign.h"
 
 static char dir[64];
@@ -220,6 +221,35 @@ static void what_is_not_a_key_file_is_refused_without_quoting_it(void **state)
 	assert_null(back);
 }
 
+static void a_program_opens_its_key_with_a_file_or_the_environment(void **state)
+{
+	CLEANUP(relay_key_destroy) struct relay_key *key = rfc_key(KEY_ROLE_SUPPLIER);
+	CLEANUP(relay_key_destroy) struct relay_key *back = NULL;
+	char file[160];
+	struct err err;
+	FILE *f;
+
+	unsetenv(PASSPHRASE_VARIABLE);
+	snprintf(file, sizeof(file), "%s/passphrase", dir);
+	f = fopen(file, "w");
+	assert_non_null(f);
+	fputs("horse battery\r\nsecond line\n", f);
+	fclose(f);
+	assert_ok(relay_key_save(key, path, "horse battery", &err), err);
+	assert_ok(relay_key_open(path, file, KEY_ROLE_SUPPLIER, &back, &err), err);
+	assert_true(ID_EQ(relay_key_public(key), relay_key_public(back)));
+	relay_key_destroy(back);
+	back = NULL;
+	assert_false(relay_key_open(path, NULL, KEY_ROLE_SUPPLIER, &back, &err));
+	assert_non_null(strstr(err.msg, "no passphrase is given"));
+	setenv(PASSPHRASE_VARIABLE, "horse battery", 1);
+	assert_ok(relay_key_open(path, NULL, KEY_ROLE_SUPPLIER, &back, &err), err);
+	unsetenv(PASSPHRASE_VARIABLE);
+	unlink(file);
+	assert_false(relay_key_open(path, file, KEY_ROLE_SUPPLIER, &back, &err));
+	assert_err(err, ERR_KEY);
+}
+
 #define FILE_TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int main(void)
@@ -234,6 +264,7 @@ int main(void)
 		FILE_TEST(a_file_that_others_can_read_is_refused),
 		FILE_TEST(a_key_of_another_role_is_refused_by_name),
 		FILE_TEST(what_is_not_a_key_file_is_refused_without_quoting_it),
+		FILE_TEST(a_program_opens_its_key_with_a_file_or_the_environment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
