@@ -52,7 +52,7 @@ class Run:
         self.env.update({
             "CF_SOAK": "1" if options.soak else "0",
             "CF_SOURCE_ROOT": str(ROOT),
-            "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
+            "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1",
             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
             "PYTHONDONTWRITEBYTECODE": "1",
         })
@@ -157,7 +157,7 @@ class Run:
         if not (path / "build.ninja").exists():
             self.must("build-" + which, ["meson", "setup", path, "--werror"] + flags,
                       env={"CC": ccache + compiler})
-        self.must("build-" + which, ["ninja", "-C", path])
+        self.must("build-" + which, ["ninja", "-k", "0", "-C", path])
         return path
 
     # -- counting

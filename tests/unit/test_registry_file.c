@@ -26,7 +26,7 @@ static void hex(const json_t *row, const char *name, void *dst, size_t n)
 static u128 amount(const json_t *row, const char *name)
 {
 	const char *s = json_string_value(json_object_get(row, name));
-	u128 v;
+	u128 v = 0;
 
 	assert_true(s && u128_parse(s, strlen(s), &v));
 	return v;

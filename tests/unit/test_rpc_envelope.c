@@ -303,8 +303,8 @@ static void what_is_no_json_does_not_parse(void **state)
 		"\xef\xbb\xbf{}",
 		"\f1",
 		"\v1",
-		"\xc2\xa0"
-		"1",
+		("\xc2\xa0"
+		 "1"),
 		"123 garbage",
 		"[]x",
 	};
