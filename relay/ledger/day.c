@@ -115,6 +115,18 @@ bool file_begin(struct file *file)
 	return !file->failed;
 }
 
+static void file_tell_keeper(struct ledger *ledger, struct file *file)
+{
+	int pages = atomic_load_explicit(&file->wal_pages, memory_order_relaxed);
+
+	if (pages < file->wal_pages_told)
+		file->wal_pages_told = 0; /* the WAL began anew */
+	if (pages < file->wal_pages_told + LEDGER_WAL_PAGES)
+		return;
+	file->wal_pages_told = pages;
+	ledger_keeper_poke(ledger);
+}
+
 bool file_end(struct ledger *ledger, struct file *file)
 {
 	usec_t begun = clock_now_us(), took;
@@ -134,8 +146,7 @@ bool file_end(struct ledger *ledger, struct file *file)
 	took = clock_now_us() - begun;
 	if (took > atomic_load(&ledger->commit_max_us))
 		atomic_store(&ledger->commit_max_us, took);
-	if (atomic_load(&file->wal_pages) > LEDGER_WAL_PAGES)
-		ledger_keeper_poke(ledger);
+	file_tell_keeper(ledger, file);
 	return ok;
 }
 

@@ -23,8 +23,8 @@
 
 #define LEDGER_COSIGNATURES_MAX 4 /* [P5]: more than four count as four */
 #define LEDGER_PATH_MAX 4096
-#define LEDGER_WAL_PAGES 2048		     /* the keeper begins when a WAL has as many (8 MiB) */
-#define LEDGER_WAL_PAGES_HARD 16384	     /* the writer waits for the keeper then (64 MiB) */
+#define LEDGER_WAL_PAGES 2048	   /* the keeper is told when a WAL has as many more (8 MiB) */
+#define LEDGER_WAL_PAGES_HARD 8192 /* the writer rests for the keeper then (32 MiB) */
 #define LEDGER_FREE_MIN (UINT64_C(64) << 20) /* bytes that the disk must keep free */
 #define LEDGER_SALT_BYTES 16
 #define LEDGER_PLACE_BYTES 8
@@ -68,6 +68,7 @@ struct file {
 	bool failed; /* a statement of this transaction failed: it will be rolled back */
 	struct err err;
 	_Atomic int wal_pages;
+	int wal_pages_told;	  /* pages when the keeper was last told; 0 after a restart */
 	_Atomic bool sync_wanted; /* syncer's mark while it gathers */
 	struct file *next;
 };

@@ -87,8 +87,10 @@ static void keep_file(struct ledger *ledger, struct keep **list, uint32_t day, i
 	if (keep == NULL)
 		return;
 	keep->seen = true;
+	if (pages < keep->pages_done)
+		keep->pages_done = 0; /* the WAL began anew */
 	if (pages == keep->pages_done ||
-	    (pages < LEDGER_WAL_PAGES && now < keep->done_us + QUIET_US))
+	    (pages < keep->pages_done + LEDGER_WAL_PAGES && now < keep->done_us + QUIET_US))
 		return;
 	keep_checkpoint(keep);
 	if (pages >= LEDGER_WAL_PAGES_HARD)

@@ -141,9 +141,9 @@ void ledger_submit(struct ledger *ledger, struct ledger_batch *op)
 	pthread_mutex_lock(&ledger->queue_lock);
 	wake = ledger->queue.first == NULL;
 	op_list_add(&ledger->queue, op);
-	if (wake)
-		pthread_cond_signal(&ledger->queue_cond);
 	pthread_mutex_unlock(&ledger->queue_lock);
+	if (wake) /* without the lock, or the writer would wake to wait for it */
+		pthread_cond_signal(&ledger->queue_cond);
 }
 
 void ledger_complete(struct ledger_batch *op)

@@ -5,10 +5,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+
+#include <sqlite3.h>
 
 #include "tests/unit/ledger_world.h"
 
