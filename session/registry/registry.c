@@ -112,7 +112,7 @@ static bool follow_once(struct registry *r, struct err *err)
 static void note_result(struct registry *r, bool ok, const struct err *err)
 {
 	static _Thread_local struct log_gate gate;
-	uint64_t held;
+	uint64_t held = 0;
 
 	clock_tick();
 	pthread_mutex_lock(&r->lock);

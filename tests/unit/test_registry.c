@@ -5,13 +5,19 @@
 
 #include <inttypes.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/thread.h>
 
 #include "relay/base/clock.h"
 #include "relay/base/mem.h"
 #include "relay/crypto/sign.h"
+#include "session/registry/keeper.h"
 #include "session/registry/registry.h"
+#include "session/registry/serve.h"
 #include "session/registry/store.h"
 
 #define BLOCK_MS 50
@@ -407,6 +413,63 @@ static void a_registry_file_is_followed(void **state)
 	follows(w, path, path);
 }
 
+struct serving {
+	struct world *w;
+	struct event_base *base;
+	struct registry_server *server;
+};
+
+static void *serve(void *arg)
+{
+	event_base_dispatch(((struct serving *)arg)->base);
+	return NULL;
+}
+
+/* The loop has its own connection to the file, as `registry serve` beside other verbs has. */
+static void a_url_is_followed(void **state)
+{
+	struct world *w = *state;
+	struct serving s = {w, event_base_new(), NULL};
+	CLEANUP(store_close) struct store *store = NULL;
+	CLEANUP(xfree) char *url = NULL;
+	pthread_t thread;
+	struct err err;
+
+	assert_int_equal(evthread_use_pthreads(), 0);
+	event_base_free(s.base);
+	s.base = event_base_new();
+	assert_ok(store_open(w->path, &store, &err), err);
+	assert_ok(
+		registry_server_create(s.base, store, w->registry, "127.0.0.1", 0, &s.server, &err),
+		err);
+	url = xasprintf("http://127.0.0.1:%u/", registry_server_port(s.server));
+	assert_int_equal(pthread_create(&thread, NULL, serve, &s), 0);
+	follows(w, url, NULL);
+	event_base_loopbreak(s.base);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	registry_server_destroy(s.server);
+	event_base_free(s.base);
+}
+
+static void the_keeper_goes_on_by_itself(void **state)
+{
+	struct world *w = *state;
+	struct event_base *base = event_base_new();
+	const struct timeval some = {.tv_usec = 6 * BLOCK_MS * 1000};
+	struct keeper *k = NULL;
+	height_t first, last;
+	struct err err;
+
+	assert_ok(keeper_create(base, w->store, &k, &err), err);
+	assert_ok(store_last_seed(w->store, &first, &err), err);
+	event_base_loopexit(base, &some);
+	event_base_dispatch(base);
+	assert_ok(store_last_seed(w->store, &last, &err), err);
+	assert_true(last >= first + 4);
+	keeper_destroy(k);
+	event_base_free(base);
+}
+
 static void a_damaged_file_leaves_the_last_view_in_place(void **state)
 {
 	struct world *w = *state;
@@ -446,6 +509,8 @@ int main(void)
 		WORLD_TEST(what_is_no_registry_is_refused_by_path),
 		WORLD_TEST(a_sqlite_registry_is_followed),
 		WORLD_TEST(a_registry_file_is_followed),
+		WORLD_TEST(a_url_is_followed),
+		WORLD_TEST(the_keeper_goes_on_by_itself),
 		WORLD_TEST(a_damaged_file_leaves_the_last_view_in_place),
 	};
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session/registry/keeper.h"
+
+#include <inttypes.h>
+
+#include <event2/event.h>
+
+#include "relay/base/clock.h"
+#include "relay/base/log.h"
+#include "relay/base/mem.h"
+
+#define KEEPER_RETRY_MS 200
+#define KEEPER_WAIT_MAX_MS 10000 /* a wall clock that jumps is noticed by then */
+
+struct keeper {
+	struct store *store;
+	struct event *timer;
+	struct log_gate gate;
+	uint64_t held; /* log lines that the gate kept back */
+};
+
+static void keeper_wait(struct keeper *k, msec_t ms)
+{
+	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+
+	evtimer_add(k->timer, &tv);
+}
+
+static bool keeper_step(struct keeper *k, struct err *err)
+{
+	msec_t now, next, wait;
+
+	clock_tick();
+	now = clock_wall_ms();
+	if (!store_keep(k->store, now, &next, err))
+		return false;
+	wait = next - now;
+	keeper_wait(k, MIN(MAX(wait, (msec_t)1), (msec_t)KEEPER_WAIT_MAX_MS));
+	return true;
+}
+
+static void keeper_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct keeper *k = arg;
+	struct err err;
+
+	if (keeper_step(k, &err))
+		return;
+	keeper_wait(k, KEEPER_RETRY_MS);
+	if (log_every(&k->gate, 10000000, &k->held))
+		log_error("registry.keeper", "error=\"%s\" held=%" PRIu64, err.msg, k->held);
+}
+
+bool keeper_create(struct event_base *base, struct store *store, struct keeper **ret,
+		   struct err *err)
+{
+	CLEANUP(keeper_destroy) struct keeper *k = xcalloc(1, sizeof(*k));
+
+	k->store = store;
+	k->timer = evtimer_new(base, keeper_on_timer, k);
+	if (!k->timer)
+		return err_set(err, ERR_IO, "no timer for the keeper");
+	if (!keeper_step(k, err))
+		return false;
+	*ret = STEAL(k);
+	return true;
+}
+
+void keeper_destroy(struct keeper *k)
+{
+	if (!k)
+		return;
+	if (k->timer)
+		event_free(k->timer);
+	free(k);
+}
