@@ -12,21 +12,21 @@
 #define KEEPER_RETRY_MS 200
 #define KEEPER_WAIT_MAX_MS 10000 /* a wall clock that jumps is noticed by then */
 
-struct keeper {
+struct registry_keeper {
 	struct store *store;
 	struct event *timer;
 	struct log_gate gate;
 	uint64_t held; /* log lines that the gate kept back */
 };
 
-static void keeper_wait(struct keeper *k, msec_t ms)
+static void registry_keeper_wait(struct registry_keeper *k, msec_t ms)
 {
 	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
 
 	evtimer_add(k->timer, &tv);
 }
 
-static bool keeper_step(struct keeper *k, struct err *err)
+static bool registry_keeper_step(struct registry_keeper *k, struct err *err)
 {
 	msec_t now, next, wait;
 
@@ -35,38 +35,38 @@ static bool keeper_step(struct keeper *k, struct err *err)
 	if (!store_keep(k->store, now, &next, err))
 		return false;
 	wait = next - now;
-	keeper_wait(k, MIN(MAX(wait, (msec_t)1), (msec_t)KEEPER_WAIT_MAX_MS));
+	registry_keeper_wait(k, MIN(MAX(wait, (msec_t)1), (msec_t)KEEPER_WAIT_MAX_MS));
 	return true;
 }
 
 static void keeper_on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct keeper *k = arg;
+	struct registry_keeper *k = arg;
 	struct err err;
 
-	if (keeper_step(k, &err))
+	if (registry_keeper_step(k, &err))
 		return;
-	keeper_wait(k, KEEPER_RETRY_MS);
+	registry_keeper_wait(k, KEEPER_RETRY_MS);
 	if (log_every(&k->gate, 10000000, &k->held))
 		log_error("registry.keeper", "error=\"%s\" held=%" PRIu64, err.msg, k->held);
 }
 
-bool keeper_create(struct event_base *base, struct store *store, struct keeper **ret,
-		   struct err *err)
+bool registry_keeper_create(struct event_base *base, struct store *store,
+			    struct registry_keeper **ret, struct err *err)
 {
-	CLEANUP(keeper_destroy) struct keeper *k = xcalloc(1, sizeof(*k));
+	CLEANUP(registry_keeper_destroy) struct registry_keeper *k = xcalloc(1, sizeof(*k));
 
 	k->store = store;
 	k->timer = evtimer_new(base, keeper_on_timer, k);
 	if (!k->timer)
 		return err_set(err, ERR_IO, "no timer for the keeper");
-	if (!keeper_step(k, err))
+	if (!registry_keeper_step(k, err))
 		return false;
 	*ret = STEAL(k);
 	return true;
 }
 
-void keeper_destroy(struct keeper *k)
+void registry_keeper_destroy(struct registry_keeper *k)
 {
 	if (!k)
 		return;

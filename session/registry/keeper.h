@@ -7,13 +7,13 @@
 #include "session/registry/store.h"
 
 struct event_base;
-struct keeper;
+struct registry_keeper;
 
 /* Starts by storing what is missing up to now.  The store is borrowed; a failed step is logged and
  * tried again.  Errors: ERR_REGISTRY when the first step fails. */
-MUST_USE bool keeper_create(struct event_base *base, struct store *store, struct keeper **ret,
+MUST_USE bool registry_keeper_create(struct event_base *base, struct store *store, struct registry_keeper **ret,
 			    struct err *err);
-void keeper_destroy(struct keeper *keeper);
-DEFINE_CLEANUP(struct keeper *, keeper_destroy)
+void registry_keeper_destroy(struct registry_keeper *keeper);
+DEFINE_CLEANUP(struct registry_keeper *, registry_keeper_destroy)
 
 #endif

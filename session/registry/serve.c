@@ -16,6 +16,7 @@
 #include "relay/base/mem.h"
 
 #define SERVE_HEADER_MAX 8192
+#define SERVE_BODY_MAX 1024
 #define SERVE_TIMEOUT_S 30
 
 struct registry_server {
@@ -140,16 +141,14 @@ static void reply_range(struct registry_server *s, struct evhttp_request *req, c
 static void on_request(struct evhttp_request *req, void *arg)
 {
 	struct registry_server *s = arg;
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
-	const char *path = evhttp_uri_get_path(uri);
-	const char *query = evhttp_uri_get_query(uri);
+	const char *target = evhttp_request_get_uri(req);
 
-	if (path && *path && strcmp(path, "/") != 0)
-		reply_text(req, HTTP_NOTFOUND, "the registry file is at /");
-	else if (query && *query)
-		reply_range(s, req, query);
-	else
+	if (strcmp(target, "/") == 0)
 		reply_current(s, req);
+	else if (strncmp(target, "/?", 2) == 0)
+		reply_range(s, req, target + 2);
+	else
+		reply_text(req, HTTP_NOTFOUND, "the registry file is at /");
 }
 
 static uint16_t port_of(evutil_socket_t fd)
@@ -178,7 +177,7 @@ bool registry_server_create(struct event_base *base, struct store *store,
 		return err_set(err, ERR_IO, "no HTTP server");
 	evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
 	evhttp_set_max_headers_size(s->http, SERVE_HEADER_MAX);
-	evhttp_set_max_body_size(s->http, 0);
+	evhttp_set_max_body_size(s->http, SERVE_BODY_MAX);
 	evhttp_set_timeout(s->http, SERVE_TIMEOUT_S);
 	evhttp_set_gencb(s->http, on_request, s);
 	errno = 0;

@@ -456,17 +456,17 @@ static void the_keeper_goes_on_by_itself(void **state)
 	struct world *w = *state;
 	struct event_base *base = event_base_new();
 	const struct timeval some = {.tv_usec = 6 * BLOCK_MS * 1000};
-	struct keeper *k = NULL;
+	struct registry_keeper *k = NULL;
 	height_t first, last;
 	struct err err;
 
-	assert_ok(keeper_create(base, w->store, &k, &err), err);
+	assert_ok(registry_keeper_create(base, w->store, &k, &err), err);
 	assert_ok(store_last_seed(w->store, &first, &err), err);
 	event_base_loopexit(base, &some);
 	event_base_dispatch(base);
 	assert_ok(store_last_seed(w->store, &last, &err), err);
 	assert_true(last >= first + 4);
-	keeper_destroy(k);
+	registry_keeper_destroy(k);
 	event_base_free(base);
 }
 
