@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What is beyond this machine: backends and the registry. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "relay/base/clock.h"
+#include "relay/cli/doctor.h"
+#include "relay/upstream/upstream.h"
+#include "session/registry/registry.h"
+
+static void look_at_service(struct doctor *doctor, const struct config_entry *entry)
+{
+	uint64_t first = 0, id;
+	char subject[512], url[256];
+	struct err err;
+	bool known = false;
+
+	for (size_t i = 0; i < entry->list.n; i++) {
+		snprintf(subject, sizeof(subject), "backend %s %s", entry->name,
+			 upstream_url_text(entry->list.items[i], url, sizeof(url)));
+		if (!upstream_probe_chain_id(entry->list.items[i], DOCTOR_TIMEOUT_US, &id, &err)) {
+			doctor_fix(doctor, subject,
+				   "%s; start that chain node, or correct node.services", err.msg);
+			continue;
+		}
+		if (known && id != first) {
+			doctor_fix(doctor, subject,
+				   "it is of chain %" PRIu64 ", the others are of %" PRIu64
+				   "; correct node.services",
+				   id, first);
+			continue;
+		}
+		first = id;
+		known = true;
+		doctor_pass(subject, "chain %" PRIu64, id);
+	}
+}
+
+void doctor_backends(struct doctor *doctor)
+{
+	for (size_t i = 0; i < doctor->config->node.services.n; i++)
+		look_at_service(doctor, &doctor->config->node.services.entries[i]);
+}
+
+/* The registry's seeds tell its keeper's clock, to a height. */
+static void look_at_clock(struct doctor *doctor, const struct registry_view *view, height_t now)
+{
+	height_t last = view_last_seed(view);
+	uint64_t block_ms = view_clock(view)->block_ms;
+
+	if (last > now + DOCTOR_SKEW_HEIGHTS)
+		doctor_fix(doctor, "clock",
+			   "%" PRIu64 " s behind the registry's; set it (timedatectl set-ntp true)",
+			   (last - now) * block_ms / 1000);
+	else if (now >
+		 last + DOCTOR_SKEW_HEIGHTS + view_params(view, view_start(view, now))->seed_lag)
+		doctor_fix(doctor, "clock",
+			   "%" PRIu64 " s ahead of the registry's last height; set it (timedatectl "
+			   "set-ntp true), or the registry's keeper has stopped: ask it",
+			   (now - last) * block_ms / 1000);
+	else
+		doctor_pass("clock", "height %" PRIu64 ", the registry's last is %" PRIu64, now,
+			    last);
+}
+
+static bool offers(const struct supplier_entry *e, const char *service)
+{
+	for (uint32_t i = 0; i < e->services_n; i++)
+		if (strcmp(e->services[i].s, service) == 0)
+			return true;
+	return false;
+}
+
+static void look_at_stake(struct doctor *doctor, const struct registry_view *view, height_t now)
+{
+	const struct config_map *map = &doctor->config->node.services;
+	const struct supplier_entry *e = history_supplier(view_history(view), &doctor->self, now);
+	char key[2 * sizeof(doctor->self.b) + 1], stake[U128_TEXT_MAX];
+
+	hex_encode(doctor->self.b, sizeof(doctor->self.b), key);
+	if (e == NULL)
+		e = history_supplier(view_history(view), &doctor->self,
+				     history_last_change(view_history(view)));
+	if (e == NULL || e->stake == 0) {
+		doctor_fix(doctor, "stake",
+			   "%s is not staked; send the registry's keeper the line that "
+			   "`counterfoil init node' printed (counterfoil help stake)",
+			   key);
+		return;
+	}
+	for (size_t i = 0; i < map->n; i++)
+		if (!offers(e, map->entries[i].name))
+			doctor_fix(doctor, "stake",
+				   "the registry does not list %s for this node; stake again with "
+				   "it, or take it out of node.services",
+				   map->entries[i].name);
+	if (e->height > now)
+		doctor_pass("stake", "%s, counts from height %" PRIu64 " on, endpoint %s",
+			    u128_text(e->stake, stake), e->height, e->endpoint);
+	else
+		doctor_pass("stake", "%s, endpoint %s", u128_text(e->stake, stake), e->endpoint);
+}
+
+static void look_at_grants(struct doctor *doctor, const struct registry_view *view, height_t now)
+{
+	const struct config *c = doctor->config;
+	char text[U128_TEXT_MAX], subject[SERVICE_NAME_MAX + 16];
+	struct service_name service;
+	struct err err;
+	u128 allowance;
+
+	for (size_t i = 0; i < c->gateway.services.n; i++) {
+		const char *name = c->gateway.services.items[i];
+
+		snprintf(subject, sizeof(subject), "grant %s", name);
+		if (!service_name_parse(name, strlen(name), &service))
+			continue; /* config refuses it already */
+		if (view_allowance(view, &c->gateway.application.id, &doctor->self, &service,
+				   view_start(view, now), &allowance, &err))
+			doctor_pass(subject, "%s per supplier and session",
+				    u128_text(allowance, text));
+		else
+			doctor_fix(
+				doctor, subject,
+				"%s; the application must fund and grant (counterfoil help grant); "
+				"it counts from the next snapshot on",
+				err.msg);
+	}
+}
+
+void doctor_registry(struct doctor *doctor)
+{
+	const struct config *c = doctor->config;
+	CLEANUP(registry_close) struct registry *registry = NULL;
+	CLEANUP(registry_view_unref) struct registry_view *view = NULL;
+	struct err err;
+	height_t now;
+
+	if (!registry_open(c->registry.source, c->registry.key.is_set ? &c->registry.key.id : NULL,
+			   &registry, &err)) {
+		doctor_fix(doctor, "registry",
+			   "%s: %s; correct registry.source or registry.key, or "
+			   "ask its keeper",
+			   c->registry.source, err.msg);
+		return;
+	}
+	view = registry_view_take(registry);
+	now = view_height(view, clock_wall_ms());
+	doctor_pass("registry", "%s", c->registry.source);
+	look_at_clock(doctor, view, now);
+	if (!doctor->has_self)
+		return; /* doctor_key() has said why */
+	if (doctor->role == CONFIG_NODE)
+		look_at_stake(doctor, view, now);
+	else
+		look_at_grants(doctor, view, now);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/node/node.h"
+
+#include <signal.h>
+
+#include "relay/admin/admin.h"
+#include "relay/base/mem.h"
+#include "relay/cli/cli.h"
+#include "relay/cli/program.h"
+
+static struct node *running; /* for the signal handler */
+
+static void on_signal(int number)
+{
+	node_stop(running);
+}
+
+static bool is_ready(void *arg, struct err *ret_why)
+{
+	return node_is_ready(arg, ret_why);
+}
+
+static void refresh(void *arg)
+{
+	program_refresh(node_ledger(arg), node_registry(arg));
+}
+
+/* Serves until SIGTERM or SIGINT, with the admin pages beside. */
+static bool serve(const struct config *config, struct node *node, struct err *err)
+{
+	const struct admin_check check = {"node", is_ready, node};
+	const struct admin_params params = {.listen = &config->admin.listen,
+					    .checks = &check,
+					    .checks_n = 1,
+					    .refresh = refresh,
+					    .arg = node};
+	CLEANUP(admin_stop) struct admin *admin = NULL;
+	const struct sigaction act = {.sa_handler = on_signal};
+
+	if (!admin_start(&params, &admin, err))
+		return false;
+	running = node;
+	sigaction(SIGTERM, &act, NULL);
+	sigaction(SIGINT, &act, NULL);
+	return node_loop(node, err);
+}
+
+static bool run_with(const struct config *config, struct err *err)
+{
+	CLEANUP(xfree) struct node_params *params = xcalloc(1, sizeof(*params));
+	CLEANUP(passphrase_free) char *passphrase = NULL;
+	struct key_file_info info;
+	struct node *node = NULL;
+	bool ok;
+
+	if (!node_params_from_config(config, params, err) ||
+	    !relay_key_peek(config->node.key, &info, err))
+		return false;
+	if (info.encrypted &&
+	    !cli_passphrase(config->node.passphrase_file, true, false, &passphrase, err))
+		return false;
+	params->key_passphrase = passphrase;
+	if (!node_create(params, &node, err))
+		return false;
+	ok = serve(config, node, err);
+	node_destroy(node);
+	return ok;
+}
+
+static int run(const struct verb *verb, int argc, char **argv)
+{
+	CLEANUP(config_destroy) struct config *config = NULL;
+	struct err err;
+	int status;
+
+	config = cli_config(verb, CONFIG_NODE, argc, argv, &status);
+	if (config == NULL)
+		return status;
+	program_start(config, "node");
+	return run_with(config, &err) ? CLI_OK : cli_fail(&err);
+}
+
+const struct verb verb_node = {
+	.name = "node",
+	.usage = "[--config] FILE [--SECTION.OPTION VALUE]...",
+	.summary = "run a node: a supplier in front of its own chain nodes",
+	.help = "Serves until SIGTERM or SIGINT; then it ends what is in flight for at most "
+		"node.drain\n"
+		"and closes its lanes.  A second signal skips the waiting.  Everything that is "
+		"durable\n"
+		"is in ledger.dir: after a crash the next start goes on from there.\n"
+		"\n"
+		"`counterfoil init node' writes a configuration to begin with, "
+		"docs/configuration.md\n"
+		"lists the options, `counterfoil doctor FILE' says what is missing.\n",
+	.run = run,
+};

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the long-running verbs (gateway, node, up) share: logs, limits of the process, gauges. */
+#ifndef RELAY_CLI_PROGRAM_H
+#define RELAY_CLI_PROGRAM_H
+
+#include "relay/config/config.h"
+
+struct ledger;
+struct registry;
+
+/* Logs as configured, named `name`, and as many open files as the system lets this process have. */
+void program_start(const struct config *config, const char *name);
+
+/* Sets the gauges of metrics.def that are read off the ledger and the registry when somebody asks.
+ * Either may be NULL. */
+void program_refresh(struct ledger *ledger, struct registry *registry);
+
+#endif
