@@ -8,7 +8,7 @@
 
 #include "relay/base/mem.h"
 
-static const char *const weight_names[] = {"provable", "local", "open"};
+static const char *const weight_names[] = {"provable", "local", "open", "note"};
 static const char *const status_names[] = {"clean", "findings", "inconclusive", "usage", "io"};
 
 void audit_report_finish(struct audit_report *report)
@@ -86,7 +86,8 @@ enum audit_status audit_report_verdict(const struct audit_report *report)
 
 static uint64_t not_kept(const struct audit_report *report)
 {
-	return report->weights[0] + report->weights[1] + report->weights[2] - report->n;
+	return report->weights[0] + report->weights[1] + report->weights[2] + report->weights[3] -
+	       report->n;
 }
 
 void audit_report_put_text(const struct audit_report *report, const char *verb,

@@ -11,8 +11,9 @@
 #include "relay/base/ids.h"
 
 #define AUDIT_NO_SEQ UINT64_MAX
-#define AUDIT_KIND_MAX 16 /* findings of one kind in one lane that are kept; the rest are counted  \
-			   */
+#define AUDIT_KIND_MAX                                                                             \
+	16 /* findings of one kind in one lane that are kept; the rest are counted                 \
+	    */
 #define AUDIT_FINDINGS_MAX 4096 /* kept in all */
 
 /* What a finding is worth (docs/auditing.md, provable and local faults). */
@@ -20,6 +21,7 @@ enum audit_weight {
 	AUDIT_PROVABLE, /* signed bytes alone convict the party that is named */
 	AUDIT_LOCAL,	/* wrong, but by one party's word only */
 	AUDIT_OPEN,	/* could not be checked: nothing is said either way */
+	AUDIT_NOTE,	/* what the result rests on; no fault, and no change of the status */
 };
 
 /* Exit status of every verb. */
@@ -51,7 +53,7 @@ struct audit_counter {
 struct audit_report {
 	size_t n, cap;
 	struct audit_finding *finding;
-	uint64_t weights[3]; /* findings of each weight, those not kept included */
+	uint64_t weights[4]; /* findings of each weight, those not kept included */
 	size_t counters;
 	struct audit_counter counter[AUDIT_COUNTERS_MAX];
 };

@@ -66,8 +66,8 @@ static struct registry_view *open_registry(const struct audit_folder *folder, st
 				   err.msg);
 			return NULL;
 		}
-		audit_find(report, AUDIT_OPEN, "registry_unpinned", NULL, AUDIT_NO_SEQ,
-			   "is %s the network's registry key?  Then pin it",
+		audit_find(report, AUDIT_NOTE, "registry_key", NULL, AUDIT_NO_SEQ,
+			   "%s, by the file's own word: pin the network's",
 			   hex_encode(key.b, sizeof(key.b), hex));
 	}
 	if (!registry_export_parse(registry, &key, &export, &err) ||

@@ -3,8 +3,8 @@
  * did an active grant pay for the gateway?  Recomputed from a registry file ([S1] to [S6], [P1],
  * [P3], [Y1], [Y2]).
  *
- * The registry file must be signed by a key that the auditor knows from elsewhere: with the
- * exporter's own word for it the result stays inconclusive. */
+ * The registry file should be signed by a key that the auditor knows from elsewhere: without one
+ * the result rests on the exporter's word for it, and a note says so. */
 #ifndef RELAY_AUDIT_SESSION_H
 #define RELAY_AUDIT_SESSION_H
 
@@ -13,9 +13,9 @@
 /* Checks all sessions of all lanes of a folder.
  *
  * In:     registry  the bytes of the registry file: the auditor's own, or folder->registry
- *         pinned    the registry key; NULL: the one that the file names, and an open finding
+ *         pinned    the registry key; NULL: the one that the file names, and a note
  * Findings: registry, network, session_id, no_session, not_member, grant, methods, allowance; open:
- *         registry_unpinned, seed, session_unknown. */
+ * no_registry, seed, session_unknown; note: registry_key. */
 void audit_sessions(const struct audit_folder *folder, struct view registry,
 		    const struct key_id *pinned, struct audit_report *report);
 

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * counterfoil-audit: the auditor's program.  Reads files, prints what it found; links neither an
+ * event loop nor a network library, and a test looks at its `ldd` list. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "relay/audit/check.h"
+#include "relay/audit/prove.h"
+#include "relay/audit/reconcile.h"
+#include "relay/audit/session.h"
+#include "relay/audit/verify.h"
+#include "relay/base/mem.h"
+#include "relay/crypto/digest.h"
+
+static const char help[] =
+	"usage: counterfoil-audit VERB [OPTION]... OPERAND...\n"
+	"\n"
+	"Checks receipts in files: folders made by `counterfoil ledger export --audit DIR', and\n"
+	"bundles as a gateway serves them.  It opens no connection.\n"
+	"\n"
+	"  verify DIR             signatures, roots, tiles, sequence, intervals, compute units\n"
+	"  session DIR            recompute the draw: was the supplier a member, the grant "
+	"active?\n"
+	"      --registry FILE      a registry file of one's own instead of the folder's\n"
+	"      --registry-key HEX   the network's registry key: pin it\n"
+	"  reconcile DIR DIR      a gateway's folder and a node's: name every difference\n"
+	"  prove DIR LANE SEQ     print the bundle of one receipt\n"
+	"  check FILE...          bundles, offline; `-' is standard input.  Several of one lane "
+	"are\n"
+	"                         also held against each other\n"
+	"      --network HEX --gateway HEX --supplier HEX   who it must be from\n"
+	"      --methods FILE       the service's method table: check the compute units\n"
+	"\n"
+	"  --json                 one line of JSON instead of text\n"
+	"  --help, --version\n"
+	"\n"
+	"Exit status: 0 clean, 1 findings (for `check': a fault that signed bytes prove), 2\n"
+	"inconclusive, 3 wrong usage, 4 input or output failed.\n"
+	"docs/auditing.md tells what each finding means.\n";
+
+struct options {
+	bool json;
+	const char *registry;
+	const char *registry_key;
+	const char *network;
+	const char *gateway;
+	const char *supplier;
+	const char *methods;
+};
+
+struct audit_verb {
+	const char *name;
+	int operands_min, operands_max;
+	const char *options; /* names that it takes besides json, between spaces */
+	int (*run)(const struct audit_verb *verb, const struct options *options, int n,
+		   char **operands);
+};
+
+static int usage(const char *fmt, ...) PRINTF(1, 2);
+
+static int usage(const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "counterfoil-audit: ");
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\nTry `counterfoil-audit --help'.\n");
+	return AUDIT_USAGE;
+}
+
+static int fail(const struct err *err)
+{
+	fprintf(stderr, "counterfoil-audit: %s\n", err->msg);
+	return AUDIT_IO;
+}
+
+static int put_out(const struct buf *out, int status)
+{
+	if (fwrite(out->p, 1, out->n, stdout) == out->n && fflush(stdout) == 0)
+		return status;
+	fprintf(stderr, "counterfoil-audit: standard output: %s\n", strerror(errno));
+	return AUDIT_IO;
+}
+
+static int finish(const struct audit_verb *verb, const struct options *options,
+		  const struct audit_report *report, enum audit_status status)
+{
+	CLEANUP(buf_finish) struct buf out = {0};
+
+	if (options->json)
+		audit_report_put_json(report, verb->name, status, &out);
+	else
+		audit_report_put_text(report, verb->name, status, &out);
+	return put_out(&out, status);
+}
+
+/* --- verbs --- */
+
+static int run_verify(const struct audit_verb *verb, const struct options *options, int n,
+		      char **operands)
+{
+	CLEANUP(audit_report_finish) struct audit_report report = {.n = 0};
+	CLEANUP(audit_folder_finish) struct audit_folder folder = {.lanes_n = 0};
+	struct err err;
+
+	if (!audit_folder_open(operands[0], &report, &folder, &err))
+		return fail(&err);
+	audit_verify(&folder, &report);
+	return finish(verb, options, &report, audit_report_status(&report));
+}
+
+static int run_session(const struct audit_verb *verb, const struct options *options, int n,
+		       char **operands)
+{
+	CLEANUP(audit_report_finish) struct audit_report report = {.n = 0};
+	CLEANUP(audit_folder_finish) struct audit_folder folder = {.lanes_n = 0};
+	struct view own = {NULL, 0};
+	struct key_id key;
+	bool missing;
+	struct err err;
+
+	if (options->registry_key != NULL &&
+	    !hex_decode(options->registry_key, strlen(options->registry_key), key.b, sizeof(key.b)))
+		return usage("--registry-key %s: not 64 hex digits", options->registry_key);
+	if (options->registry != NULL &&
+	    !audit_map(options->registry, UINT64_C(1) << 30, &own, &missing, &err))
+		return fail(&err);
+	if (options->registry != NULL && own.p == NULL) {
+		err_set(&err, ERR_IO, "%s: missing or empty", options->registry);
+		return fail(&err);
+	}
+	bool fine = audit_folder_open(operands[0], &report, &folder, &err);
+	if (fine)
+		audit_sessions(&folder, own.p != NULL ? own : folder.registry,
+			       options->registry_key != NULL ? &key : NULL, &report);
+	audit_unmap(own);
+	if (!fine)
+		return fail(&err);
+	return finish(verb, options, &report, audit_report_status(&report));
+}
+
+static int run_reconcile(const struct audit_verb *verb, const struct options *options, int n,
+			 char **operands)
+{
+	CLEANUP(audit_report_finish) struct audit_report report = {.n = 0};
+	CLEANUP(audit_folder_finish) struct audit_folder a = {.lanes_n = 0};
+	CLEANUP(audit_folder_finish) struct audit_folder b = {.lanes_n = 0};
+	struct err err;
+
+	if (!audit_folder_open(operands[0], &report, &a, &err) ||
+	    !audit_folder_open(operands[1], &report, &b, &err))
+		return fail(&err);
+	audit_reconcile(&a, &b, &report);
+	return finish(verb, options, &report, audit_report_status(&report));
+}
+
+static int run_prove(const struct audit_verb *verb, const struct options *options, int n,
+		     char **operands)
+{
+	CLEANUP(audit_report_finish) struct audit_report report = {.n = 0};
+	CLEANUP(audit_folder_finish) struct audit_folder folder = {.lanes_n = 0};
+	CLEANUP(bundle_finish) struct bundle bundle = {.index = 0};
+	CLEANUP(buf_finish) struct buf out = {0};
+	struct lane_id lane;
+	uint64_t seq;
+	struct err err;
+
+	if (!hex_decode(operands[1], strlen(operands[1]), lane.b, sizeof(lane.b)))
+		return usage("%s: a lane is 32 hex digits", operands[1]);
+	if (!u64_parse(operands[2], strlen(operands[2]), &seq))
+		return usage("%s: a seq is a whole number", operands[2]);
+	if (!audit_folder_open(operands[0], &report, &folder, &err) ||
+	    !audit_prove(&folder, &lane, seq, &bundle, &err))
+		return fail(&err);
+	bundle_put_json(&bundle, &out);
+	return put_out(&out, AUDIT_CLEAN);
+}
+
+static bool read_stdin(struct buf *ret, struct err *err)
+{
+	size_t got;
+
+	do {
+		buf_reserve(ret, 1 << 16);
+		got = fread(ret->p + ret->n, 1, 1 << 16, stdin);
+		ret->n += got;
+	} while (got > 0 && ret->n <= BUNDLE_JSON_MAX);
+	if (ferror(stdin))
+		return err_set(err, ERR_IO, "standard input: %s", strerror(errno));
+	return true;
+}
+
+static bool read_bundle(const char *path, struct bundle *ret, struct err *err)
+{
+	CLEANUP(buf_finish) struct buf input = {0};
+	struct view map = {NULL, 0};
+	bool missing = false;
+
+	if (strcmp(path, "-") == 0)
+		return read_stdin(&input, err) && bundle_parse(buf_view(&input), ret, err);
+	if (!audit_map(path, BUNDLE_JSON_MAX, &map, &missing, err))
+		return false;
+	if (missing)
+		return err_set(err, ERR_IO, "%s: no such file", path);
+	bool fine = bundle_parse(map, ret, err);
+	audit_unmap(map);
+	return fine || err_prefix(err, "%s", path);
+}
+
+/* What the options say of the parties; false with a message on standard error. */
+static bool read_known(const struct options *options, struct network_id *network,
+		       struct key_id *gateway, struct key_id *supplier, struct audit_known *ret)
+{
+	const struct {
+		const char *name, *text;
+		uint8_t *dst;
+	} keys[] = {{"network", options->network, network->b},
+		    {"gateway", options->gateway, gateway->b},
+		    {"supplier", options->supplier, supplier->b}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (keys[i].text == NULL ||
+		    hex_decode(keys[i].text, strlen(keys[i].text), keys[i].dst, 32))
+			continue;
+		usage("--%s: not 64 hex digits", keys[i].name);
+		return false;
+	}
+	*ret = (struct audit_known){.network = options->network ? network : NULL,
+				    .gateway = options->gateway ? gateway : NULL,
+				    .supplier = options->supplier ? supplier : NULL};
+	return true;
+}
+
+static bool read_methods(const char *path, struct method_table **ret, struct err *err)
+{
+	struct view map;
+	bool missing;
+
+	if (!audit_map(path, METHOD_TABLE_BYTES_MAX, &map, &missing, err))
+		return false;
+	bool fine = method_table_parse(map, ret, err);
+	audit_unmap(map);
+	return fine || err_prefix(err, "%s", path);
+}
+
+static int run_check(const struct audit_verb *verb, const struct options *options, int n,
+		     char **operands)
+{
+	CLEANUP(audit_report_finish) struct audit_report report = {.n = 0};
+	CLEANUP(method_table_destroy) struct method_table *methods = NULL;
+	struct bundle bundles[AUDIT_CHECK_MAX] = {{.index = 0}};
+	struct key_id gateway, supplier;
+	struct network_id network;
+	struct audit_known known;
+	bool fine = true;
+	struct err err;
+
+	if (!read_known(options, &network, &gateway, &supplier, &known))
+		return AUDIT_USAGE;
+	if (options->methods != NULL && !read_methods(options->methods, &methods, &err))
+		return fail(&err);
+	known.methods = methods;
+	for (int i = 0; i < n && fine; i++)
+		fine = read_bundle(operands[i], &bundles[i], &err);
+	if (fine)
+		audit_check(bundles, (size_t)n, &known, &report);
+	for (int i = 0; i < n; i++)
+		bundle_finish(&bundles[i]);
+	if (!fine)
+		return fail(&err);
+	return finish(verb, options, &report, audit_report_verdict(&report));
+}
+
+static const struct audit_verb verbs[] = {
+	{"verify", 1, 1, " ", run_verify},
+	{"session", 1, 1, " registry registry-key ", run_session},
+	{"reconcile", 2, 2, " ", run_reconcile},
+	{"prove", 3, 3, " ", run_prove},
+	{"check", 1, AUDIT_CHECK_MAX, " network gateway supplier methods ", run_check},
+};
+
+/* --- the command line --- */
+
+/* Where the value of an option goes; NULL: there is no such option. */
+static const char **option_slot(struct options *options, const char *name, size_t n)
+{
+	const struct {
+		const char *name;
+		const char **slot;
+	} slots[] = {{"registry", &options->registry}, {"registry-key", &options->registry_key},
+		     {"network", &options->network},   {"gateway", &options->gateway},
+		     {"supplier", &options->supplier}, {"methods", &options->methods}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(slots); i++)
+		if (strlen(slots[i].name) == n && memcmp(slots[i].name, name, n) == 0)
+			return slots[i].slot;
+	return NULL;
+}
+
+static bool verb_takes(const struct audit_verb *verb, const char *name, size_t n)
+{
+	CLEANUP(xfree) char *word = xasprintf(" %.*s ", (int)n, name);
+
+	return strstr(verb->options, word) != NULL;
+}
+
+/* Takes options out of argv; *ret_n operands are left at argv[0..]. */
+static int parse(const struct audit_verb *verb, int argc, char **argv, struct options *options,
+		 int *ret_n)
+{
+	int n = 0;
+
+	for (int i = 0; i < argc; i++) {
+		if (strncmp(argv[i], "--", 2) != 0) {
+			argv[n++] = argv[i];
+			continue;
+		}
+		const char *name = argv[i] + 2;
+		size_t len = strcspn(name, "=");
+		if (strcmp(name, "json") == 0) {
+			options->json = true;
+			continue;
+		}
+		const char **slot = option_slot(options, name, len);
+		if (slot == NULL || !verb_takes(verb, name, len))
+			return usage("unknown option %s", argv[i]);
+		if (name[len] == '=')
+			*slot = name + len + 1;
+		else if (i + 1 < argc)
+			*slot = argv[++i];
+		else
+			return usage("%s needs a value", argv[i]);
+	}
+	*ret_n = n;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {.json = false};
+	int n = 0;
+
+	crypto_init();
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			fputs(help, stdout);
+			return 0;
+		}
+	}
+	if (argc < 2) {
+		fputs(help, stderr);
+		return AUDIT_USAGE;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("counterfoil-audit " COUNTERFOIL_VERSION);
+		return 0;
+	}
+	for (size_t v = 0; v < ARRAY_SIZE(verbs); v++) {
+		if (strcmp(argv[1], verbs[v].name) != 0)
+			continue;
+		int wrong = parse(&verbs[v], argc - 2, argv + 2, &options, &n);
+		if (wrong)
+			return wrong;
+		if (n < verbs[v].operands_min || n > verbs[v].operands_max)
+			return usage("wrong number of operands for %s", verbs[v].name);
+		return verbs[v].run(&verbs[v], &options, n, argv + 2);
+	}
+	return usage("there is no verb `%s'", argv[1]);
+}
