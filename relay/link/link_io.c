@@ -5,10 +5,11 @@
 #include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/bio.h>
-#include <openssl/err.h>
 #include <pthread.h>
 #include <unistd.h>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
 
 #include "relay/base/clock.h"
 #include "relay/link/link_private.h"

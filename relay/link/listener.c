@@ -2,11 +2,12 @@
 #include "relay/link/listener.h"
 
 #include <assert.h>
-#include <event2/event_struct.h>
 #include <netinet/in.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include <event2/event_struct.h>
 
 #include "relay/base/mem.h"
 #include "relay/link/link_private.h"

@@ -2,9 +2,10 @@
 #include "relay/link/pool.h"
 
 #include <assert.h>
+#include <stdio.h>
+
 #include <event2/dns.h>
 #include <event2/event_struct.h>
-#include <stdio.h>
 
 #include "relay/base/clock.h"
 #include "relay/base/mem.h"

@@ -2,10 +2,11 @@
 #include "relay/link/tls.h"
 
 #include <assert.h>
+#include <stdio.h>
+
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
-#include <stdio.h>
 
 #include "relay/base/mem.h"
 #include "relay/base/rng.h"
