@@ -12,6 +12,9 @@ from support.export import Export
 from support.process import Process, wait_for
 
 SERVICE = "eth"
+TOKEN = 10**6  # stake_unit, a weight of 1
+# Heights between a snapshot and its session, and a seed and its session: short, as time is here.
+LAGS = {"snapshot_lag": 4, "seed_lag": 2, "grace_blocks": 10}
 
 
 def run(*words, cwd=None, env=None):
@@ -42,15 +45,16 @@ def write_yaml(path, sections):
 class Network:
     """gateway (Process), nodes (list of Process), url, node_keys, gateway_key."""
 
-    def __init__(self, folder, upstreams, stakes=(1, 1, 1), block_ms=1000, session_blocks=60,
-                 session_suppliers=None, applications=1, gateway=None, node=None, params=None):
+    def __init__(self, folder, upstreams, stakes=(1, 1, 1), block_ms=100, session_blocks=30,
+                 session_suppliers=None, applications=1, by_url=False, gateway=None, node=None,
+                 params=None):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.upstreams, self.stakes = list(upstreams), list(stakes)
         self.block_ms, self.session_blocks = block_ms, session_blocks
         self.session_suppliers = session_suppliers or len(self.stakes)
-        self.params = params or {}
-        self.registry = folder / "registry.db"
+        self.params = LAGS | (params or {})
+        self.by_url = by_url
         self.port = net.free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self.admin_urls, self.node_ports = [], [net.free_port() for _ in self.stakes]
@@ -71,26 +75,32 @@ class Network:
                              for n in range(applications)]
 
     def _make_registry(self):
-        """The registry, by the verbs: parameters, stakes, escrow and grants, all of them genesis."""
-        folder = self.folder
+        """The registry, by the verbs: parameters, stakes, escrow and grants; and its keeper."""
+        self.registry = self.folder / "registry.db"
         words = ["--block-ms", self.block_ms, "--session-blocks", self.session_blocks,
                  "--session-suppliers", self.session_suppliers]
         for name, value in self.params.items():
             words += ["--" + name.replace("_", "-"), value]
-        run("registry", "init", self.registry, "--key", folder / "registry.key", *words)
+        run("registry", "init", "--key", self.folder / "registry.key", *words, self.registry)
         for n, stake in enumerate(self.stakes):
-            run("stake", "--registry", self.registry, "--key", folder / f"node{n}.key", "--genesis",
-                "--service", SERVICE, "--stake", stake,
-                "--endpoint", f"127.0.0.1:{self.node_ports[n]}")
-        for n in range(len(self.applications)):
-            run("fund", "--registry", self.registry, self.applications[n], 10**15, "--genesis")
-            run("grant", "--registry", self.registry, "--key", folder / f"app{n}.key", "--genesis",
-                "--gateway", self.gateway_key, "--service", SERVICE, "--budget", 10**12)
+            run("stake", "--registry", self.registry, "--service", SERVICE, "--endpoint",
+                f"127.0.0.1:{self.node_ports[n]}", self.node_keys[n], stake * TOKEN)
+        for n, application in enumerate(self.applications):
+            run("fund", "--registry", self.registry, application, 10**6 * TOKEN)
+            run("grant", "--registry", self.registry, "--key", self.folder / f"app{n}.key",
+                self.gateway_key, SERVICE, TOKEN)
+        port = net.free_port()
+        self.registry_url = f"http://127.0.0.1:{port}/"
+        self.keeper = Process("keeper", [
+            paths.COUNTERFOIL, "registry", "serve", "--key", self.folder / "registry.key",
+            "--listen", f"127.0.0.1:{port}", self.registry], self.folder)
 
     def _common(self, name, role):
         admin = net.free_port()
         self.admin_urls.append(f"http://127.0.0.1:{admin}")
-        return {"registry": {"source": self.registry, "poll": "100 ms"},
+        registry = {"source": self.registry_url if self.by_url else self.registry,
+                    "key": self.registry_key, "poll": "100 ms"}
+        return {"registry": registry,
                 "ledger": {"dir": self.folder / f"{name}.ledger"},
                 "admin": {"listen": f"127.0.0.1:{admin}"},
                 role: {"key": self.folder / f"{name}.key"}}
@@ -135,12 +145,14 @@ class Network:
         """All of them, the gateway first."""
         return [self.gateway, *self.nodes]
 
-    def start(self):
+    def start(self, timeout=30):
         """Starts all; returns when a call would be answered."""
+        self.keeper.start()
+        self.keeper.ready(lambda: net.answers(self.registry_url))
         for node in self.nodes:
             node.start()
         self.gateway.start()
-        self.wait_ready()
+        self.wait_ready(timeout)
         return self
 
     def wait_ready(self, timeout=30):
@@ -159,10 +171,11 @@ class Network:
         """Asks all to end, the gateway first; each must exit with 0."""
         for process in self.processes():
             assert process.stop() == 0, f"{process.name}: {process.log()[-2000:]}"
+        self.keeper.stop()
 
     def end(self):
         """The end of a test, however it went."""
-        for process in self.processes():
+        for process in [*self.processes(), self.keeper]:
             process.end()
 
     # -- what it did
@@ -175,7 +188,7 @@ class Network:
 
     def relayed(self):
         """Relays that the gateway has answered."""
-        return self.metric(self.gateway, "counterfoil_relays_total")
+        return self.metric(self.gateway, "counterfoil_gateway_picks_total")
 
     def export(self, process):
         """The ledger of one process, exported by the verb."""
