@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/node/node.h"
 
-#include <signal.h>
-
 #include "relay/admin/admin.h"
 #include "relay/base/mem.h"
 #include "relay/cli/cli.h"
 #include "relay/cli/program.h"
-
-static struct node *running; /* for the signal handler */
-
-static void on_signal(int number)
-{
-	node_stop(running);
-}
 
 static bool is_ready(void *arg, struct err *ret_why)
 {
@@ -35,31 +26,24 @@ static bool serve(const struct config *config, struct node *node, struct err *er
 					    .refresh = refresh,
 					    .arg = node};
 	CLEANUP(admin_stop) struct admin *admin = NULL;
-	const struct sigaction act = {.sa_handler = on_signal};
 
 	if (!admin_start(&params, &admin, err))
 		return false;
-	running = node;
-	sigaction(SIGTERM, &act, NULL);
-	sigaction(SIGINT, &act, NULL);
-	return node_loop(node, err);
+	return node_run(node, err);
 }
 
 static bool run_with(const struct config *config, struct err *err)
 {
 	CLEANUP(xfree) struct node_params *params = xcalloc(1, sizeof(*params));
-	CLEANUP(passphrase_free) char *passphrase = NULL;
-	struct key_file_info info;
+	CLEANUP(relay_key_destroy) struct relay_key *key = NULL;
 	struct node *node = NULL;
 	bool ok;
 
 	if (!node_params_from_config(config, params, err) ||
-	    !relay_key_peek(config->node.key, &info, err))
+	    !cli_key_load(config->node.key, config->node.passphrase_file, KEY_ROLE_SUPPLIER, &key,
+			  err))
 		return false;
-	if (info.encrypted &&
-	    !cli_passphrase(config->node.passphrase_file, true, false, &passphrase, err))
-		return false;
-	params->key_passphrase = passphrase;
+	params->key = key;
 	if (!node_create(params, &node, err))
 		return false;
 	ok = serve(config, node, err);

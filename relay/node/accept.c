@@ -175,6 +175,13 @@ static bool on_up(struct link *link, void *arg, struct err *err)
 {
 	struct worker *w = arg;
 	const struct frame_hello *peer = link_peer(link);
+	struct recovery_params recovery = {
+		.link = link,
+		.ledger = w->node->ledger,
+		.port = w->port,
+		.reader = w->reader,
+		.refresh_us = RECOVERY_REFRESH_US,
+	};
 	struct node_link *nl;
 
 	worker_tick(w);
@@ -194,6 +201,7 @@ static bool on_up(struct link *link, void *arg, struct err *err)
 	LIST_INIT(&nl->retired);
 	LIST_INSERT_HEAD(&w->links, nl, entry);
 	link_set_user(link, nl);
+	nl->recovery = recovery_create(&recovery);
 	log_info("node.link_up", "gateway=%s", link_address(link));
 	return true;
 }
@@ -211,6 +219,10 @@ static bool on_frame(struct link *link, const struct frame *f, void *arg, struct
 		return session_on_frame(nl, f, err);
 	case FRAME_COSIGN:
 		return settle_on_cosign(nl, f, err);
+	case FRAME_LANES:
+	case FRAME_FETCH:
+	case FRAME_LEAVES:
+		return recovery_on_frame(nl->recovery, f, err);
 	case FRAME_CANCEL:
 		if (!frame_read_cancel(f, err))
 			return false;
@@ -245,6 +257,8 @@ void node_link_end(struct node_link *nl)
 		relay_drop(relay);
 	HASH_ITER (by_handle, nl->sessions, s, next)
 		session_destroy(nl, s);
+	recovery_destroy(nl->recovery);
+	nl->recovery = NULL;
 	settle_release(nl);
 	if (nl->is_dirty)
 		TAILQ_REMOVE(&nl->worker->dirty, nl, dirty);

@@ -16,7 +16,9 @@
 #include "chains/chain.h"
 #include "relay/crypto/sign.h"
 #include "relay/crypto/table.h"
+#include "relay/ledger/reader.h"
 #include "relay/link/listener.h"
+#include "relay/link/recovery.h"
 #include "relay/node/node.h"
 #include "relay/receipt/checkpoint.h"
 #include "relay/receipt/leaf.h"
@@ -39,7 +41,7 @@ struct node_service {
 };
 
 struct node {
-	struct relay_key *key;
+	const struct relay_key *key;
 	struct key_id id;
 	struct tls *tls;
 	struct registry *registry;
@@ -131,6 +133,7 @@ struct node_link {
 	TAILQ_ENTRY(node_link) dirty; /* in worker->dirty */
 	struct worker *worker;
 	struct link *link; /* NULL when it is down and only commits are awaited */
+	struct recovery *recovery;
 	struct key_id gateway;
 	uint32_t cosignatures; /* in the ledger, at most 4 */
 	uint32_t last_number;
@@ -157,6 +160,7 @@ struct worker {
 	size_t services_n;
 	struct link_self self;
 	struct ledger_port *port;
+	struct ledger_reader *reader;
 	struct registry_view *view;
 	struct event on_commit; /* the ledger port has completions */
 	struct event on_view;	/* the registry has published a view */

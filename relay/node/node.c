@@ -40,9 +40,10 @@ static bool node_open(struct node *node, const struct node_params *p, struct err
 	struct ledger_params ledger = p->ledger;
 	struct registry_view *view;
 
-	if (!relay_key_load_role(p->key_path, p->key_passphrase, KEY_ROLE_SUPPLIER, &node->key,
-				 err) ||
-	    !tls_create(&node->tls, err))
+	if (relay_key_role(p->key) != KEY_ROLE_SUPPLIER)
+		return err_set(err, ERR_KEY, "the key of a node has the role supplier");
+	node->key = p->key;
+	if (!tls_create(&node->tls, err))
 		return false;
 	node->id = *relay_key_public(node->key);
 	if (!registry_open(p->registry, p->registry_key, &node->registry, err))
@@ -83,7 +84,6 @@ void node_destroy(struct node *node)
 	ledger_close(node->ledger);
 	registry_close(node->registry);
 	tls_destroy(node->tls);
-	relay_key_destroy(node->key);
 	free(node);
 }
 

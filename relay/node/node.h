@@ -9,6 +9,7 @@
 #ifndef RELAY_NODE_NODE_H
 #define RELAY_NODE_NODE_H
 
+#include "relay/crypto/key.h"
 #include "relay/ledger/ledger.h"
 #include "relay/link/listener.h"
 #include "relay/upstream/upstream.h"
@@ -26,7 +27,7 @@ struct node_service_params {
 	size_t urls_n;
 };
 
-/* What a node is made of.  Everything is borrowed for node_create() only. */
+/* What a node is made of.  Everything but the key is borrowed for node_create() only. */
 struct node_params {
 	const char *key_path;
 	const char *key_passphrase;	   /* NULL: none */
@@ -48,7 +49,7 @@ struct node_params {
 /* Defaults for all but the strings, the services and ledger.dir. */
 void node_params_default(struct node_params *ret);
 
-/* Opens key, registry, ledger, backends and the listening socket; nothing is served before
+/* Opens registry, ledger, backends and the listening socket; nothing is served before
  * node_loop().  Errors: those of the parts, with the part's name in front. */
 MUST_USE bool node_create(const struct node_params *p, struct node **ret, struct err *err);
 /* NULL is a no-op.  Not while node_loop() runs. */
@@ -70,10 +71,11 @@ const struct key_id *node_id(const struct node *node);
 struct ledger *node_ledger(const struct node *node);
 struct registry *node_registry(const struct node *node);
 
-/* What a configuration says; the strings are borrowed from it. */
+/* node_loop() with SIGTERM and SIGINT calling node_stop(); one node a process. */
+MUST_USE bool node_run(struct node *node, struct err *err);
+
+/* What a configuration says, the key apart; the strings are borrowed from it. */
 MUST_USE bool node_params_from_config(const struct config *cfg, struct node_params *ret,
 				      struct err *err);
-/* The whole life of `counterfoil node`: create, loop until SIGTERM or SIGINT, destroy. */
-MUST_USE bool node_run(const struct config *cfg, struct err *err);
 
 #endif

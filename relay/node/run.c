@@ -58,7 +58,6 @@ static void ledger_params_of(const struct config *cfg, struct ledger_params *led
 bool node_params_from_config(const struct config *cfg, struct node_params *p, struct err *err)
 {
 	node_params_default(p);
-	p->key_path = cfg->node.key;
 	p->registry = cfg->registry.source;
 	p->registry_key = cfg->registry.key.is_set ? &cfg->registry.key.id : NULL;
 	p->listen = cfg->node.listen.text;
@@ -85,7 +84,7 @@ static void on_signal(int number)
 	node_stop(running);
 }
 
-static bool run_until_signal(struct node *node, struct err *err)
+bool node_run(struct node *node, struct err *err)
 {
 	struct sigaction act = {.sa_handler = on_signal}, old_term, old_int;
 	bool ok;
@@ -96,19 +95,5 @@ static bool run_until_signal(struct node *node, struct err *err)
 	ok = node_loop(node, err);
 	sigaction(SIGTERM, &old_term, NULL);
 	sigaction(SIGINT, &old_int, NULL);
-	return ok;
-}
-
-bool node_run(const struct config *cfg, struct err *err)
-{
-	CLEANUP(xfree) struct node_params *p = xcalloc(1, sizeof(*p));
-	struct node *node = NULL;
-	bool ok;
-
-	signal(SIGPIPE, SIG_IGN);
-	if (!node_params_from_config(cfg, p, err) || !node_create(p, &node, err))
-		return false;
-	ok = run_until_signal(node, err);
-	node_destroy(node);
 	return ok;
 }

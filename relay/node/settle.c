@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What the gateway cosigns: heads of lanes that it agrees to pay for [F8], and the bound on what
  * may stay without a cosignature [P5]. */
-#include <assert.h>
-
 #include "relay/base/mem.h"
 #include "relay/node/internal.h"
 
@@ -74,20 +72,10 @@ static void on_cosigned(void *arg, const struct err *err)
 	nl->cosignatures = ledger_cosignatures(w->node->ledger, &nl->gateway);
 }
 
-/* A retired lane is cosigned to its end: it is closed, and the gateway is told [L8]. */
+/* A retired lane is cosigned to its end: recovery closes it [L8]. */
 static void lane_end(struct node_link *nl, struct node_lane *lane)
 {
-	struct worker *w = nl->worker;
-	struct ledger_lane *unclosed = lane->ledger;
-	struct frame_lane said = {.lane = lane->id.origin.lane, .state = 1, .size = lane->cosigned};
-
-	ledger_lane_release(w->port, lane->ledger);
-	if (ledger_lane_find(w->node->ledger, &lane->id.origin.lane, &nl->gateway, &unclosed) !=
-	    LEDGER_LANE_CLOSED)
-		ledger_lane_close(w->port, unclosed, lane->cosigned, NULL, NULL);
-	said.root = lane->next.root;
-	frame_put_lanes(link_out(nl->link), FRAME_LANES_ANSWER | FRAME_LANES_LAST, &said, 1);
-	link_sent(nl->link);
+	ledger_lane_release(nl->worker->port, lane->ledger);
 	LIST_REMOVE(lane, entry);
 	nl->retired_n--;
 	node_lane_destroy(lane);
@@ -129,7 +117,8 @@ bool settle_on_cosign(struct node_link *nl, const struct frame *f, struct err *e
 	if (!frame_read_cosign(f, &in, err))
 		return false;
 	lane = lane_find(nl, &in.lane);
-	assert(lane); /* others were given to recovery */
+	if (!lane)
+		return recovery_on_frame(nl->recovery, f, err);
 	if (in.size <= lane->cosigned)
 		return true;
 	at = head_find(lane, in.size);

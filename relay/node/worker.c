@@ -246,7 +246,8 @@ bool worker_create(struct node *node, uint32_t index, const struct node_params *
 	LIST_INIT(&w->links);
 	TAILQ_INIT(&w->dirty);
 	TAILQ_INIT(&w->spare);
-	if (!worker_open_base(w, err) || !worker_open_services(w, p, err)) {
+	if (!worker_open_base(w, err) || !worker_open_services(w, p, err) ||
+	    !ledger_reader_open(p->ledger.dir, &w->reader, err)) {
 		worker_destroy(w);
 		return false;
 	}
@@ -308,6 +309,7 @@ void worker_destroy(struct worker *w)
 	worker_unwatch(w);
 	if (w->port)
 		ledger_port_destroy(w->port);
+	ledger_reader_close(w->reader);
 	registry_view_unref(w->view);
 	if (w->stop_fd >= 0)
 		close(w->stop_fd);

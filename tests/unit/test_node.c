@@ -305,7 +305,7 @@ static void world_start(struct world *w)
 
 	snprintf(ledger, sizeof(ledger), "%s/node", w->net->dir);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", faultnode_port(w->backend));
-	w->params.key_path = w->net->supplier_path;
+	w->params.key = w->net->supplier;
 	w->params.registry = w->net->registry_path;
 	w->params.listen = "127.0.0.1:0";
 	w->params.ledger.dir = ledger;
