@@ -29,8 +29,7 @@ struct node_service_params {
 
 /* What a node is made of.  Everything but the key is borrowed for node_create() only. */
 struct node_params {
-	const char *key_path;
-	const char *key_passphrase;	   /* NULL: none */
+	const struct relay_key *key;	   /* of role supplier; borrowed until node_destroy() */
 	const char *registry;		   /* path or URL, as registry_open() takes it */
 	const struct key_id *registry_key; /* NULL: not pinned */
 	const char *listen;		   /* "host:port" or "unix:/path" */
