@@ -18,6 +18,7 @@
 #include "relay/link/link.h"
 #include "relay/node/node.h"
 #include "relay/receipt/checkpoint.h"
+#include "relay/receipt/leaf.h"
 #include "relay/rpc/encoding.h"
 #include "tests/support/network.h"
 
