@@ -20,6 +20,7 @@ void node_params_default(struct node_params *ret)
 		.in_flight_max = 1024,
 		.sessions_max = 4096,
 		.frame_max = 20 << 20,
+		.lane_leaves = LEAF_SEQ_END,
 		.deadline_max_us = 60000000,
 		.drain_us = 10000000,
 	};

@@ -42,6 +42,7 @@ struct node_params {
 	uint32_t in_flight_max; /* relays of one link; told in HELLO */
 	uint32_t sessions_max;	/* sessions of one link */
 	uint32_t frame_max;	/* bytes of one frame from a gateway */
+	uint64_t lane_leaves;	/* a lane is left before it has more; at most 2^20 [T2] */
 	usec_t deadline_max_us; /* a relay's own deadline counts up to this */
 	usec_t drain_us;	/* how long a stop waits for what is in flight */
 };

@@ -210,12 +210,14 @@ static bool lane_open(struct node_link *nl, struct err *err)
 	return true;
 }
 
-/* Sees to it that nl->lane takes n more leaves [T2]. */
+/* Sees to it that nl->lane takes n more leaves [T2].  A lane that is left stays ours until the
+ * gateway has cosigned it to its end: a COSIGN that is under way must not be taken for its last. */
 static bool lane_ensure(struct node_link *nl, uint32_t n, struct err *err)
 {
 	struct node_lane *lane = nl->lane;
 
-	if (lane && lane->tree.size + n <= LEAF_SEQ_END && lane->day == clock_day(clock_wall_ms()))
+	if (lane && lane->tree.size + n <= nl->worker->node->p.lane_leaves &&
+	    lane->day == clock_day(clock_wall_ms()))
 		return true;
 	if (lane) {
 		if (nl->retired_n == NODE_RETIRED_MAX)

@@ -54,7 +54,7 @@ struct world {
 	struct inbound_lane *lane;
 	struct inbound_batch batch;
 	struct outcome relays[RELAYS_MAX];
-	uint32_t sent, done, batches;
+	uint32_t sent, done, batches, lanes;
 	bool up, down, session_ok, session_refused;
 	uint16_t session_error;
 	struct err why;
@@ -93,8 +93,14 @@ static bool on_batch(struct world *w, const struct frame *f, struct err *err)
 	if (!frame_read_batch(f, &batch, err))
 		return false;
 	origin.lane = w->lane_id = batch.lane;
-	if (!w->lane)
+	if (w->lane && !ID_EQ(&inbound_lane_names(w->lane)->origin.lane, &batch.lane)) {
+		inbound_lane_destroy(w->lane);
+		w->lane = NULL;
+	}
+	if (!w->lane) {
 		w->lane = inbound_lane_create(&origin);
+		w->lanes++;
+	}
 	if (inbound_check(w->lane, &batch, find, w, &w->batch, err) != INBOUND_GOOD)
 		return false;
 	w->batches++;
@@ -702,6 +708,30 @@ static void a_cosignature_that_is_wrong_closes_the_link(void **state)
 	}
 }
 
+static void a_full_lane_is_followed_by_another_and_cosigned_to_its_end(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	struct checkpoint old_head;
+	struct lane_id old_lane;
+
+	w->params.lane_leaves = 10;
+	world_open(w);
+	for (int i = 0; i < 10; i++)
+		ask(w, BALANCE);
+	assert_int_equal(w->lanes, 1);
+	old_lane = w->lane_id;
+	old_head = w->head;
+	for (int i = 0; i < 15; i++)
+		assert_int_equal(ask(w, BALANCE)->leaf.kind, LEAF_ANSWER);
+	assert_int_equal(w->lanes, 3);
+	w->lane_id = old_lane;
+	w->head = old_head;
+	cosign(w);
+	assert_int_equal(ask(w, BALANCE)->leaf.kind, LEAF_ANSWER);
+	assert_false(w->down);
+	world_destroy(w);
+}
+
 static void what_was_answered_is_in_the_ledger(void **state)
 {
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
@@ -745,6 +775,7 @@ int main(void)
 		cmocka_unit_test(a_gateway_without_a_grant_may_not_come),
 		cmocka_unit_test(a_relay_number_that_does_not_grow_closes_the_link),
 		cmocka_unit_test(a_cosignature_that_is_wrong_closes_the_link),
+		cmocka_unit_test(a_full_lane_is_followed_by_another_and_cosigned_to_its_end),
 		cmocka_unit_test(what_was_answered_is_in_the_ledger),
 	};
 
