@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What a relay costs a node: a node in a process of its own, a gateway here that only asks (it
  * checks and commits nothing), a backend at URL.  bench_node URL [RELAYS [IN_FLIGHT]] */
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -50,6 +51,7 @@ static int node_process(struct bench *b, const char *url, int report)
 	bool ok;
 
 	log_init(LOG_LEVEL_WARN, 2, "node");
+	pthread_setname_np(pthread_self(), "node"); /* for perf */
 	snprintf(ledger, sizeof(ledger), "%s/node", b->net->dir);
 	node_params_default(p);
 	p->key = b->net->supplier;
