@@ -51,7 +51,8 @@ struct upstream_pool {
 	struct upstream *up;
 	char *name;
 	struct upstream_limits limits;
-	struct curl_slist *headers;
+	struct curl_slist *headers; /* each costs, so there is one */
+	struct curl_slist *headers_big;
 	struct upstream_url urls[UPSTREAM_URLS_MAX];
 	size_t urls_n;
 	struct upstream_calls active;

@@ -10,8 +10,9 @@
 #include "relay/base/metrics.h"
 #include "relay/upstream/internal.h"
 
-#define SPARE_MAX 1024	   /* idle easy handles of one pool, about 6 KiB each */
-#define FAILURES_TO_REST 3 /* bad answers in a row before a URL rests */
+#define SPARE_MAX 1024	     /* idle easy handles of one pool, about 6 KiB each */
+#define EXPECT_BYTES 1000000 /* libcurl asks for leave before it sends a MiB */
+#define FAILURES_TO_REST 3   /* bad answers in a row before a URL rests */
 
 const struct upstream_limits UPSTREAM_LIMITS_DEFAULT = {
 	.connect_timeout_us = 2000000,
@@ -108,7 +109,6 @@ static CURL *easy_create(struct upstream_pool *pool, struct upstream_call *call)
 	upstream_sock_setopt(pool->up, easy);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
 	curl_easy_setopt(easy, CURLOPT_POST, 1L);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, pool->headers);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");    /* nor one of the environment, */
@@ -185,6 +185,9 @@ static void call_start(struct upstream_call *call)
 	}
 	/* On a kept connection that turns out to be dead libcurl sends again by itself. */
 	curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, call->request.idempotent ? 0L : 1L);
+	curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER,
+			 call->request.body.n < EXPECT_BYTES ? call->pool->headers
+							     : call->pool->headers_big);
 	curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->request.body.n);
 	curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS, (const char *)call->request.body.p);
 	curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, (long)MAX((left_us + 999) / 1000, 1));
@@ -385,8 +388,8 @@ bool upstream_pool_create(struct upstream *up, const char *name, const char *con
 	TAILQ_INIT(&pool->active);
 	TAILQ_INIT(&pool->spare);
 	pool->headers = curl_slist_append(NULL, "Content-Type: application/json");
-	pool->headers = curl_slist_append(pool->headers, "Accept: application/json");
-	pool->headers = curl_slist_append(pool->headers, "Expect:");
+	pool->headers_big = curl_slist_append(NULL, "Content-Type: application/json");
+	pool->headers_big = curl_slist_append(pool->headers_big, "Expect:"); /* no 100-continue */
 	for (size_t i = 0; i < urls_n; i++) {
 		if (!pool_add_url(pool, urls[i], err)) {
 			upstream_pool_destroy(pool);
@@ -415,6 +418,7 @@ void upstream_pool_destroy(struct upstream_pool *pool)
 		free(pool->urls[i].text);
 	}
 	curl_slist_free_all(pool->headers);
+	curl_slist_free_all(pool->headers_big);
 	pool->up->pools--;
 	free(pool->name);
 	free(pool);
