@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include "relay/base/clock.h"
+#include "relay/base/log.h"
 #include "relay/base/mem.h"
+#include "relay/base/metrics.h"
 #include "relay/link/link_private.h"
 
 static _Thread_local struct link_stats stats;
@@ -184,7 +186,7 @@ static struct link *link_new(struct event_base *base, struct tls *tls, const str
 	event_assign(&link->ev_turn, base, -1, 0, link_on_turn, link);
 	event_assign(&link->ev_timer, base, -1, 0, link_on_timer, link);
 	link_arm_timer(link, params->handshake_timeout_us);
-	link->heard_us = link->moved_us = clock_mono_us();
+	link->heard_us = link->moved_us = link->begun_us = clock_mono_us();
 	return link;
 }
 
@@ -233,6 +235,25 @@ struct link *link_accept(struct event_base *base, struct tls *tls, const struct 
 	return link;
 }
 
+/* Counts and logs an end; strangers can cause them, so each reason is logged once a second. */
+static void note_end(const struct link *link, enum link_reason reason, const struct err *err)
+{
+	static _Thread_local struct log_gate gates[LINK_REASON_COUNT];
+	uint64_t more;
+
+	stats.closed[reason]++;
+	metric_add_at(METRIC_LINK_CLOSED, reason, 0, 1);
+	if (link->state == LINK_UP)
+		metric_move(METRIC_LINK_OPEN, -1);
+	else
+		metric_add_at(METRIC_LINK_HANDSHAKES, err->code, 0, 1);
+	if (err->code != ERR_NONE && log_every(&gates[reason], 1000000, &more))
+		log_line(reason == LINK_REASON_LOCAL || reason == LINK_REASON_EOF ? LOG_LEVEL_INFO
+										  : LOG_LEVEL_WARN,
+			 "link.closed", "peer=%s reason=%s more=%llu error=\"%s\"", link->address,
+			 link_reason_name(reason), (unsigned long long)more, err->msg);
+}
+
 void link_fail(struct link *link, enum link_reason reason, const struct err *err, bool tell)
 {
 	if (link->state == LINK_CLOSED)
@@ -247,10 +268,10 @@ void link_fail(struct link *link, enum link_reason reason, const struct err *err
 		if (link->state == LINK_CLOSED)
 			return; /* the flush met a broken connection first */
 	}
+	note_end(link, reason, err);
 	link_set_state(link, LINK_CLOSED);
 	link->reason = reason;
 	link->err = *err;
-	stats.closed[reason]++;
 	link_io_stop(link);
 	event_del(&link->ev_timer);
 	link_want_turn(link);
@@ -263,11 +284,13 @@ void link_close(struct link *link, const struct err *err)
 
 void link_destroy(struct link *link)
 {
+	const struct err none = {0};
+
 	if (!link || link->destroyed)
 		return;
 	if (link->state != LINK_CLOSED) {
+		note_end(link, LINK_REASON_LOCAL, &none);
 		link_set_state(link, LINK_CLOSED);
-		stats.closed[LINK_REASON_LOCAL]++;
 		link_io_stop(link);
 	}
 	if (link->on_destroyed)

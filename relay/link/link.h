@@ -24,9 +24,9 @@
 
 enum link_state { LINK_CONNECTING, LINK_TLS, LINK_HELLO, LINK_UP, LINK_CLOSED };
 
-/* Why a link ended: the metric label and the word in the log. */
+/* Why a link ended: the word in the log, and in the order of the metric label REASON. */
 enum link_reason {
-	LINK_REASON_LOCAL,	     /* this side wanted it, by link_close() */
+	LINK_REASON_LOCAL,	     /* this side wanted it, by link_close() or link_destroy() */
 	LINK_REASON_CONNECT,	     /* no connection, or not in time */
 	LINK_REASON_HANDSHAKE,	     /* TLS failed */
 	LINK_REASON_HANDSHAKE_SLOW,  /* TLS and HELLO not done within handshake_timeout_us */

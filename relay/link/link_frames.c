@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "relay/base/clock.h"
+#include "relay/base/metrics.h"
 #include "relay/link/link_private.h"
 
 void link_say_hello(struct link *link)
@@ -29,6 +30,9 @@ static bool on_hello(struct link *link, const struct frame *f, struct err *err)
 			 link->exporter, err))
 		return false;
 	link_set_state(link, LINK_UP);
+	metric_move(METRIC_LINK_OPEN, 1);
+	metric_add_at(METRIC_LINK_HANDSHAKES, ERR_NONE, 0, 1);
+	metric_observe(METRIC_LINK_HANDSHAKE_TIME, (uint64_t)(clock_mono_us() - link->begun_us));
 	event_del(&link->ev_timer);
 	event_add(&link->ev_timer, &(struct timeval){link->params.ping_interval_us / 2 / 1000000,
 						     link->params.ping_interval_us / 2 % 1000000});
@@ -45,8 +49,10 @@ static bool on_ping(struct link *link, const struct frame *f, struct err *err)
 	if (answer) {
 		usec_t took = clock_now_us() - (usec_t)get_be64(bytes);
 
-		if (took >= 0) /* else not the bytes that we sent */
+		if (took >= 0 && took < link->params.idle_timeout_us) { /* our bytes, it seems */
 			link->rtt_us = took;
+			metric_observe(METRIC_LINK_ROUND_TRIP_TIME, (uint64_t)took);
+		}
 		return true;
 	}
 	frame_put_ping(&link->out, true, bytes);

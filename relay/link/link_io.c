@@ -12,6 +12,7 @@
 #include <openssl/err.h>
 
 #include "relay/base/clock.h"
+#include "relay/base/metrics.h"
 #include "relay/link/link_private.h"
 
 static BIO_METHOD *bio_method;
@@ -115,6 +116,7 @@ static void wire_send(struct link *link)
 			return;
 		}
 		stats->bytes_out += (uint64_t)n;
+		metric_add(METRIC_LINK_SENT, (uint64_t)n);
 		link->wire_at += (size_t)n;
 		link->moved_us = clock_mono_us();
 	}
@@ -206,6 +208,7 @@ static bool take_bytes(struct link *link, size_t n)
 	link->rx = VIEW(rx_bytes, n);
 	link->heard_us = clock_mono_us();
 	link_stats_of_thread()->bytes_in += n;
+	metric_add(METRIC_LINK_RECEIVED, n);
 	if (link->state == LINK_TLS)
 		handshake(link);
 	if (link->state != LINK_HELLO && link->state != LINK_UP)

@@ -50,6 +50,7 @@ struct link {
 	uint8_t exporter[TLS_EXPORTER_BYTES];
 	struct frame_hello peer;
 	bool draining;
+	usec_t begun_us;
 	usec_t heard_us; /* last time bytes came */
 	usec_t moved_us; /* last time the kernel took bytes, or none waited */
 	usec_t rtt_us;

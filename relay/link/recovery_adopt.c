@@ -5,6 +5,7 @@
 
 #include "relay/base/clock.h"
 #include "relay/base/mem.h"
+#include "relay/base/metrics.h"
 #include "relay/link/recovery_private.h"
 #include "relay/receipt/leaf.h"
 
@@ -210,6 +211,7 @@ static void on_adopted(struct recovery *r, struct recovery_op *op, const struct 
 		return;
 	}
 	r->stats.adopted += adopted;
+	metric_add(METRIC_LINK_ADOPTED, adopted);
 	recovery_job_drop(r, job);
 	settle(r, &op->target);
 }

@@ -4,6 +4,7 @@
 
 #include "relay/base/clock.h"
 #include "relay/base/log.h"
+#include "relay/base/metrics.h"
 #include "relay/link/recovery_private.h"
 
 static void send_cosign(struct recovery *r, const struct recovery_target *target)
@@ -21,6 +22,7 @@ static void send_cosign(struct recovery *r, const struct recovery_target *target
 	frame_put_cosign(link_out(r->p.link), &cosign);
 	link_sent(r->p.link);
 	r->stats.cosigned++;
+	metric_add(METRIC_LINK_COSIGNATURES, 1);
 }
 
 static void on_cosigned(struct recovery *r, struct recovery_op *op, const struct err *err)

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "relay/base/log.h"
+#include "relay/base/metrics.h"
 #include "relay/link/recovery_private.h"
 
 /* Tells the gateway how a lane of ours ended. */
@@ -60,6 +61,7 @@ static void on_cosigned(struct recovery *r, struct recovery_op *op, const struct
 		return;
 	}
 	r->stats.cosigned++;
+	metric_add(METRIC_LINK_COSIGNATURES, 1);
 	if (recovery_own(r, &op->target.lane, &own))
 		close_lane(r, &own, &op->target);
 }

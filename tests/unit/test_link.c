@@ -3,6 +3,8 @@
  * [F12]). */
 #include "tests/unit/unit.h"
 
+#include "relay/base/log.h"
+#include "relay/base/metrics.h"
 #include "tests/support/link_pair.h"
 
 static int setup(void **state)
@@ -230,6 +232,7 @@ static void up_node_closes_on(struct pair *pair, const struct buf *frames, enum 
 {
 	CLEANUP(buf_finish) struct buf in = {0};
 	SSL *ssl = pair_raw_up(pair, &in);
+	int64_t counted = metric_value_at(METRIC_LINK_CLOSED, reason, 0);
 	struct frame_error error;
 	struct err err = {0};
 	struct frame f;
@@ -238,6 +241,7 @@ static void up_node_closes_on(struct pair *pair, const struct buf *frames, enum 
 	assert_true(pair_run(pair, &pair->node.downs, 1, 2000));
 	assert_int_equal(pair->node.reason, reason);
 	assert_true(strlen(pair->node.err.msg) > 0);
+	assert_true(metric_value_at(METRIC_LINK_CLOSED, reason, 0) > counted);
 	assert_true(pair_raw_frame(pair, ssl, &in, &f, 1000));
 	assert_int_equal(f.type, FRAME_ERROR);
 	assert_ok(frame_read_error(&f, &error, &err), err);
@@ -562,6 +566,21 @@ static void garbage_instead_of_tls_is_refused(void **state)
 	assert_int_equal(pair->node.reason, LINK_REASON_HANDSHAKE);
 }
 
+static void the_metric_names_reasons_as_the_log_does(void **state)
+{
+	CLEANUP(buf_finish) struct buf text = {0};
+	char want[80];
+
+	for (int reason = 0; reason < LINK_REASON_COUNT; reason++)
+		metric_add_at(METRIC_LINK_CLOSED, (unsigned)reason, 0, 1);
+	metrics_write(&text);
+	for (int reason = 0; reason < LINK_REASON_COUNT; reason++) {
+		snprintf(want, sizeof(want), "counterfoil_link_closed_total{reason=\"%s\"} ",
+			 link_reason_name((enum link_reason)reason));
+		assert_non_null(strstr(buf_cstr(&text), want));
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -601,7 +620,9 @@ int main(void)
 		T(another_alpn_is_refused),
 		T(a_peer_without_certificate_is_refused),
 		T(garbage_instead_of_tls_is_refused),
+		T(the_metric_names_reasons_as_the_log_does),
 	};
 
+	log_init(LOG_LEVEL_ERROR, STDERR_FILENO, NULL);
 	return cmocka_run_group_tests_name("link", tests, NULL, NULL);
 }

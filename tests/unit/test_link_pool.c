@@ -2,6 +2,7 @@
  * The gateway's pool of links against listeners of nodes, and the limits at a node's door. */
 #include "tests/unit/unit.h"
 
+#include "relay/base/log.h"
 #include "relay/link/pool.h"
 #include "tests/support/link_pair.h"
 
@@ -389,5 +390,6 @@ int main(void)
 		T(addresses_are_read_strictly),
 	};
 
+	log_init(LOG_LEVEL_ERROR, STDERR_FILENO, NULL);
 	return cmocka_run_group_tests_name("link_pool", tests, NULL, NULL);
 }
