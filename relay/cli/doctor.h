@@ -6,10 +6,11 @@
 
 #include "relay/config/config.h"
 
-#define DOCTOR_TIMEOUT_US 5000000	      /* for each thing on the network */
-#define DOCTOR_SKEW_HEIGHTS 1		      /* [S10]: how far clocks may differ */
-#define DOCTOR_DISK_MIN ((uint64_t)256 << 20) /* bytes that must be free whatever the limits say   \
-					       */
+#define DOCTOR_TIMEOUT_US 5000000 /* for each thing on the network */
+#define DOCTOR_SKEW_HEIGHTS 1	  /* [S10]: how far clocks may differ */
+#define DOCTOR_DISK_MIN                                                                            \
+	((uint64_t)256 << 20) /* bytes that must be free whatever the limits say                   \
+			       */
 
 struct doctor {
 	enum config_role role; /* gateway or node */

@@ -102,31 +102,49 @@ static void look_at_stake(struct doctor *doctor, const struct registry_view *vie
 		doctor_pass("stake", "%s, endpoint %s", u128_text(e->stake, stake), e->endpoint);
 }
 
-static void look_at_grants(struct doctor *doctor, const struct registry_view *view, height_t now)
+/* The first session that goes by all that the registry holds now. */
+static height_t settled_start(const struct registry_view *view, height_t now)
 {
-	const struct config *c = doctor->config;
+	height_t change = history_last_change(view_history(view));
+	const struct session_params *p = view_params(view, view_start(view, now));
+	height_t start = change + p->snapshot_lag + p->session_blocks - 1;
+
+	return MAX(view_start(view, now), start - start % p->session_blocks);
+}
+
+static void look_at_grant(struct doctor *doctor, const struct registry_view *view, height_t now,
+			  const struct service_name *service)
+{
+	const struct key_id *application = &doctor->config->gateway.application.id;
+	height_t start = view_start(view, now), later = settled_start(view, now);
 	char text[U128_TEXT_MAX], subject[SERVICE_NAME_MAX + 16];
-	struct service_name service;
 	struct err err;
 	u128 allowance;
 
-	for (size_t i = 0; i < c->gateway.services.n; i++) {
-		const char *name = c->gateway.services.items[i];
+	snprintf(subject, sizeof(subject), "grant %s", service->s);
+	if (view_allowance(view, application, &doctor->self, service, start, &allowance, &err))
+		doctor_pass(subject, "%s per supplier and session", u128_text(allowance, text));
+	else if (history_allowance(view_history(view), application, &doctor->self, service, later,
+				   &allowance, &err))
+		doctor_pass(subject,
+			    "%s per supplier and session, from the session at height %" PRIu64
+			    " on, in %" PRIu64 " s",
+			    u128_text(allowance, text), later,
+			    later > now ? (later - now) * view_clock(view)->block_ms / 1000 : 0);
+	else
+		doctor_fix(doctor, subject,
+			   "%s; the application must fund and grant (counterfoil help grant)",
+			   err.msg);
+}
 
-		snprintf(subject, sizeof(subject), "grant %s", name);
-		if (!service_name_parse(name, strlen(name), &service))
-			continue; /* config refuses it already */
-		if (view_allowance(view, &c->gateway.application.id, &doctor->self, &service,
-				   view_start(view, now), &allowance, &err))
-			doctor_pass(subject, "%s per supplier and session",
-				    u128_text(allowance, text));
-		else
-			doctor_fix(
-				doctor, subject,
-				"%s; the application must fund and grant (counterfoil help grant); "
-				"it counts from the next snapshot on",
-				err.msg);
-	}
+static void look_at_grants(struct doctor *doctor, const struct registry_view *view, height_t now)
+{
+	const struct config_list *services = &doctor->config->gateway.services;
+	struct service_name service;
+
+	for (size_t i = 0; i < services->n; i++)
+		if (service_name_parse(services->items[i], strlen(services->items[i]), &service))
+			look_at_grant(doctor, view, now, &service);
 }
 
 void doctor_registry(struct doctor *doctor)

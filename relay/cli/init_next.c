@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/cli/init.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "session/params.h"
+
+static void print_where(const struct init *in)
+{
+	if (in->registry_is_local)
+		printf("\nPut it into the registry:\n");
+	else
+		printf("\nSend this to the registry's keeper, who runs it:\n");
+}
+
+static void print_node_next(struct init *in)
+{
+	const char *endpoint = in->o[OPT_ENDPOINT].value, *stake = in->o[OPT_STAKE].value;
+	const struct cli_option *b = &in->o[OPT_BACKEND];
+	char units[U128_TEXT_MAX];
+	char host[256] = "HOST";
+
+	if (endpoint == NULL) {
+		if (gethostname(host, sizeof(host) - 1) != 0)
+			host[0] = 0;
+		endpoint = init_text(in, "%s:8575", host);
+	}
+	u128_text(session_params_default.stake_unit * INIT_STAKE_UNITS, units);
+	print_where(in);
+	printf("  counterfoil stake");
+	for (size_t i = 0; i < b->values_n; i++) {
+		size_t n = strcspn(b->values[i], "=");
+		bool seen = false;
+
+		for (size_t j = 0; j < i; j++)
+			seen |= strncmp(b->values[j], b->values[i], n + 1) == 0;
+		if (!seen)
+			printf(" --service %.*s", (int)n, b->values[i]);
+	}
+	printf("%s --endpoint %s%s%s %s %s\n", b->values_n ? "" : " --service eth", endpoint,
+	       in->registry_is_local ? " --registry " : "",
+	       in->registry_is_local ? in->registry : "", init_hex(in, &in->self),
+	       stake ? stake : units);
+	if (in->o[OPT_ENDPOINT].value == NULL)
+		printf("where %s must be an address by which gateways reach this node.\n",
+		       endpoint);
+}
+
+static void print_gateway_next(struct init *in)
+{
+	const char *service = in->o[OPT_SERVICE].value ? in->o[OPT_SERVICE].value : "eth";
+	uint64_t horizon = session_claim_horizon(&session_params_default);
+	const char *registry = in->registry ? init_text(in, " --registry %s", in->registry) : "";
+	char escrow[U128_TEXT_MAX];
+
+	u128_text((u128)in->budget * horizon, escrow);
+	print_where(in);
+	printf("  counterfoil fund%s %s %s\n", in->registry_is_local ? registry : "",
+	       init_hex(in, &in->application), escrow);
+	printf("(the escrow carries %" PRIu64 " sessions, those that can be unsettled at once)\n",
+	       horizon);
+	if (in->application_key == NULL)
+		printf("\nThe application's owner lets this gateway spend:\n");
+	else
+		printf("\nLet this gateway spend%s:\n",
+		       in->registry_is_local ? ""
+					     : "; send what is printed to the keeper, who runs "
+					       "`counterfoil grant --record'");
+	printf("  counterfoil grant --key %s%s%s%s%s %s %s %" PRIu64 "\n",
+	       in->application_key ? in->application_key : "APPLICATION.key",
+	       in->registry_is_local ? "" : " --sign", registry,
+	       in->o[OPT_REGISTRY_KEY].value ? " --registry-key " : "",
+	       in->o[OPT_REGISTRY_KEY].value ? in->o[OPT_REGISTRY_KEY].value : "",
+	       init_hex(in, &in->self), service, in->budget);
+}
+
+void init_print_next(struct init *in, const char *path)
+{
+	if (in->is_node)
+		print_node_next(in);
+	else
+		print_gateway_next(in);
+	printf("\nThen:\n  counterfoil doctor %s\n  counterfoil %s %s\n", path,
+	       in->is_node ? "node" : "gateway", path);
+}
