@@ -101,69 +101,73 @@ static bool open_newest(const struct audit_lane *lane, struct audit_report *repo
 	return false;
 }
 
-/* Opens the newest cosigned head, whichever file it is in. */
-static bool open_cosigned(const struct audit_lane *lane, struct audit_report *report,
-			  const struct checkpoint *newest, struct audit_heads *ret)
+/* Opens `final`; false when there is nothing that counts. */
+static bool open_final(const struct audit_lane *lane, struct audit_report *report,
+		       struct checkpoint *ret, bool *ret_supplier)
 {
 	const struct lane_id *id = &lane->parties.origin.lane;
-	struct checkpoint head;
-	bool supplier;
 	struct err err;
 
-	if (newest != NULL && newest->cosigned) {
-		ret->cosigned_head = *newest;
-		ret->cosigned_by_supplier = true;
-	}
 	if (lane->final.p == NULL)
-		return newest != NULL && newest->cosigned;
-	if (!checkpoint_open_cosigned(&lane->parties, lane->final, &head, &supplier, &err)) {
+		return false;
+	if (!checkpoint_open_cosigned(&lane->parties, lane->final, ret, ret_supplier, &err)) {
 		audit_find(report, AUDIT_LOCAL,
 			   err.code == ERR_SIGNATURE ? "signature" : "checkpoint", id, AUDIT_NO_SEQ,
 			   "final: %s", err.msg);
-		return newest != NULL && newest->cosigned;
-	}
-	audit_count(report, "signatures", 1u + supplier);
-	if (newest != NULL && newest->cosigned && newest->size >= head.size)
-		return true;
-	if (head.size > lane->size) {
-		/* The exporter lost leaves that were cosigned (power loss): [L7] brings them back.
-		 */
-		audit_find(report, AUDIT_OPEN, "absent", id, AUDIT_NO_SEQ,
-			   "%" PRIu64 " leaves are cosigned, the folder has %" PRIu64, head.size,
-			   lane->size);
 		return false;
 	}
-	ret->cosigned_head = head;
-	ret->cosigned_by_supplier = supplier;
-	return true;
+	audit_count(report, "signatures", 1u + *ret_supplier);
+	if (ret->size <= lane->size)
+		return true;
+	/* The exporter lost leaves that were cosigned (power loss): [L7] brings them back. */
+	audit_find(report, AUDIT_OPEN, "absent", id, AUDIT_NO_SEQ,
+		   "%" PRIu64 " leaves are cosigned, the folder has %" PRIu64, ret->size,
+		   lane->size);
+	return false;
+}
+
+/* The leaves do not lead to the root of `final`. */
+static void tell_final(const struct audit_heads *heads, const struct checkpoint *final,
+		       bool supplier, const struct lane_id *id, struct audit_report *report)
+{
+	/* They lead to one signed root and not to the other: the supplier signed two trees. */
+	if (heads->signed_ && supplier)
+		audit_find(report, AUDIT_PROVABLE, "heads", id, AUDIT_NO_SEQ,
+			   "the supplier signed heads of %" PRIu64 " and %" PRIu64
+			   " leaves that are not of one tree",
+			   final->size, heads->newest.size);
+	else
+		audit_find(report, AUDIT_LOCAL, "root", id, AUDIT_NO_SEQ,
+			   "the leaves do not give the root that the gateway cosigned");
 }
 
 void audit_check_heads(const struct audit_folder *folder, const struct audit_lane *lane,
 		       struct audit_report *report, struct audit_heads *ret)
 {
 	const struct lane_id *id = &lane->parties.origin.lane;
-	struct hash root = {{0}}, cosigned_root = {{0}};
+	struct hash root = {{0}}, final_root = {{0}};
+	struct checkpoint final;
+	bool supplier = false;
 
 	memset(ret, 0, sizeof(*ret));
+	memset(&final, 0, sizeof(final));
 	bool newest = open_newest(lane, report, &ret->newest);
-	bool cosigned = open_cosigned(lane, report, newest ? &ret->newest : NULL, ret);
+	bool has_final = open_final(lane, report, &final, &supplier);
 	rebuild(folder, lane, report, newest ? ret->newest.size : 0, &root,
-		cosigned ? ret->cosigned_head.size : 0, &cosigned_root);
+		has_final ? final.size : 0, &final_root);
 	ret->signed_ = newest && ID_EQ(&root, &ret->newest.root);
-	ret->cosigned = cosigned && ID_EQ(&cosigned_root, &ret->cosigned_head.root);
 	if (newest && !ret->signed_)
 		audit_find(report, AUDIT_LOCAL, "root", id, AUDIT_NO_SEQ,
 			   "the leaves do not give the root that the supplier signed");
-	if (!cosigned || ret->cosigned)
-		return;
-	/* The leaves lead to one signed root and not to the other: the supplier signed two trees.
-	 */
-	if (ret->signed_ && ret->cosigned_by_supplier)
-		audit_find(report, AUDIT_PROVABLE, "heads", id, AUDIT_NO_SEQ,
-			   "the supplier signed heads of %" PRIu64 " and %" PRIu64
-			   " leaves that are not of one tree",
-			   ret->cosigned_head.size, ret->newest.size);
-	else
-		audit_find(report, AUDIT_LOCAL, "root", id, AUDIT_NO_SEQ,
-			   "the leaves do not give the root that the gateway cosigned");
+	if (has_final && !ID_EQ(&final_root, &final.root)) {
+		tell_final(ret, &final, supplier, id, report);
+		has_final = false;
+	}
+	if (ret->signed_ && ret->newest.cosigned) {
+		ret->cosigned = true;
+		ret->cosigned_head = ret->newest;
+	} else if (has_final) {
+		ret->cosigned = true;
+		ret->cosigned_head = final;
+	}
 }
