@@ -259,6 +259,42 @@ bool ledger_session_read(struct ledger_reader *reader, const struct lane_id *lan
 	return true;
 }
 
+static bool day_oldest_start(struct ledger_reader *reader, uint32_t day, height_t *oldest,
+			     struct err *err)
+{
+	sqlite3 *db = reader_day(reader, day, err);
+	STMT *stmt = NULL;
+
+	if (db == NULL)
+		return err->code == ERR_NOT_FOUND;
+	if (!store_prepare(db, "SELECT min(start) FROM sessions", &stmt, err))
+		return false;
+	if (sqlite3_step(stmt) != SQLITE_ROW)
+		return store_fail(db, "sessions", err);
+	if (sqlite3_column_type(stmt, 0) != SQLITE_NULL)
+		*oldest = MIN(*oldest, (height_t)sqlite3_column_int64(stmt, 0));
+	return true;
+}
+
+bool ledger_oldest_start(struct ledger_reader *reader, height_t *ret, struct err *err)
+{
+	height_t oldest = UINT64_MAX;
+	STMT *stmt = NULL;
+	int rc;
+
+	if (!store_prepare(reader->state, "SELECT DISTINCT day FROM lanes WHERE dropped = 0", &stmt,
+			   err))
+		return false;
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+		if (!day_oldest_start(reader, (uint32_t)sqlite3_column_int64(stmt, 0), &oldest,
+				      err))
+			return false;
+	if (rc != SQLITE_DONE)
+		return store_fail(reader->state, "days", err);
+	*ret = oldest;
+	return true;
+}
+
 bool ledger_tile_read(struct ledger_reader *reader, const struct lane_id *lane, uint64_t size,
 		      unsigned int level, uint64_t index, struct hash ret[256], size_t *ret_n,
 		      struct err *err)

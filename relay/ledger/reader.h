@@ -94,6 +94,9 @@ MUST_USE bool ledger_session_read(struct ledger_reader *reader, const struct lan
 				  const struct session_id *id, struct ledger_session *ret,
 				  struct err *err);
 
+/* The smallest start of all sessions that the day files name; UINT64_MAX when there are none. */
+MUST_USE bool ledger_oldest_start(struct ledger_reader *reader, height_t *ret, struct err *err);
+
 /* Hashes of a tile of a lane (protocol.md [T4]) as of `size`: *ret_n is 1..256, fewer than 256 for
  * the last of its level.  ERR_NOT_FOUND beyond it. */
 MUST_USE bool ledger_tile_read(struct ledger_reader *reader, const struct lane_id *lane,
