@@ -67,7 +67,7 @@ class Network:
     # -- files
 
     def _make_keys(self, applications):
-        self.registry_key = run("key", "new", "registry", self.folder / "registry.key").strip()
+        self.registry_key = run("key", "new", "registry", self.folder / "registry.db.key").strip()
         self.gateway_key = run("key", "new", "gateway", self.folder / "gateway.key").strip()
         self.node_keys = [run("key", "new", "supplier", self.folder / f"node{n}.key").strip()
                           for n in range(len(self.stakes))]
@@ -81,7 +81,7 @@ class Network:
                  "--session-suppliers", self.session_suppliers]
         for name, value in self.params.items():
             words += ["--" + name.replace("_", "-"), value]
-        run("registry", "init", "--key", self.folder / "registry.key", *words, self.registry)
+        run("registry", "init", "--key", self.folder / "registry.db.key", *words, self.registry)
         for n, stake in enumerate(self.stakes):
             run("stake", "--registry", self.registry, "--service", SERVICE, "--endpoint",
                 f"127.0.0.1:{self.node_ports[n]}", self.node_keys[n], stake * TOKEN)
@@ -92,7 +92,7 @@ class Network:
         port = net.free_port()
         self.registry_url = f"http://127.0.0.1:{port}/"
         self.keeper = Process("keeper", [
-            paths.COUNTERFOIL, "registry", "serve", "--key", self.folder / "registry.key",
+            paths.COUNTERFOIL, "registry", "serve", "--key", self.folder / "registry.db.key",
             "--listen", f"127.0.0.1:{port}", self.registry], self.folder)
 
     def _common(self, name, role):
