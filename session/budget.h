@@ -9,8 +9,8 @@
 /* allowance = floor(budget / session_suppliers), tokens ([P1]). */
 u128 budget_allowance(u128 budget, const struct session_params *p);
 
-/* The CU that an allowance buys at a price: floor(allowance / price), saturated at 2^64 - 1; price 0
- * buys 2^64 - 1.  Constant for a session, so that the check of a relay is one comparison. */
+/* The CU that an allowance buys at a price: floor(allowance / price), saturated at 2^64 - 1; price
+ * 0 buys 2^64 - 1.  Constant for a session, so that the check of a relay is one comparison. */
 cu_t budget_cu(u128 allowance, uint64_t price);
 
 /* True iff a relay of `cu` may follow `served` CU: (served + cu) x price <= allowance ([P4]).

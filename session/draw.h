@@ -11,10 +11,10 @@
 #define DRAW_TRIES_MAX 4096
 
 struct session_draw {
-	size_t n;				/* members */
-	uint32_t tries;				/* values of t that were tried */
-	uint32_t rows[SESSION_MEMBERS_MAX];	/* of the table, in the order of drawing */
-	uint32_t t[SESSION_MEMBERS_MAX];	/* the t at which each was drawn */
+	size_t n;			    /* members */
+	uint32_t tries;			    /* values of t that were tried */
+	uint32_t rows[SESSION_MEMBERS_MAX]; /* of the table, in the order of drawing */
+	uint32_t t[SESSION_MEMBERS_MAX];    /* the t at which each was drawn */
 };
 
 /* r of try t: first 16 bytes of SHA-256("counterfoil/draw/v1\n" || id || u32 t) mod total > 0. */

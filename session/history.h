@@ -11,36 +11,36 @@
 #include "session/session.h"
 #include "session/table.h"
 
-#define ENDPOINT_MAX 255	/* bytes of text */
+#define ENDPOINT_MAX 255 /* bytes of text */
 #define SERVICES_PER_SUPPLIER_MAX 32
 #define GRANTS_PER_APPLICATION_MAX 4096
 
 struct params_entry {
-	height_t height;		/* from which it counts */
+	height_t height; /* from which it counts */
 	struct session_params params;
 };
 
 struct service_entry {
 	height_t height;
 	struct service_name name;
-	struct hash table;		/* SHA-256 of its method table ([M2]) */
+	struct hash table; /* SHA-256 of its method table ([M2]) */
 };
 
 struct supplier_entry {
 	height_t height;
 	struct key_id key;
 	struct owner_id owner;
-	u128 stake;			/* 0: unstaked */
+	u128 stake; /* 0: unstaked */
 	uint64_t price;
 	uint32_t services_n;
-	struct service_name *services;	/* sorted, distinct */
-	char *endpoint;			/* "host:port" or "unix:/path" */
+	struct service_name *services; /* sorted, distinct */
+	char *endpoint;		       /* "host:port" or "unix:/path" */
 };
 
 struct application_entry {
 	height_t height;
 	struct key_id key;
-	u128 escrow;			/* not being withdrawn */
+	u128 escrow; /* not being withdrawn */
 };
 
 struct grant_entry {
@@ -48,9 +48,9 @@ struct grant_entry {
 	struct key_id application;
 	struct key_id gateway;
 	struct service_name service;
-	u128 budget;			/* tokens a session; 0: revoked */
-	uint64_t nonce;			/* each larger than the one before */
-	struct signature signature;	/* the application's, over grant_bytes() */
+	u128 budget;		    /* tokens a session; 0: revoked */
+	uint64_t nonce;		    /* each larger than the one before */
+	struct signature signature; /* the application's, over grant_bytes() */
 };
 
 struct history;
@@ -65,7 +65,8 @@ DEFINE_CLEANUP(struct history *, history_unref)
  * endpoint text (printable ASCII without spaces), parameters.  The signature of a grant is not
  * (grant_verify()).  Errors: ERR_RANGE or ERR_FORMAT. */
 MUST_USE bool history_add_params(struct history *h, const struct params_entry *e, struct err *err);
-MUST_USE bool history_add_service(struct history *h, const struct service_entry *e, struct err *err);
+MUST_USE bool history_add_service(struct history *h, const struct service_entry *e,
+				  struct err *err);
 MUST_USE bool history_add_supplier(struct history *h, const struct supplier_entry *e,
 				   struct err *err);
 MUST_USE bool history_add_application(struct history *h, const struct application_entry *e,
@@ -73,8 +74,8 @@ MUST_USE bool history_add_application(struct history *h, const struct applicatio
 MUST_USE bool history_add_grant(struct history *h, const struct grant_entry *e, struct err *err);
 
 /* Sorts, and checks what no single entry shows: parameters from height 0 on with the same fixed
- * ones; no two entries of one thing with the same height; nonces of a grant strictly increasing with
- * height; no key both gateway and supplier; bounds on counts.  Errors: ERR_FORMAT. */
+ * ones; no two entries of one thing with the same height; nonces of a grant strictly increasing
+ * with height; no key both gateway and supplier; bounds on counts.  Errors: ERR_FORMAT. */
 MUST_USE bool history_seal(struct history *h, struct err *err);
 
 /* --- what a sealed history says --- */
@@ -128,8 +129,8 @@ MUST_USE bool history_allowance(const struct history *h, const struct key_id *ap
 				const struct key_id *gateway, const struct service_name *service,
 				height_t start, u128 *ret, struct err *err);
 
-/* Tokens that were unstaked, or taken out of escrow, and have not left yet as of a height: what went
- * in the last claim_horizon sessions. */
+/* Tokens that were unstaked, or taken out of escrow, and have not left yet as of a height: what
+ * went in the last claim_horizon sessions. */
 u128 history_thawing_stake(const struct history *h, const struct key_id *key, height_t height);
 u128 history_thawing_escrow(const struct history *h, const struct key_id *key, height_t height);
 

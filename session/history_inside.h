@@ -15,10 +15,10 @@ struct entry_list {
 struct history {
 	struct network_id network;
 	struct session_clock clock;
-	unsigned refs;			/* atomic */
+	unsigned refs; /* atomic */
 	bool sealed;
 	height_t last_change;
-	struct entry_list params;	/* of struct params_entry, and so on */
+	struct entry_list params; /* of struct params_entry, and so on */
 	struct entry_list services;
 	struct entry_list suppliers;
 	struct entry_list applications;

@@ -9,39 +9,40 @@
 #include "relay/base/err.h"
 #include "relay/base/ids.h"
 
-#define SESSION_MEMBERS_MAX 64		/* largest session_suppliers */
-#define SESSION_BLOCKS_MAX 1000000	/* heights; also the bound of every lag and window */
-#define SESSION_HORIZON_MAX 4096	/* sessions that may be unsettled at once */
+#define SESSION_MEMBERS_MAX 64	   /* largest session_suppliers */
+#define SESSION_BLOCKS_MAX 1000000 /* heights; also the bound of every lag and window */
+#define SESSION_HORIZON_MAX 4096   /* sessions that may be unsettled at once */
 #define BLOCK_MS_MIN 10
 #define BLOCK_MS_MAX 3600000
-#define AMOUNT_MAX ((((u128)1) << 96) - 1)	/* of tokens: stake, escrow, budget */
+#define AMOUNT_MAX ((((u128)1) << 96) - 1) /* of tokens: stake, escrow, budget */
 
 /* When height 0 was, and how long a height is.  Fixed for a network. */
 struct session_clock {
-	msec_t genesis_ms;	/* POSIX time of height 0 */
-	uint64_t block_ms;	/* BLOCK_MS_MIN..BLOCK_MS_MAX */
+	msec_t genesis_ms; /* POSIX time of height 0 */
+	uint64_t block_ms; /* BLOCK_MS_MIN..BLOCK_MS_MAX */
 };
 
 struct session_params {
 	/* fixed for a network */
-	uint64_t session_blocks;	/* heights a session */
-	uint64_t snapshot_lag;		/* heights from a snapshot to its session's start */
-	uint64_t seed_lag;		/* heights from a seed to its session's start; < snapshot_lag */
-	uint32_t session_suppliers;	/* members wanted, 1..SESSION_MEMBERS_MAX */
+	uint64_t session_blocks;    /* heights a session */
+	uint64_t snapshot_lag;	    /* heights from a snapshot to its session's start */
+	uint64_t seed_lag;	    /* heights from a seed to its session's start; < snapshot_lag */
+	uint32_t session_suppliers; /* members wanted, 1..SESSION_MEMBERS_MAX */
 	/* those of the snapshot count */
-	u128 stake_unit;		/* tokens that weigh 1 in the draw, > 0 */
-	u128 stake_cap;			/* tokens of one supplier that count; >= stake_unit */
-	uint64_t price_max;		/* token units per CU */
-	uint64_t grace_blocks;		/* heights in which relays of an ended session still arrive */
-	uint64_t claim_window;		/* heights, from a session's end */
-	uint64_t challenge_lag;		/* heights, >= 1 */
-	uint64_t proof_window;		/* heights, >= 1 */
+	u128 stake_unit;	/* tokens that weigh 1 in the draw, > 0 */
+	u128 stake_cap;		/* tokens of one supplier that count; >= stake_unit */
+	uint64_t price_max;	/* token units per CU */
+	uint64_t grace_blocks;	/* heights in which relays of an ended session still arrive */
+	uint64_t claim_window;	/* heights, from a session's end */
+	uint64_t challenge_lag; /* heights, >= 1 */
+	uint64_t proof_window;	/* heights, >= 1 */
 };
 
 /* The values of `registry init` when nothing else is said: sessions of 60 heights. */
 extern const struct session_params session_params_default;
 
-/* True iff every value is in its bounds and they fit together.  Errors: ERR_RANGE names the value. */
+/* True iff every value is in its bounds and they fit together.  Errors: ERR_RANGE names the value.
+ */
 MUST_USE bool session_params_check(const struct session_params *p, struct err *err);
 
 /* True iff the clock's values are in their bounds.  Errors: ERR_RANGE. */

@@ -40,8 +40,8 @@ height_t session_seed_height(const struct session_params *p, height_t start);
 /* True iff a gateway at `height` may open new relays in the session ([S10]). */
 bool session_gateway_may_open(const struct session_params *p, height_t start, height_t height);
 
-/* True iff a node at `height` accepts relays of the session: a skew of 1 both ways, and grace_blocks
- * after its end ([S10]). */
+/* True iff a node at `height` accepts relays of the session: a skew of 1 both ways, and
+ * grace_blocks after its end ([S10]). */
 bool session_node_accepts(const struct session_params *p, height_t start, height_t height);
 
 /* First height at which nobody may use the session any more. */

@@ -9,31 +9,31 @@
 #include "session/params.h"
 
 #define TABLE_ROWS_MAX (1u << 24)
-#define TABLE_ROW_BYTES 80		/* "CFS1" || key || owner || weight || before || price */
+#define TABLE_ROW_BYTES 80 /* "CFS1" || key || owner || weight || before || price */
 #define TABLE_TOTAL_MAX ((UINT64_C(1) << 63) - 1)
 
 /* One staked supplier of the service. */
 struct table_input {
 	struct key_id key;
 	struct owner_id owner;
-	u128 stake;		/* tokens, <= AMOUNT_MAX */
-	uint64_t price;		/* token units per CU */
-	uint32_t index;		/* the caller's own */
+	u128 stake;	/* tokens, <= AMOUNT_MAX */
+	uint64_t price; /* token units per CU */
+	uint32_t index; /* the caller's own */
 };
 
 struct table_row {
 	struct key_id key;
 	struct owner_id owner;
-	uint32_t index;		/* of the table_input */
-	uint64_t weight;	/* > 0 */
-	uint64_t before;	/* sum of the weights ahead */
+	uint32_t index;	 /* of the table_input */
+	uint64_t weight; /* > 0 */
+	uint64_t before; /* sum of the weights ahead */
 	uint64_t price;
 };
 
 struct stake_table {
-	size_t n;		/* rows, sorted by key */
-	size_t owners;		/* distinct ones */
-	uint64_t total;		/* T, < 2^63 */
+	size_t n;	/* rows, sorted by key */
+	size_t owners;	/* distinct ones */
+	uint64_t total; /* T, < 2^63 */
 	struct table_row rows[];
 };
 

@@ -29,7 +29,7 @@ struct buf {
 	size_t cap;
 };
 
-void buf_finish(struct buf *buf);	/* frees; the buffer is empty and usable again */
+void buf_finish(struct buf *buf); /* frees; the buffer is empty and usable again */
 void buf_reserve(struct buf *buf, size_t more);
 void buf_put(struct buf *buf, const void *p, size_t n);
 void buf_put_u8(struct buf *buf, uint8_t v);
@@ -37,8 +37,9 @@ void buf_put_u16(struct buf *buf, uint16_t v);
 void buf_put_u32(struct buf *buf, uint32_t v);
 void buf_put_u64(struct buf *buf, uint64_t v);
 void buf_put_u128(struct buf *buf, u128 v);
-void buf_put_str(struct buf *buf, const char *s);		/* bytes without the NUL */
-void buf_put_short(struct buf *buf, const char *s, size_t n);	/* u8 length, then the bytes; n <= 255 */
+void buf_put_str(struct buf *buf, const char *s); /* bytes without the NUL */
+void buf_put_short(struct buf *buf, const char *s,
+		   size_t n); /* u8 length, then the bytes; n <= 255 */
 void buf_putf(struct buf *buf, const char *fmt, ...) PRINTF(2, 3);
 void buf_put_hex(struct buf *buf, const void *p, size_t n);
 void buf_put_base64(struct buf *buf, const void *p, size_t n);
@@ -66,14 +67,14 @@ static inline struct reader reader_of(struct view v)
 {
 	return (struct reader){v.p, v.n, false};
 }
-struct view read_bytes(struct reader *r, size_t n);	/* {NULL, 0} when short */
-void read_copy(struct reader *r, void *dst, size_t n);	/* zeros when short */
+struct view read_bytes(struct reader *r, size_t n);    /* {NULL, 0} when short */
+void read_copy(struct reader *r, void *dst, size_t n); /* zeros when short */
 uint8_t read_u8(struct reader *r);
 uint16_t read_u16(struct reader *r);
 uint32_t read_u32(struct reader *r);
 uint64_t read_u64(struct reader *r);
 u128 read_u128(struct reader *r);
-struct view read_short(struct reader *r);		/* u8 length, bytes */
+struct view read_short(struct reader *r); /* u8 length, bytes */
 struct view read_rest(struct reader *r);
 /* True iff nothing was short and nothing is left. */
 MUST_USE bool reader_done(const struct reader *r);

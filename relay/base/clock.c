@@ -11,7 +11,7 @@ static int64_t read_us(clockid_t id)
 {
 	struct timespec ts;
 
-	clock_gettime(id, &ts);	/* allowed: this is the clock */
+	clock_gettime(id, &ts); /* allowed: this is the clock */
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 

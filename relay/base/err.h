@@ -21,16 +21,16 @@ enum err_code {
 
 struct err {
 	enum err_code code;
-	char msg[ERR_MSG_MAX];	/* one line, UTF-8, cut when too long */
+	char msg[ERR_MSG_MAX]; /* one line, UTF-8, cut when too long */
 };
 
 /* What err.def says of a code. */
 struct err_info {
-	const char *name;	/* "body_too_large": the word in logs, metrics and refusals */
-	uint16_t wire;		/* 0: never crosses a link */
+	const char *name; /* "body_too_large": the word in logs, metrics and refusals */
+	uint16_t wire;	  /* 0: never crosses a link */
 	int http_status;
 	int rpc_code;
-	bool retry;		/* another node may be asked */
+	bool retry; /* another node may be asked */
 	const char *text;
 };
 

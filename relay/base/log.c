@@ -55,13 +55,13 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...)
 		va_end(args);
 	}
 	n = MIN(n, sizeof(line) - 2);
-	for (size_t i = 0; i < n; i++)	/* one event is one line, whatever it quotes */
+	for (size_t i = 0; i < n; i++) /* one event is one line, whatever it quotes */
 		if ((unsigned char)line[i] < ' ')
 			line[i] = '?';
 	line[n++] = '\n';
 	/* one write, so that lines of processes which share a descriptor do not mix */
 	if (write(log_fd, line, n) < 0)
-		return;	/* nowhere left to say it */
+		return; /* nowhere left to say it */
 }
 
 bool log_every(struct log_gate *gate, usec_t interval_us, uint64_t *ret_suppressed)

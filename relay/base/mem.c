@@ -71,7 +71,7 @@ struct arena_block {
 };
 
 struct arena {
-	struct arena_block *head;	/* the block that is being filled */
+	struct arena_block *head; /* the block that is being filled */
 	size_t used;
 	size_t max_bytes;
 };

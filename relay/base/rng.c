@@ -11,7 +11,7 @@
 
 static _Thread_local uint8_t pool[1024];
 static _Thread_local size_t pool_left;
-static _Thread_local pid_t pool_pid;	/* a fork must not share the pool */
+static _Thread_local pid_t pool_pid; /* a fork must not share the pool */
 
 static void fill(void *dst, size_t n)
 {

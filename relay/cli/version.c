@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
 #include <curl/curl.h>
 #include <event2/event.h>
 #include <sodium.h>
 #include <sqlite3.h>
-#include <stdio.h>
 
 #include "relay/cli/cli.h"
 

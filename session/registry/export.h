@@ -12,9 +12,9 @@
 #include "session/history.h"
 
 #define EXPORT_HEAD "counterfoil/registry/v1\n"
-#define EXPORT_MAX (64u << 20)		/* bytes of a file that is parsed */
-#define EXPORT_SEEDS_MAX 1000000	/* seeds in one file */
-#define EXPORT_TABLES_MAX 1000000	/* table commitments in one file */
+#define EXPORT_MAX (64u << 20)	  /* bytes of a file that is parsed */
+#define EXPORT_SEEDS_MAX 1000000  /* seeds in one file */
+#define EXPORT_TABLES_MAX 1000000 /* table commitments in one file */
 
 /* What the registry commits to for one service and session ([S6]). */
 struct table_commitment {
@@ -22,17 +22,17 @@ struct table_commitment {
 	height_t start;
 	struct hash root;
 	uint64_t rows;
-	uint64_t total;		/* T */
+	uint64_t total; /* T */
 };
 
 struct registry_export {
-	uint8_t network_tail[32];	/* the network id is that of kind 2 [K2] */
-	height_t height;		/* of the registry when the file was written */
-	struct history *history;	/* sealed */
-	height_t from, to;		/* the seeds of [from, to) that exist are all there */
+	uint8_t network_tail[32]; /* the network id is that of kind 2 [K2] */
+	height_t height;	  /* of the registry when the file was written */
+	struct history *history;  /* sealed */
+	height_t from, to;	  /* the seeds of [from, to) that exist are all there */
 	struct seed_run seeds;
 	size_t tables_n;
-	struct table_commitment *tables;	/* sorted by (service, start) */
+	struct table_commitment *tables; /* sorted by (service, start) */
 };
 
 /* Frees what the struct holds; a zeroed one is fine. */
@@ -64,10 +64,12 @@ MUST_USE bool registry_export_parse(struct view bytes, const struct key_id *pinn
 MUST_USE bool registry_export_parse_text(struct view text, struct registry_export *ret,
 					 struct err *err);
 
-/* Verifies the signature of every grant, about 40 us each.  Errors: ERR_SIGNATURE names the grant. */
+/* Verifies the signature of every grant, about 40 us each.  Errors: ERR_SIGNATURE names the grant.
+ */
 MUST_USE bool registry_export_check_grants(const struct registry_export *e, struct err *err);
 
-/* True iff each table commitment is what the entries give.  Errors: ERR_REGISTRY names the table. */
+/* True iff each table commitment is what the entries give.  Errors: ERR_REGISTRY names the table.
+ */
 MUST_USE bool registry_export_check_tables(const struct registry_export *e, struct err *err);
 
 #endif

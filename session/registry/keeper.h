@@ -11,8 +11,8 @@ struct registry_keeper;
 
 /* Starts by storing what is missing up to now.  The store is borrowed; a failed step is logged and
  * tried again.  Errors: ERR_REGISTRY when the first step fails. */
-MUST_USE bool registry_keeper_create(struct event_base *base, struct store *store, struct registry_keeper **ret,
-			    struct err *err);
+MUST_USE bool registry_keeper_create(struct event_base *base, struct store *store,
+				     struct registry_keeper **ret, struct err *err);
 void registry_keeper_destroy(struct registry_keeper *keeper);
 DEFINE_CLEANUP(struct registry_keeper *, registry_keeper_destroy)
 

@@ -6,7 +6,8 @@
  * counted views.  An event loop takes the current view without blocking, computes the height from
  * its own clock, and derives sessions from it; the stake tables in it were built by the follower,
  * once a service and snapshot however many applications there are.  When the source is out of reach
- * the last view stays: sessions that it can derive go on, later ones are ERR_REGISTRY_STALE ([S11]).
+ * the last view stays: sessions that it can derive go on, later ones are ERR_REGISTRY_STALE
+ * ([S11]).
  *
  * Not here: writing (store.h, for the keeper of a sqlite registry only), the export's form
  * (export.h). */
@@ -19,8 +20,8 @@
 struct registry;
 struct registry_view;
 
-#define REGISTRY_FILE_MAX (64u << 20)	/* bytes of an export that is read */
-#define REGISTRY_FETCH_MS 10000		/* a URL's answer is complete by then */
+#define REGISTRY_FILE_MAX (64u << 20) /* bytes of an export that is read */
+#define REGISTRY_FETCH_MS 10000	      /* a URL's answer is complete by then */
 
 /* Opens a registry for reading.
  *
@@ -32,8 +33,8 @@ struct registry_view;
  * Errors: ERR_REGISTRY (unreachable, not a registry, no pinned key), ERR_SIGNATURE, ERR_NOTE,
  *         ERR_FORMAT, ERR_RANGE, ERR_IO.
  */
-MUST_USE bool registry_open(const char *source, const struct key_id *pinned,
-			    struct registry **ret, struct err *err);
+MUST_USE bool registry_open(const char *source, const struct key_id *pinned, struct registry **ret,
+			    struct err *err);
 /* Stops the follower and frees; views that are still held stay valid. */
 void registry_close(struct registry *registry);
 DEFINE_CLEANUP(struct registry *, registry_close)
@@ -50,10 +51,10 @@ int registry_notify_fd(struct registry *registry);
 
 /* How the follower fares, for health pages and metrics. */
 struct registry_status {
-	msec_t last_ok_ms;	/* POSIX; of the last successful read */
+	msec_t last_ok_ms; /* POSIX; of the last successful read */
 	uint64_t reads;
-	uint64_t failures;	/* since open */
-	struct err last_error;	/* ERR_NONE when the last read succeeded */
+	uint64_t failures;     /* since open */
+	struct err last_error; /* ERR_NONE when the last read succeeded */
 };
 void registry_status(struct registry *registry, struct registry_status *ret);
 
@@ -78,9 +79,9 @@ height_t view_start(const struct registry_view *view, height_t height);
 struct session_member {
 	struct key_id key;
 	struct owner_id owner;
-	uint64_t weight;			/* in the draw */
-	uint64_t price;				/* token units per CU */
-	char endpoint[ENDPOINT_MAX + 1];	/* "host:port" or "unix:/path" */
+	uint64_t weight;		 /* in the draw */
+	uint64_t price;			 /* token units per CU */
+	char endpoint[ENDPOINT_MAX + 1]; /* "host:port" or "unix:/path" */
 };
 
 /* A session, complete in itself: it holds no ref of the view. */
@@ -89,12 +90,12 @@ struct session_info {
 	struct key_id application;
 	struct service_name service;
 	height_t start;
-	struct session_params params;	/* of the snapshot */
-	struct hash method_table;	/* SHA-256 of the service's method table ([M2]) */
+	struct session_params params; /* of the snapshot */
+	struct hash method_table;     /* SHA-256 of the service's method table ([M2]) */
 	struct seed seed;
-	uint64_t total;			/* T of the table */
+	uint64_t total; /* T of the table */
 	size_t n;
-	struct session_member members[];	/* in the order of drawing */
+	struct session_member members[]; /* in the order of drawing */
 };
 
 /* Derives the session of an application.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Where a registry is read from: sqlite, a file, a URL.  For registry.c alone: one caller at a time,
- * which may be the follower thread. */
+ * Where a registry is read from: sqlite, a file, a URL.  For registry.c alone: one caller at a
+ * time, which may be the follower thread. */
 #ifndef SESSION_REGISTRY_SOURCE_H
 #define SESSION_REGISTRY_SOURCE_H
 
@@ -13,8 +13,8 @@ struct source;
 
 /* What one reading gave. */
 struct source_state {
-	struct history *history;	/* sealed, with a ref of the receiver's */
-	struct seed_run seeds;		/* at least those from the height that was asked for */
+	struct history *history; /* sealed, with a ref of the receiver's */
+	struct seed_run seeds;	 /* at least those from the height that was asked for */
 	height_t last_seed;
 };
 

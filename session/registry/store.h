@@ -10,9 +10,9 @@
 
 #include "session/registry/export.h"
 
-#define STORE_FILL_MAX 100000	/* heights that a keeper catches up on without leaving any out */
+#define STORE_FILL_MAX 100000 /* heights that a keeper catches up on without leaving any out */
 
-struct store;	/* an open registry; for one thread */
+struct store; /* an open registry; for one thread */
 
 /* Makes a new registry: parameters and clock.  Its genesis entries are to be put next, then
  * store_keep() stores the seeds up to now and the registry can be used.
@@ -21,9 +21,9 @@ struct store;	/* an open registry; for one thread */
  *         params    checked here
  *         block_ms  ms per height
  *         key       the registry key (role registry); only its public half is stored
- *         now_ms    POSIX time; height 0 lies snapshot_lag + session_blocks before it, rounded up to
- *                   a session, so that the current session exists at once
- * Errors: ERR_IO, ERR_RANGE, ERR_REGISTRY.  On failure no file is left.
+ *         now_ms    POSIX time; height 0 lies snapshot_lag + session_blocks before it, rounded up
+ * to a session, so that the current session exists at once Errors: ERR_IO, ERR_RANGE, ERR_REGISTRY.
+ * On failure no file is left.
  */
 MUST_USE bool store_create(const char *path, const struct session_params *params, uint64_t block_ms,
 			   const struct relay_key *key, msec_t now_ms, struct store **ret,
@@ -42,9 +42,9 @@ const struct key_id *store_key(const struct store *store);
 
 /* How a write is to be done. */
 struct store_write {
-	msec_t now_ms;		/* POSIX time */
-	bool genesis;		/* height 0; only with a store of store_create() */
-	bool dry_run;		/* all checks, nothing kept */
+	msec_t now_ms; /* POSIX time */
+	bool genesis;  /* height 0; only with a store of store_create() */
+	bool dry_run;  /* all checks, nothing kept */
 };
 
 /* Each writes one entry whose height field is ignored, and gives the height from which it counts.
@@ -92,7 +92,8 @@ MUST_USE bool store_seeds(struct store *store, height_t from, height_t to, struc
 MUST_USE bool store_follow(struct store *store, height_t from, struct history **ret_history,
 			   struct seed_run *run, height_t *ret_last, struct err *err);
 
-/* A number that changes when another connection has written.  Cheap: no read of the file's pages. */
+/* A number that changes when another connection has written.  Cheap: no read of the file's pages.
+ */
 MUST_USE bool store_data_version(struct store *store, uint64_t *ret, struct err *err);
 
 /* Everything for an export, seeds of [from, to): one consistent state. */

@@ -20,7 +20,9 @@ def main():
     problems = [line for line in answer.stderr.splitlines() if "error:" in line]
     if answer.returncode != 0 and not problems:
         problems = answer.stderr.splitlines()
-    return sources.finish("format", problems, f"{len(paths)} files", "--lenient" in sys.argv)
+    if problems:
+        print("to repair: clang-format-14 -i FILE...")
+    return sources.finish("format", problems, f"{len(paths)} files")
 
 
 if __name__ == "__main__":

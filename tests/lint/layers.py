@@ -114,8 +114,7 @@ def main():
             if bracket == '"' and not name.startswith("tests/"):
                 check_layers(name, line, target, problems)
         check_order(name, includes, order)
-    lenient = "--lenient-order" in sys.argv and not problems
-    return sources.finish("layers", problems + order, f"{len(paths)} files, {count} includes", lenient)
+    return sources.finish("layers", problems + order, f"{len(paths)} files, {count} includes")
 
 
 if __name__ == "__main__":

@@ -107,8 +107,7 @@ def main():
           f"p95 {percentile(lengths, 0.95)}, longest {max(lengths or [0])}")
     print(f"branches: p95 {percentile(branching, 0.95)}; asserts: {asserts / (kloc or 1):.1f} a kloc; "
           f"prototypes: {documented} documented, {len(undocumented)} not")
-    return sources.finish("shape", problems, "limits of files, functions and columns",
-                          "--lenient" in sys.argv)
+    return sources.finish("shape", problems, "limits of files, functions and columns")
 
 
 if __name__ == "__main__":

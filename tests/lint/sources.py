@@ -44,11 +44,11 @@ def blank(text, strings=True):
 PRINTED_MAX = 40
 
 
-def finish(name, problems, summary, lenient=False):
+def finish(name, problems, summary):
     """Prints what was found; the exit status of the lint."""
     for problem in problems[:PRINTED_MAX]:
         print(problem)
     if len(problems) > PRINTED_MAX:
         print(f"... and {len(problems) - PRINTED_MAX} more")
     print(f"{name}: {len(problems)} problems; {summary}")
-    return 1 if problems and not lenient else 0
+    return 1 if problems else 0

@@ -4,12 +4,11 @@
 #ifndef TESTS_SUPPORT_VECTORS_H
 #define TESTS_SUPPORT_VECTORS_H
 
-#include "tests/unit/unit.h"
-
 #include <jansson.h>
 
 #include "relay/base/bytes.h"
 #include "relay/base/mem.h"
+#include "tests/unit/unit.h"
 
 /* The parsed file tests/vectors/<name>; json_decref() it. */
 static inline json_t *vectors_load(const char *name)

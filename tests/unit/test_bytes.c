@@ -53,7 +53,7 @@ static void hex_is_strict(void **state)
 static void base64_matches_rfc_4648(void **state)
 {
 	static const char *const plain[] = {"", "f", "fo", "foo", "foob", "fooba", "foobar"};
-	static const char *const coded[] = {"",	    "Zg==",	"Zm8=",	   "Zm9v",
+	static const char *const coded[] = {"",		"Zg==",	    "Zm8=",    "Zm9v",
 					    "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
 	uint8_t back[8];
 	char text[16];
@@ -69,7 +69,8 @@ static void base64_matches_rfc_4648(void **state)
 
 static void base64_refuses_what_is_not_canonical(void **state)
 {
-	static const char *const bad[] = {"Zg", "Zg=", "Zh==", "Zm9=", "Z===", "====", "Zm9v\n", "=Zm9"};
+	static const char *const bad[] = {
+		"Zg", "Zg=", "Zh==", "Zm9=", "Z===", "====", "Zm9v\n", "=Zm9"};
 	uint8_t back[8];
 	size_t n;
 
@@ -98,11 +99,23 @@ static void decimals_are_whole_and_in_range(void **state)
 
 static void utf8_follows_rfc_3629(void **state)
 {
-	static const char *const good[] = {"", "plain ascii, longer than eight", "\xc2\x80", "\xe0\xa0\x80",
-					   "\xed\x9f\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"};
-	static const char *const bad[] = {"\x80",	 "\xc0\x80",	     "\xc1\xbf",	 "\xc2",
-					  "\xe0\x9f\xbf", "\xed\xa0\x80",     "\xf0\x8f\xbf\xbf",
-					  "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "12345678\xff"};
+	static const char *const good[] = {"",
+					   "plain ascii, longer than eight",
+					   "\xc2\x80",
+					   "\xe0\xa0\x80",
+					   "\xed\x9f\xbf",
+					   "\xf0\x90\x80\x80",
+					   "\xf4\x8f\xbf\xbf"};
+	static const char *const bad[] = {"\x80",
+					  "\xc0\x80",
+					  "\xc1\xbf",
+					  "\xc2",
+					  "\xe0\x9f\xbf",
+					  "\xed\xa0\x80",
+					  "\xf0\x8f\xbf\xbf",
+					  "\xf4\x90\x80\x80",
+					  "\xf5\x80\x80\x80",
+					  "12345678\xff"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
 		assert_true(utf8_is_valid(VIEW_STR(good[i])));

@@ -127,7 +127,8 @@ static void the_tables_hash_is_this(void **state)
 	char hex[65];
 
 	hex_encode(method_table_hash(chain_table(evm()))->b, 32, hex);
-	assert_string_equal(hex, "776f19a158d4a5926cb530940a151ae6c5c67f795261487dbb87cddd8f322fb6");
+	assert_string_equal(hex,
+			    "776f19a158d4a5926cb530940a151ae6c5c67f795261487dbb87cddd8f322fb6");
 }
 
 static void a_table_comes_back_from_its_text(void **state)

@@ -20,7 +20,8 @@ static void reset_arena_is_empty_again(void **state)
 
 	for (int round = 0; round < 100; round++) {
 		for (int i = 0; i < 50; i++)
-			assert_memory_equal(arena_memdup(arena, "0123456789", 10), "0123456789", 10);
+			assert_memory_equal(arena_memdup(arena, "0123456789", 10), "0123456789",
+					    10);
 		assert_int_equal(arena_used(arena), 50 * 16);
 		arena_reset(arena);
 		assert_int_equal(arena_used(arena), 0);
