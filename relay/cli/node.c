@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/node/node.h"
 #include "relay/admin/admin.h"
 #include "relay/base/mem.h"
 #include "relay/cli/cli.h"
 #include "relay/cli/program.h"
-#include "relay/node/node.h"
 
 static bool is_ready(void *arg, struct err *ret_why)
 {
