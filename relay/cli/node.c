@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/node/node.h"
+
 #include "relay/admin/admin.h"
 #include "relay/base/mem.h"
 #include "relay/cli/cli.h"

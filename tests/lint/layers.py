@@ -64,9 +64,10 @@ def check_layers(path, line, target, problems):
 
 
 def group_of(path, bracket, target, first):
-    """In which group an include stands.  A header of the same folder may be a file's own."""
+    """In which group an include stands.  A file's own header has its name, or is of its folder."""
     if bracket == '"':
-        same = target.rpartition("/")[0] == path.rpartition("/")[0]
+        folder, _, name = path.rpartition("/")
+        same = target.rpartition("/")[0] == folder or target.endswith("/" + name[:-2] + ".h")
         return OWN if path.endswith(".c") and first and same else OURS
     return LIBRARY if target.startswith(LIBRARIES) else SYSTEM
 
