@@ -19,12 +19,12 @@ struct event;
 struct event_base;
 
 struct up_child {
-	char name[16];		/* "gateway", "node1" */
-	const char *verb;	/* "gateway" or "node" */
-	char *config;		/* paths */
+	char name[16];	  /* "gateway", "node1" */
+	const char *verb; /* "gateway" or "node" */
+	char *config;	  /* paths */
 	char *log;
-	pid_t pid;		/* 0: not running */
-	unsigned failures;	/* ends since it last ran for a while */
+	pid_t pid;	   /* 0: not running */
+	unsigned failures; /* ends since it last ran for a while */
 	usec_t started_us;
 	struct event *restart;
 };
@@ -34,25 +34,25 @@ struct up {
 	const char *upstreams[UP_UPSTREAMS_MAX];
 	size_t upstreams_n;
 	size_t nodes;
-	u128 stakes[UP_NODES_MAX];	/* tokens */
+	u128 stakes[UP_NODES_MAX]; /* tokens */
 	struct service_name service;
 	struct hash method_table;
 	struct session_params params;
 	uint64_t block_ms;
 	bool session_given, block_given; /* --session-blocks and such must fit an existing state */
 	/* where it is */
-	char *state;			/* absolute */
+	char *state; /* absolute */
 	int lock;
-	char *listen, *admin;		/* host:port that are free */
+	char *listen, *admin; /* host:port that are free */
 	char *node_admin[UP_NODES_MAX];
 	struct key_id application, gateway, suppliers[UP_NODES_MAX];
 	struct store *store;
 	bool is_new;
 	/* what runs */
 	struct event_base *base;
-	struct up_child children[1 + UP_NODES_MAX];	/* the gateway first */
+	struct up_child children[1 + UP_NODES_MAX]; /* the gateway first */
 	bool ready;
-	bool failed;			/* ended for a reason of its own */
+	bool failed; /* ended for a reason of its own */
 	unsigned stop_requests;
 	struct event *stop_timer;
 };
@@ -75,8 +75,8 @@ MUST_USE bool up_find_port(const char *option, const char *given, const char *fa
 
 struct up_ready; /* a thread that asks the gateway until it answers; opaque */
 /* Calls on_ready once, on the loop, with the chain's id; on_waiting when it takes long. */
-MUST_USE bool up_ready_start(struct up *up, void (*on_ready)(struct up *, const char *url,
-							     uint64_t chain_id),
+MUST_USE bool up_ready_start(struct up *up,
+			     void (*on_ready)(struct up *, const char *url, uint64_t chain_id),
 			     struct up_ready **ret, struct err *err);
 void up_ready_stop(struct up_ready *ready);
 DEFINE_CLEANUP(struct up_ready *, up_ready_stop)
