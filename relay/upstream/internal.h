@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What multi.c (sockets and timers of libcurl on libevent) and pool.c (URLs, attempts) share.
+ * What multi.c (sockets and timers of libcurl on libevent) and attempt.c and pool.c share.
  * Not for other folders: their header is upstream.h. */
 #ifndef RELAY_UPSTREAM_INTERNAL_H
 #define RELAY_UPSTREAM_INTERNAL_H
@@ -55,6 +55,8 @@ struct upstream_pool {
 	struct curl_slist *headers_big;
 	struct upstream_url urls[UPSTREAM_URLS_MAX];
 	size_t urls_n;
+	struct event deadline;
+	usec_t deadline_us; /* the timer's, not later than that of any call; INT64_MAX: none */
 	struct upstream_calls active;
 	struct upstream_calls spare; /* handles to use again */
 	size_t in_flight;
@@ -74,8 +76,16 @@ struct upstream_call {
 	usec_t start_us;
 };
 
-/* Ends the attempt of `call`: its transfer is over with `code`.  In pool.c. */
+/* Ends the attempt of `call`: its transfer is over with `code`. */
 void upstream_call_on_end(struct upstream_call *call, CURLcode code);
+
+/* Frees a call that is in no list. */
+void upstream_call_destroy(struct upstream_call *call);
+
+/* The timer of the pool's deadlines; arg: the pool. */
+void upstream_pool_on_deadline(evutil_socket_t fd, short what, void *arg);
+
+bool upstream_url_is_cooling(const struct upstream_url *url);
 
 /* curl_easy_setopt callbacks that belong to the sockets; for each new easy handle. */
 void upstream_sock_setopt(struct upstream *up, CURL *easy);
