@@ -117,6 +117,7 @@ void evidence_prune(struct evidence *ev, msec_t now_ms, uint64_t room)
 		evidence_segment_path(ev->dir, ev->first, path);
 		unlink(path);
 		atomic_fetch_sub(&ev->bytes, size);
+		metric_add(METRIC_LEDGER_EVIDENCE_DROPPED, size);
 		ev->first++;
 	}
 }

@@ -17,6 +17,7 @@
 #include "relay/base/clock.h"
 #include "relay/base/log.h"
 #include "relay/base/mem.h"
+#include "relay/base/metrics.h"
 #include "relay/crypto/table.h"
 #include "relay/ledger/ledger.h"
 #include "relay/receipt/tile.h"

@@ -53,9 +53,11 @@ static struct keep *keep_get(struct ledger *ledger, struct keep **list, uint32_t
 
 static void keep_checkpoint(struct keep *keep)
 {
+	usec_t begun_us = clock_now_us();
 	int pages = 0, done = 0, rc;
 
 	rc = sqlite3_wal_checkpoint_v2(keep->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
+	metric_observe(METRIC_LEDGER_WAL_CHECKPOINT_TIME, (uint64_t)(clock_now_us() - begun_us));
 	if (rc != SQLITE_OK && rc != SQLITE_BUSY)
 		log_warn("ledger.checkpoint", "day=%" PRIu32 " error=\"%s\"", keep->day,
 			 sqlite3_errmsg(keep->db));

@@ -46,6 +46,7 @@ void lane_kill(struct ledger_lane *lane, const char *why)
 		return;
 	lane_set_state(lane, LEDGER_LANE_DEAD);
 	atomic_fetch_add(&lane->ledger->lanes_dead, 1);
+	metric_add(METRIC_LEDGER_DEAD_LANES, 1);
 	log_error("ledger.lane_dead", "lane=%s error=\"%s\"",
 		  hex_encode(lane->id.b, sizeof(lane->id.b), hex), why);
 }

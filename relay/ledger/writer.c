@@ -252,6 +252,7 @@ static void leaves_committed(struct ledger *ledger, struct ledger_batch *op)
 			lane_pending_add(lane, op->tabs[i], (uint32_t)op->head.size, cu);
 	}
 	atomic_fetch_add_explicit(&ledger->leaves, op->n, memory_order_relaxed);
+	metric_add(METRIC_LEDGER_LEAVES, op->n);
 }
 
 /* Gives the reserved CU back: the leaves do not exist. */
@@ -303,6 +304,8 @@ static void phase_leaves(struct ledger *ledger, struct ledger_batch *first)
 
 		if (began)
 			atomic_fetch_add_explicit(&ledger->commits, 1, memory_order_relaxed);
+		if (!ok)
+			metric_add(METRIC_LEDGER_FAILURES, 1);
 		for (struct ledger_batch *op = first; began && op != NULL; op = op->next) {
 			if (op->file != file || op->failed)
 				continue;
@@ -381,10 +384,17 @@ static void group_drain(struct ledger *ledger, const struct ledger_batch *first)
 
 static void group_run(struct ledger *ledger, struct ledger_batch *first)
 {
+	uint64_t leaves = atomic_load_explicit(&ledger->leaves, memory_order_relaxed);
+	usec_t begun_us = clock_now_us();
+
 	clock_tick();
 	phase_open(ledger, first);
 	phase_leaves(ledger, first);
 	writer_phase_state(ledger, first);
+	leaves = atomic_load_explicit(&ledger->leaves, memory_order_relaxed) - leaves;
+	metric_observe(METRIC_LEDGER_COMMIT_TIME, (uint64_t)(clock_now_us() - begun_us));
+	if (leaves > 0)
+		metric_observe(METRIC_LEDGER_COMMIT_LEAVES, leaves);
 	group_drain(ledger, first);
 	group_finish(ledger, first);
 }

@@ -37,6 +37,7 @@ static void on_closed(struct recovery *r, struct recovery_op *op, const struct e
 	}
 	r->stats.closed++;
 	r->stats.undelivered += op->undelivered;
+	metric_add(METRIC_NODE_UNDELIVERED, op->undelivered);
 	log_info("recovery.closed", "lane=%s final=%llu undelivered=%llu",
 		 hex_encode(op->target.lane.b, sizeof(op->target.lane.b), hex),
 		 (unsigned long long)op->target.head.size, (unsigned long long)op->undelivered);

@@ -12,6 +12,7 @@
 #include "relay/base/clock.h"
 #include "relay/base/log.h"
 #include "relay/base/mem.h"
+#include "relay/base/metrics.h"
 #include "session/registry/source.h"
 #include "session/registry/view.h"
 
@@ -122,6 +123,7 @@ static void note_result(struct registry *r, bool ok, const struct err *err)
 	if (ok)
 		r->status.last_ok_ms = clock_wall_ms();
 	pthread_mutex_unlock(&r->lock);
+	metric_add_at(METRIC_REGISTRY_READS, ok ? ERR_NONE : err->code, 0, 1);
 	if (!ok && log_every(&gate, LOG_EVERY_US, &held))
 		log_warn("registry.unreachable", "error=\"%s\" held=%" PRIu64, err->msg, held);
 }

@@ -99,7 +99,7 @@ class Network:
         admin = net.free_port()
         self.admin_urls.append(f"http://127.0.0.1:{admin}")
         registry = {"source": self.registry_url if self.by_url else self.registry,
-                    "key": self.registry_key, "poll": "100 ms"}
+                    "key": self.registry_key}
         return {"registry": registry,
                 "ledger": {"dir": self.folder / f"{name}.ledger"},
                 "admin": {"listen": f"127.0.0.1:{admin}"},
