@@ -164,27 +164,48 @@ static bool file_row(struct file *file, sqlite3_stmt *stmt)
 	return !file->failed;
 }
 
-struct tile_sink {
-	struct file *file;
-	uint64_t number;
+/* Which tiles an append filled: none, or one of each level below `levels`. */
+struct filled {
+	unsigned levels;
+	uint64_t index[TILE_LEVELS];
 };
 
-static bool day_put_tile(void *arg, unsigned level, uint64_t index, unsigned width,
-			 const struct hash *hashes, struct err *err)
+static bool day_on_tile(void *arg, unsigned level, uint64_t index, unsigned width,
+			const struct hash *hashes, struct err *err)
 {
-	struct tile_sink *sink = arg;
-	sqlite3_stmt *stmt = sink->file->tile;
-	struct hash top;
+	struct filled *filled = arg;
 
-	assert(width == TILE_WIDTH);
-	tile_root(hashes, width, &top);
-	sqlite3_bind_int64(stmt, 1, tile_row_id(sink->number, level, index));
-	sqlite3_bind_blob(stmt, 2, top.b, sizeof(top.b), SQLITE_STATIC);
-	sqlite3_bind_blob(stmt, 3, hashes, (int)(width * sizeof(*hashes)), SQLITE_STATIC);
-	if (!file_row(sink->file, stmt)) {
-		*err = sink->file->err;
+	assert(width == TILE_WIDTH && level == filled->levels);
+	filled->index[filled->levels++] = index;
+	return true;
+}
+
+/* A full tile is still in the edge, and its root is the last hash of the level above. */
+static bool day_put_tile(struct file *file, const struct ledger_lane *lane, unsigned level,
+			 uint64_t index)
+{
+	const struct tile_edge *edge = lane->edge;
+	const struct hash *root = &edge->hash[level + 1][index % TILE_WIDTH];
+	sqlite3_stmt *stmt = file->tile;
+
+	sqlite3_bind_int64(stmt, 1, tile_row_id(lane->number, level, index));
+	sqlite3_bind_blob(stmt, 2, root->b, sizeof(root->b), SQLITE_STATIC);
+	sqlite3_bind_blob(stmt, 3, edge->hash[level], (int)sizeof(edge->hash[level]),
+			  SQLITE_STATIC);
+	return file_row(file, stmt);
+}
+
+static bool day_put_hash(struct file *file, struct ledger_lane *lane, const struct hash *hash)
+{
+	struct filled filled = {0};
+
+	if (!tile_edge_append(lane->edge, hash, day_on_tile, &filled, &file->err)) {
+		file->failed = true;
 		return false;
 	}
+	for (unsigned level = 0; level < filled.levels; level++)
+		if (!day_put_tile(file, lane, level, filled.index[level]))
+			return false;
 	return true;
 }
 
@@ -237,7 +258,6 @@ static bool day_put_turn(struct file *file, uint64_t number, const struct ledger
 bool day_write(struct file *file, struct ledger_lane *lane, const struct ledger_batch *batch,
 	       uint64_t first)
 {
-	struct tile_sink sink = {file, lane->number};
 	const struct hash *hashes = (const struct hash *)batch->hashes.p;
 
 	if (!day_put_turn(file, lane->number, batch, first))
@@ -245,10 +265,8 @@ bool day_write(struct file *file, struct ledger_lane *lane, const struct ledger_
 	for (uint32_t i = 0; i < batch->n; i++) {
 		struct ledger_tab *tab = batch->tabs[i];
 
-		if (!tile_edge_append(lane->edge, &hashes[i], day_put_tile, &sink, &file->err)) {
-			file->failed = true;
+		if (!day_put_hash(file, lane, &hashes[i]))
 			return false;
-		}
 		if (!day_put_part(file, lane->number, first + i,
 				  batch->leaves.p + (size_t)i * LEDGER_LEAF_BYTES))
 			return false;

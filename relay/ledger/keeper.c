@@ -181,35 +181,42 @@ bool ledger_is_full(const struct ledger *ledger)
 
 /* --- what is over --- */
 
-static void keep_drop_days(struct ledger *ledger, sqlite3 *state)
+/* Day files older than keep_days; the writer looks whether all of their lanes are closed. */
+static void keep_drop_days(struct ledger *ledger)
 {
-	STMT *stmt = NULL;
-	struct err err;
-	uint32_t before;
+	uint32_t before = clock_day(clock_wall_ms() - (msec_t)ledger->p.keep_days * 86400000);
+	struct dirent *entry;
+	DIR *dir = ledger->p.keep_days > 0 ? opendir(ledger->dir) : NULL;
 
-	if (ledger->p.keep_days == 0)
-		return;
-	before = clock_day(clock_wall_ms() - (msec_t)ledger->p.keep_days * 86400000);
-	if (!store_prepare(state,
-			   "SELECT day FROM lanes WHERE dropped = 0 AND day < ?1"
-			   " GROUP BY day HAVING min(state) = 2 AND max(state) = 2 ORDER BY day",
-			   &stmt, &err))
-		return;
-	sqlite3_bind_int64(stmt, 1, before);
-	while (sqlite3_step(stmt) == SQLITE_ROW) {
-		struct ledger_batch *op = ledger_op_create(NULL, OP_DROP_DAY);
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		struct ledger_batch *op;
+		uint32_t day;
+		int end = 0;
 
-		op->day = (uint32_t)sqlite3_column_int64(stmt, 0);
+		if (sscanf(entry->d_name, "leaves-%8" SCNu32 ".db%n", &day, &end) != 1 ||
+		    end == 0 || entry->d_name[end] != 0 || day >= before)
+			continue;
+		op = ledger_op_create(NULL, OP_DROP_DAY);
+		op->day = day;
 		ledger_submit(ledger, op);
 	}
+	if (dir != NULL)
+		closedir(dir);
+}
+
+/* Tomorrow's file is made ahead, because making one takes many milliseconds of the writer. */
+static void keep_make_tomorrow(struct ledger *ledger, struct keep **list)
+{
+	uint32_t soon = clock_day(clock_wall_ms() + 2 * PRUNE_US / 1000);
+
+	if (soon != clock_day(clock_wall_ms()) && atomic_load(&ledger->leaves) > 0)
+		keep_get(ledger, list, soon);
 }
 
 static void keep_prune(struct ledger *ledger, struct keep **list)
 {
-	struct keep *state = keep_get(ledger, list, 0);
-
-	if (state != NULL)
-		keep_drop_days(ledger, state->db);
+	keep_drop_days(ledger);
+	keep_make_tomorrow(ledger, list);
 	pthread_mutex_lock(&ledger->queue_lock);
 	ledger->prune_due = true;
 	pthread_cond_signal(&ledger->queue_cond);

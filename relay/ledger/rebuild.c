@@ -245,13 +245,12 @@ static bool rebuild_peers(struct ledger *ledger, struct err *err)
 	return rc == SQLITE_DONE || store_fail(ledger->state.db, "peers", err);
 }
 
-/* Also above what a day file holds without a lane that state.db knows: a power loss can keep one
- * and lose the other, and a number is never used twice. */
+/* Opens today's file, so that the first relay does not wait for its making.  Numbers also go on
+ * above what a day file holds without a lane that state.db knows: a power loss can keep one and
+ * lose the other, and a number is never used twice. */
 static bool rebuild_number(struct ledger *ledger, struct err *err)
 {
-	uint32_t today = clock_day(clock_wall_ms());
-
-	if (day_exists(ledger, today) && day_file(ledger, today, err) == NULL)
+	if (day_file(ledger, clock_day(clock_wall_ms()), err) == NULL)
 		return false;
 	for (struct file *file = ledger->days; file != NULL; file = file->next) {
 		STMT *stmt = NULL;

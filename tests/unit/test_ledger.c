@@ -531,6 +531,52 @@ static void parts_of_a_stream_lead_to_the_next(void **state)
 	world_finish(&w);
 }
 
+/* A day goes when it is old and all its lanes are closed; its lanes stay known ([L4]). */
+static void an_old_day_is_dropped_when_its_lanes_are_closed(void **state)
+{
+	struct ledger_reader *reader = NULL;
+	struct ledger_lane_info info;
+	struct world_done done = {0}, closed = {0};
+	struct world_lane lane = {0};
+	struct ledger_lane *handle;
+	struct world w;
+	struct err err = {0};
+	char path[128];
+
+	world_init(&w, LEDGER_SUPPLIER);
+	tree_init(&lane.tree);
+	rng_bytes(lane.id.b, sizeof(lane.id.b));
+	assert_ok(ledger_lane_open(w.port, &lane.id, &w.peer, 20200101, world_on_done, &done,
+				   &lane.handle, &err),
+		  err);
+	world_wait(&w, &done);
+	world_append(&w, &lane, 5);
+	world_stop(&w);
+	w.params.keep_days = 2;
+	world_start(&w);
+	snprintf(path, sizeof(path), "%s/leaves-20200101.db", w.dir);
+	usleep(1500000);
+	assert_int_equal(access(path, F_OK), 0); /* not closed yet */
+	assert_int_equal(ledger_lane_find(w.ledger, &lane.id, &w.peer, &handle),
+			 LEDGER_LANE_UNCLOSED);
+	ledger_lane_close(w.port, handle, 5, world_on_done, &closed);
+	world_wait(&w, &closed);
+	assert_true(closed.ok);
+	world_stop(&w);
+	world_start(&w);
+	for (int i = 0; i < 100 && access(path, F_OK) == 0; i++)
+		usleep(100000);
+	assert_int_not_equal(access(path, F_OK), 0);
+	ledger_drain(w.ledger);
+	assert_ok(ledger_reader_open(w.dir, &reader, &err), err);
+	assert_ok(ledger_lane_read(reader, &lane.id, &info, &err), err);
+	assert_true(info.dropped);
+	assert_int_equal(ledger_lane_find(w.ledger, &lane.id, &w.peer, &handle),
+			 LEDGER_LANE_CLOSED);
+	ledger_reader_close(reader);
+	world_finish(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -551,6 +597,7 @@ int main(void)
 		cmocka_unit_test(evidence_over_its_limit_goes_oldest_first),
 		cmocka_unit_test(torn_evidence_reads_as_not_kept),
 		cmocka_unit_test(parts_of_a_stream_lead_to_the_next),
+		cmocka_unit_test(an_old_day_is_dropped_when_its_lanes_are_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
