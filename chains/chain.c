@@ -78,6 +78,16 @@ const struct chain *chain_find(const char *family)
 	return NULL;
 }
 
+const struct chain *chain_of_table(const struct hash *table)
+{
+	pthread_once(&chains_once, chains_init);
+	for (size_t i = 0; i < ARRAY_SIZE(chains); i++) {
+		if (ID_EQ(method_table_hash(chains[i].table), table))
+			return &chains[i];
+	}
+	return NULL;
+}
+
 const char *chain_family(const struct chain *chain)
 {
 	return chain->family->name;

@@ -46,6 +46,9 @@ enum chain_error {
 
 /* "evm"; NULL when there is no such family. */
 const struct chain *chain_find(const char *family);
+/* The family whose table has this hash, which is the service's in the registry ([M2]); NULL when
+ * this program has no such table. */
+const struct chain *chain_of_table(const struct hash *table);
 const char *chain_family(const struct chain *chain);
 
 /* The family's method table as this program has it: canonical text, its hash, its entries. */

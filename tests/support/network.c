@@ -21,14 +21,13 @@ static bool put_supplier(struct network *net, struct store *store, const struct 
 			 const struct store_write *w, struct err *err)
 {
 	static struct service_name eth = {"eth"};
-	static char endpoint[] = "127.0.0.1:1"; /* tests dial the port that was given */
 	struct supplier_entry e = {
 		.key = *relay_key_public(net->supplier),
 		.stake = session_params_default.stake_unit,
 		.price = p->price,
 		.services_n = 1,
 		.services = &eth,
-		.endpoint = endpoint,
+		.endpoint = net->endpoint,
 	};
 	height_t height;
 
@@ -98,11 +97,14 @@ bool network_create(const struct network_params *p, struct network **ret, struct
 	}
 	snprintf(net->registry_path, sizeof(net->registry_path), "%s/registry.db", net->dir);
 	snprintf(net->supplier_path, sizeof(net->supplier_path), "%s/supplier.key", net->dir);
+	snprintf(net->gateway_path, sizeof(net->gateway_path), "%s/gateway.key", net->dir);
+	snprintf(net->endpoint, sizeof(net->endpoint), "unix:%s/node.sock", net->dir);
 	net->registry_key = relay_key_generate(KEY_ROLE_REGISTRY);
 	net->application = relay_key_generate(KEY_ROLE_APPLICATION);
 	net->gateway = relay_key_generate(KEY_ROLE_GATEWAY);
 	net->supplier = relay_key_generate(KEY_ROLE_SUPPLIER);
 	if (!relay_key_save(net->supplier, net->supplier_path, NULL, err) ||
+	    !relay_key_save(net->gateway, net->gateway_path, NULL, err) ||
 	    !make_registry(net, p, err) ||
 	    !registry_open(net->registry_path, NULL, &net->registry, err)) {
 		network_destroy(net);

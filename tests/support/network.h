@@ -20,6 +20,8 @@ struct network {
 	char dir[64]; /* removed by network_destroy() */
 	char registry_path[96];
 	char supplier_path[96]; /* key file */
+	char gateway_path[96];	/* key file */
+	char endpoint[96];	/* of the supplier in the registry: unix:DIR/node.sock */
 	struct relay_key *registry_key;
 	struct relay_key *application;
 	struct relay_key *gateway;

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The HTTP face ([G1]): paths, bodies, limits.  evhttp parses; nothing else here knows it but
+ * answer.c and receipts.c. */
+#include <arpa/inet.h>
+#include <assert.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/listener.h>
+
+#include "relay/gateway/internal.h"
+
+#define BACKLOG 1024
+
+/* --- requests --- */
+
+static void request_destroy(struct request *r)
+{
+	struct worker *w = r->worker;
+
+	TAILQ_REMOVE(&w->requests, r, all);
+	for (size_t i = 0; i < r->count; i++) {
+		struct call *call = &r->calls[i];
+
+		relay_destroy(call->relay);
+		session_unref(w, call->session);
+	}
+	rpc_request_finish(&r->rpc);
+	free(r);
+}
+
+/* The client went away: nothing may touch its bytes any more. */
+static void on_client_gone(struct evhttp_connection *connection, void *arg)
+{
+	struct request *r = arg;
+
+	clock_tick();
+	r->http = NULL;
+	for (size_t i = 0; i < r->count; i++)
+		call_abandon(&r->calls[i]);
+	request_destroy(r);
+}
+
+void request_on_call(struct request *r)
+{
+	assert(r->pending > 0);
+	if (--r->pending > 0)
+		return;
+	evhttp_connection_set_closecb(evhttp_request_get_connection(r->http), NULL, NULL);
+	metric_observe(METRIC_GATEWAY_CALL_TIME, (uint64_t)(clock_now_us() - r->from_us));
+	answer_send(r);
+	request_destroy(r);
+}
+
+static void request_begin(struct worker *w, struct evhttp_request *http, struct account *account,
+			  struct rpc_request *rpc)
+{
+	size_t n = rpc->count;
+	struct request *r = xcalloc(1, sizeof(*r) + n * sizeof(r->calls[0]));
+
+	r->worker = w;
+	r->http = http;
+	r->account = account;
+	r->rpc = *rpc;
+	if (!rpc->batch)
+		r->rpc.calls = &r->rpc.one;
+	r->from_us = clock_mono_us();
+	r->count = n;
+	r->pending = n + 1; /* one more, so that it cannot end before all are started */
+	TAILQ_INSERT_TAIL(&w->requests, r, all);
+	if (rpc->batch)
+		metric_observe(METRIC_GATEWAY_BATCH_CALLS, n);
+	evhttp_connection_set_closecb(evhttp_request_get_connection(http), on_client_gone, r);
+	for (size_t i = 0; i < n; i++) {
+		r->calls[i].request = r;
+		r->calls[i].rpc = &r->rpc.calls[i];
+		call_start(&r->calls[i]);
+	}
+	request_on_call(r);
+}
+
+/* --- paths --- */
+
+static const struct service_name *find_service(const struct gateway *g, struct view name)
+{
+	for (size_t i = 0; i < g->service_count; i++) {
+		if (view_eq(name, VIEW_STR(g->services[i].s)))
+			return &g->services[i];
+	}
+	return NULL;
+}
+
+/* The account of "/", "/<service>" or "/<service>/<token>" ([G1]). */
+static struct account *route(struct worker *w, const char *path, struct err *err)
+{
+	const struct gateway *g = w->gateway;
+	const struct key_id *application = &w->cfg->gateway.application.id;
+	const struct service_name *service = &g->service;
+	const char *name = path + 1, *slash;
+
+	if (path[0] == '/' && *name != '\0') {
+		slash = strchrnul(name, '/');
+		service = find_service(g, VIEW(name, (size_t)(slash - name)));
+		if (service && *slash == '/')
+			application = tokens_find(g->tokens, VIEW_STR(slash + 1));
+	}
+	if (path[0] != '/' || !service || !application) {
+		err_set(err, ERR_NOT_FOUND, "%s", err_info(ERR_NOT_FOUND)->text);
+		return NULL;
+	}
+	if (service == &g->service && application == &w->cfg->gateway.application.id)
+		return w->main_account;
+	return account_get(w, application, service, err);
+}
+
+static void on_post(struct worker *w, struct evhttp_request *http, const char *path)
+{
+	struct rpc_limits limits = {
+		.depth_max = w->cfg->gateway.depth_max,
+		.batch_max = w->cfg->gateway.batch_max,
+	};
+	struct evbuffer *in = evhttp_request_get_input_buffer(http);
+	size_t n = evbuffer_get_length(in);
+	struct account *account;
+	struct rpc_request rpc;
+	struct err err = {0};
+
+	account = route(w, path, &err);
+	if (!account) {
+		answer_error(w, http, &err);
+		return;
+	}
+	metric_add(METRIC_GATEWAY_REQUEST, n);
+	if (n > w->cfg->gateway.body_max) {
+		err_set(&err, ERR_BODY_TOO_LARGE, "%s", err_info(ERR_BODY_TOO_LARGE)->text);
+		answer_error(w, http, &err);
+		return;
+	}
+	if (!rpc_request_scan(VIEW(evbuffer_pullup(in, -1), n), &limits, &rpc, &err)) {
+		metric_add_at(METRIC_GATEWAY_CALLS, account->label, err.code, 1);
+		answer_error(w, http, &err);
+		return;
+	}
+	request_begin(w, http, account, &rpc);
+}
+
+static void on_request(struct evhttp_request *http, void *arg)
+{
+	struct worker *w = arg;
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
+	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
+	enum evhttp_cmd_type verb = evhttp_request_get_command(http);
+	static const char receipts[] = "/.counterfoil/receipts/";
+	struct err err;
+
+	clock_tick();
+	metric_add(METRIC_GATEWAY_REQUESTS, 1);
+	if (!path || path[0] == '\0')
+		path = "/";
+	if (verb == EVHTTP_REQ_OPTIONS) {
+		answer_cors(w, http);
+		evhttp_send_reply(http, 204, "No Content", NULL);
+	} else if (verb == EVHTTP_REQ_GET && strncmp(path, receipts, sizeof(receipts) - 1) == 0) {
+		receipts_get(w, http, path + sizeof(receipts) - 1, evhttp_uri_get_query(uri));
+	} else if (verb == EVHTTP_REQ_POST) {
+		on_post(w, http, path);
+	} else {
+		evhttp_add_header(evhttp_request_get_output_headers(http), "Allow",
+				  "POST, OPTIONS");
+		err_set(&err, ERR_HTTP_METHOD, "%s; calls come by POST",
+			err_info(ERR_HTTP_METHOD)->text);
+		answer_error(w, http, &err);
+	}
+}
+
+/* --- listening --- */
+
+static int bind_socket(const struct sockaddr *address, socklen_t n, struct err *err)
+{
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int on = 1;
+
+	if (fd < 0) {
+		err_set(err, ERR_IO, "socket: %s", strerror(errno));
+		return -1;
+	}
+	if (address->sa_family != AF_UNIX) {
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	}
+	if (bind(fd, address, n) != 0 || listen(fd, BACKLOG) != 0) {
+		err_set(err, ERR_IO, "%s", strerror(errno));
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int listen_unix(const char *path, struct err *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat st;
+
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		err_set(err, ERR_CONFIG, "the path is too long for a socket");
+		return -1;
+	}
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+		unlink(path); /* left behind by a program that was killed */
+	return bind_socket((struct sockaddr *)&address, sizeof(address), err);
+}
+
+/* Another process on the same port would share it by SO_REUSEPORT without a word. */
+static bool port_is_free(const struct addrinfo *a)
+{
+	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1;
+	bool is_free;
+
+	if (fd < 0)
+		return true; /* the real one will tell */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	is_free = bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, 1) == 0;
+	close(fd);
+	return is_free;
+}
+
+static int listen_tcp(struct worker *w, const struct config_address *address, struct err *err)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+	struct addrinfo *found = NULL;
+	char port[8];
+	int fd = -1, failed;
+
+	snprintf(port, sizeof(port), "%u", w->id == 0 ? address->port : w->gateway->port);
+	failed = getaddrinfo(address->host, port, &hints, &found);
+	if (failed != 0) {
+		err_set(err, ERR_CONFIG, "%s", gai_strerror(failed));
+		return -1;
+	}
+	if (w->id == 0 && address->port != 0 && !port_is_free(found))
+		err_set(err, ERR_IO, "%s", strerror(EADDRINUSE));
+	else
+		fd = bind_socket(found->ai_addr, found->ai_addrlen, err);
+	freeaddrinfo(found);
+	return fd;
+}
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_storage ss = {0};
+	socklen_t n = sizeof(ss);
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &n) != 0)
+		return 0;
+	if (ss.ss_family == AF_INET)
+		return ntohs(((struct sockaddr_in *)&ss)->sin_port);
+	return ss.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&ss)->sin6_port) : 0;
+}
+
+bool http_open(struct worker *w, struct err *err)
+{
+	const struct config_address *address = &w->cfg->gateway.listen;
+	int fd = address->unix_path ? listen_unix(address->unix_path, err)
+				    : listen_tcp(w, address, err);
+
+	if (fd < 0)
+		return err_prefix(err, "gateway.listen %s", address->text);
+	if (w->id == 0)
+		w->gateway->port = port_of(fd);
+	w->http = evhttp_new(w->base);
+	w->listener = evconnlistener_new(w->base, NULL, NULL,
+					 LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	if (!w->http || !w->listener || !evhttp_bind_listener(w->http, w->listener))
+		return err_set(err, ERR_IO, "gateway.listen %s: no listener", address->text);
+	evhttp_set_max_headers_size(w->http, (ev_ssize_t)w->cfg->gateway.header_max);
+	evhttp_set_max_body_size(w->http, (ev_ssize_t)w->cfg->gateway.body_max);
+	evhttp_set_timeout(w->http, (int)(w->cfg->gateway.idle_timeout / 1000000));
+	evhttp_set_allowed_methods(w->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD |
+						    EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
+						    EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
+	evhttp_set_default_content_type(w->http, NULL);
+	evhttp_set_gencb(w->http, on_request, w);
+	return true;
+}
+
+void http_stop(struct worker *w)
+{
+	if (w->listener)
+		evconnlistener_disable(w->listener);
+}
+
+void http_finish(struct worker *w)
+{
+	struct request *r, *next;
+
+	for (r = TAILQ_FIRST(&w->requests); r; r = next) {
+		next = TAILQ_NEXT(r, all);
+		evhttp_connection_set_closecb(evhttp_request_get_connection(r->http), NULL, NULL);
+		for (size_t i = 0; i < r->count; i++)
+			call_abandon(&r->calls[i]);
+		request_destroy(r);
+	}
+	if (w->http)
+		evhttp_free(w->http); /* its listener too */
+	w->http = NULL;
+	w->listener = NULL;
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The gateway's own structs.  All of a worker is used on its thread only; what threads share is the
+ * registry, the ledger, the key, and the counters of struct worker_state.  Private to
+ * relay/gateway.
+ */
+#ifndef RELAY_GATEWAY_INTERNAL_H
+#define RELAY_GATEWAY_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include <event2/event.h>
+#include <event2/http.h>
+
+#include "chains/chain.h"
+#include "relay/base/clock.h"
+#include "relay/base/mem.h"
+#include "relay/base/metrics.h"
+#include "relay/crypto/key.h"
+#include "relay/crypto/table.h"
+#include "relay/gateway/gateway.h"
+#include "relay/gateway/inbound.h"
+#include "relay/ledger/ledger.h"
+#include "relay/ledger/reader.h"
+#include "relay/link/pool.h"
+#include "relay/link/recovery.h"
+#include "relay/rpc/envelope.h"
+#include "session/pick.h"
+#include "session/registry/registry.h"
+
+#define ANSWER_MAX ((size_t)256 << 20) /* bytes of one answer, all its parts together */
+#define TICK_US 25000		       /* deadlines are kept to within this */
+#define ORPHAN_US 120000000	       /* a relay that nobody waits for is forgotten after this */
+#define REFUSED_AGAIN_US 1000000       /* a session that a node refused is offered again */
+#define COOLDOWN_FAULT_US 5000000      /* of a node that did not answer in time, or not validly */
+#define COOLDOWN_BUSY_US 200000	       /* of one that said that it cannot now */
+#define RECEIPTS_LISTED_MAX 100	       /* receipts of a batch in its header */
+
+struct worker;
+struct peer;
+struct session;
+struct call;
+struct request;
+
+/* --- sessions.c --- */
+
+/* A supplier that some session here wants; by key, for as long as a session names it. */
+struct supplier {
+	struct key_id key;
+	char hex[65];
+	unsigned label; /* of metrics */
+	unsigned refs;
+	struct peer *peer; /* its newest link that is up; NULL */
+	usec_t cool_until_us;
+	UT_hash_handle hh;
+};
+
+enum member_state {
+	MEMBER_IDLE,	/* no link, or the session has not been named on it */
+	MEMBER_NAMED,	/* SESSION is on its way */
+	MEMBER_READY,	/* SESSION_OK: relays may go */
+	MEMBER_REFUSED, /* ERROR: named again at again_us */
+};
+
+/* A supplier in one session. */
+struct member {
+	struct session *session;
+	struct supplier *supplier;
+	struct ledger_tab *tab;
+	cu_t served_max; /* what the allowance buys ([P4]) */
+	enum member_state state;
+	struct peer *peer; /* that has it in `members`; NULL when IDLE */
+	uint32_t handle;
+	usec_t again_us;
+	bool dropped;	   /* misbehaved or refused for good: not asked again in this session */
+	UT_hash_handle hh; /* peer->members, by handle */
+};
+
+struct session {
+	unsigned refs; /* the account's, and one for each call and relay */
+	struct session_info *info;
+	const struct chain *chain;
+	uint64_t n; /* of the next pick ([S9]) */
+	size_t count;
+	struct member members[];
+};
+
+struct account_key {
+	struct key_id application;
+	struct service_name service;
+};
+
+/* An application and a service: who pays for a path. */
+struct account {
+	struct account_key key;
+	unsigned label;
+	struct session *current;
+	struct session *next;
+	height_t used_start; /* session in which it was last used */
+	height_t failed_start;
+	bool failed; /* failed_start cannot be served, for the reason in why */
+	struct err why;
+	UT_hash_handle hh;
+};
+
+/* The account of an application and a service, made when new; NULL with ERR_LIMIT when there are
+ * too many. */
+struct account *account_get(struct worker *w, const struct key_id *application,
+			    const struct service_name *service, struct err *err);
+/* The session that takes new relays now, rolled over if need be; borrowed. */
+MUST_USE bool account_session(struct worker *w, struct account *account, struct session **ret,
+			      struct err *err);
+/* Height or view changed: derives next sessions, drops what is over, tells the pool. */
+void sessions_refresh(struct worker *w);
+void sessions_finish(struct worker *w);
+struct session *session_ref(struct session *session);
+void session_unref(struct worker *w, struct session *session);
+/* Names on a new link every session that its supplier is a member of. */
+void sessions_on_peer(struct peer *peer);
+/* Says SESSION for a member if its supplier has a link that does not know it yet. */
+void member_name(struct member *member);
+/* Takes a member off its link. */
+void member_forget(struct member *member);
+bool member_is_ready(const struct member *member);
+/* The supplier broke the rules: it is asked no more in any session that there is now. */
+void supplier_drop(struct worker *w, const struct supplier *supplier);
+struct supplier *supplier_find(struct worker *w, const struct key_id *key);
+
+/* --- peer.c, relay.c --- */
+
+/* One relay on a link: from its sending until its last leaf has committed. */
+struct relay {
+	struct inbound_relay in;
+	struct worker *worker;
+	struct peer *peer; /* while it waits there; NULL once its last leaf is in */
+	struct call *call; /* NULL: nobody waits any more */
+	struct session *session;
+	struct member *member;
+	cu_t reserved;
+	struct buf request; /* encoding */
+	struct buf body;    /* of the answer */
+	bool too_large;	    /* body passed ANSWER_MAX and was let go */
+	bool has_receipt;
+	uint8_t kind;
+	uint16_t status;
+	struct lane_id lane; /* of its first leaf */
+	uint64_t seq;
+	usec_t sent_us;
+	usec_t orphaned_us;
+	TAILQ_ENTRY(relay) orphans; /* worker->orphans, while it waits with no call */
+	struct relay *next_free;
+};
+
+struct relay *relay_create(struct worker *w, struct session *session, struct member *member);
+void relay_destroy(struct relay *relay);
+/* Sends the call's relay to a member that is ready.  Errors: ERR_ALLOWANCE, ERR_FRAME_TOO_LARGE. */
+MUST_USE bool relay_send(struct call *call, struct member *member, struct err *err);
+/* Its call is answered otherwise: asks the node to stop, and keeps what a late leaf needs. */
+void relay_orphan(struct relay *relay);
+void relays_expire(struct worker *w, usec_t now);
+
+struct peer {
+	struct worker *worker;
+	struct link *link;
+	struct supplier *supplier; /* ref */
+	struct relay **slots;	   /* relays that wait, by number & mask */
+	uint32_t mask;
+	uint32_t count;
+	uint32_t next_number;
+	uint32_t next_handle;
+	struct member *members;	 /* named here, by handle */
+	struct lane *lane;	 /* the newest; NULL before the first batch */
+	LIST_HEAD(, lane) lanes; /* all that are not released yet */
+	cu_t half_bound;	 /* uncosigned CU at which a cosignature is due */
+	bool draining;
+	struct recovery *recovery;
+	UT_hash_handle hh; /* worker->peers, by link */
+};
+
+extern const struct link_callbacks peer_callbacks;
+struct relay *peer_relay(struct peer *peer, uint32_t number);
+/* Gives the relay a number and a place.  The link is up. */
+void peer_add(struct peer *peer, struct relay *relay);
+void peer_remove(struct peer *peer, struct relay *relay);
+void peers_finish(struct worker *w);
+
+/* --- lane.c --- */
+bool lane_on_batch(struct peer *peer, const struct frame *frame, struct err *err);
+/* The peer is going: no further append; what is in flight still commits. */
+void lanes_release(struct peer *peer);
+/* Cosigns the newest committed head if it is not cosigned yet. */
+void lane_cosign(struct lane *lane);
+void peer_update_bound(struct peer *peer);
+
+/* --- call.c ---
+ *
+ *	NEW -> WAITING <-> SENT -> COMMITTING -> DONE
+ *	  \_______\__________\__________________^      a refusal or a lost link: SENT, COMMITTING ->
+ *							WAITING or SENT again
+ */
+enum call_state {
+	CALL_NEW,
+	CALL_WAITING,	 /* worker->waiting: for a session or a member */
+	CALL_SENT,	 /* its relay waits on a link */
+	CALL_COMMITTING, /* its relay's last leaf is on its way into the ledger */
+	CALL_DONE,	 /* relay (an answer) or err is set */
+};
+
+struct call {
+	struct request *request;
+	struct rpc_call *rpc;
+	enum call_state state;
+	const struct chain_method *method;
+	struct session *session;  /* ref; NULL until one was found */
+	uint64_t asked;		  /* members, by bit */
+	unsigned attempts;	  /* relays sent */
+	struct relay *relay;	  /* SENT, COMMITTING: in flight; DONE: the answer */
+	struct rpc_answer answer; /* DONE with a result or error of the backend */
+	bool has_answer;
+	struct err err; /* how the last attempt ended; DONE without answer: the client's error */
+	usec_t deadline_us;
+	usec_t attempt_until_us; /* another node is asked then; 0: not */
+	TAILQ_ENTRY(call) waiting;
+	TAILQ_ENTRY(call) pending; /* worker->pending, by deadline */
+	TAILQ_ENTRY(call) attempt; /* worker->attempts, by attempt_until_us */
+};
+TAILQ_HEAD(call_list, call);
+TAILQ_HEAD(relay_list, relay);
+
+/* Starts a call; it may be done when this returns. */
+void call_start(struct call *call);
+/* The client is gone. */
+void call_abandon(struct call *call);
+/* Its relay's last leaf has been checked. */
+void call_on_leaf(struct call *call);
+/* ... has committed, or could not be (err). */
+void call_on_commit(struct call *call, const struct err *err);
+/* Its relay is over without a leaf: a lost link, an ERROR.  The relay is destroyed by the caller.
+ */
+void call_on_loss(struct call *call, const struct err *err);
+/* Tries the calls that wait again. */
+void calls_kick(struct worker *w);
+void calls_expire(struct worker *w, usec_t now);
+
+/* --- http.c, answer.c, receipts.c --- */
+
+/* One HTTP request with its calls. */
+struct request {
+	struct worker *worker;
+	struct evhttp_request *http; /* NULL: the client is gone */
+	struct account *account;
+	struct rpc_request rpc;
+	usec_t from_us;
+	size_t pending; /* calls that are not done */
+	size_t count;
+	TAILQ_ENTRY(request) all;
+	struct call calls[];
+};
+TAILQ_HEAD(request_list, request);
+
+MUST_USE bool http_open(struct worker *w, struct err *err);
+/* Stops listening; connections that are there may end their request. */
+void http_stop(struct worker *w);
+void http_finish(struct worker *w);
+/* A call is done. */
+void request_on_call(struct request *request);
+/* Sends the answer of a request whose calls are all done. */
+void answer_send(struct request *request);
+/* Sends a JSON-RPC error with the HTTP status of its row. */
+void answer_error(struct worker *w, struct evhttp_request *http, const struct err *err);
+/* Headers that every answer has. */
+void answer_cors(struct worker *w, struct evhttp_request *http);
+void receipts_get(struct worker *w, struct evhttp_request *http, const char *path,
+		  const char *query);
+
+/* --- tokens.c --- */
+struct tokens; /* token -> application; immutable */
+MUST_USE bool tokens_load(const char *path, struct tokens **ret, struct err *err);
+void tokens_destroy(struct tokens *tokens);
+/* NULL when there is none.  Takes the same time for all tokens that are wrong. */
+const struct key_id *tokens_find(const struct tokens *tokens, struct view token);
+
+/* --- worker.c, gateway.c --- */
+
+/* What other threads may read. */
+struct worker_state {
+	_Atomic unsigned sessions, suppliers, links_up, members_ready, members, in_flight;
+	_Atomic uint64_t height;
+	pthread_mutex_t lock;
+	struct err last_error; /* under lock */
+};
+
+struct worker {
+	struct gateway *gateway;
+	const struct config *cfg;
+	uint32_t id;
+	pthread_t thread;
+	bool started;
+	struct event_base *base;
+	struct link_self self;
+	struct pool *pool;
+	struct ledger_port *port;
+	struct ledger_reader *reader;
+	int stop_fd; /* eventfd: stop, then stop at once */
+	struct event *port_event, *tick, *cosign, *stop_event;
+	struct registry_view *view;
+	height_t height;
+	struct evhttp *http;
+	struct evconnlistener *listener;
+	unsigned connections;
+	struct account *accounts;
+	struct account *main_account;
+	struct supplier *suppliers;
+	struct peer *peers;
+	struct request_list requests;
+	struct call_list waiting, pending, attempts;
+	struct relay_list orphans;
+	struct relay *free_relays;
+	unsigned free_relay_count;
+	unsigned in_flight;
+	usec_t attempt_us;
+	bool wanted_changed; /* the pool's set must be told anew */
+	usec_t stop_at_us;   /* draining until then; 0: not */
+	struct frame_batch batch;
+	struct inbound_batch good;
+	struct worker_state state;
+};
+
+MUST_USE bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret,
+				    struct err *err);
+void gateway_worker_destroy(struct worker *w);
+void *gateway_worker_main(void *arg);
+
+struct gateway {
+	const struct config *cfg;
+	const struct relay_key *key;
+	struct registry *registry;
+	struct ledger *ledger;
+	struct tls *tls;
+	struct tokens *tokens;
+	struct service_name service; /* that / stands for */
+	struct service_name services[64];
+	size_t service_count;
+	uint16_t port;
+	struct event_base *base; /* of the control thread */
+	int stop_fd;		 /* eventfd: gateway_stop() */
+	_Atomic unsigned stops;
+	size_t worker_count;
+	struct worker *workers[64];
+};
+
+#endif

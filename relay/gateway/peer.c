@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A link to a supplier as the gateway's worker sees it: what comes in on it, and its end. */
+#include <assert.h>
+#include <inttypes.h>
+
+#include "relay/base/log.h"
+#include "relay/gateway/internal.h"
+
+static struct peer *peer_of(struct worker *w, struct link *link)
+{
+	struct peer *peer;
+
+	HASH_FIND_PTR(w->peers, &link, peer);
+	return peer;
+}
+
+void peer_update_bound(struct peer *peer)
+{
+	struct ledger *ledger = peer->worker->gateway->ledger;
+	cu_t max = link_peer(peer->link)->max_unpaid_cu;
+	uint32_t n = ledger_cosignatures(ledger, &peer->supplier->key);
+	cu_t unpaid = ledger_unpaid_with(ledger, &peer->supplier->key);
+	cu_t largest = method_table_cu_max(chain_table(chain_find("evm")));
+
+	if (n < 4)
+		max = MAX(largest, max >> (4 - n)); /* [P5] */
+	/* What older lanes owe counts on the node's side too. */
+	peer->half_bound = max / 2 > unpaid ? max / 2 - unpaid : 0;
+}
+
+static bool on_up(struct link *link, void *arg, struct err *err)
+{
+	struct worker *w = arg;
+	const struct frame_hello *hello = link_peer(link);
+	struct supplier *supplier = supplier_find(w, &hello->key);
+	struct peer *peer;
+
+	clock_tick();
+	if (!supplier)
+		return err_set(err, ERR_NOT_MEMBER, "no session needs this supplier any more");
+	peer = xcalloc(1, sizeof(*peer));
+	peer->worker = w;
+	peer->link = link;
+	peer->supplier = supplier;
+	supplier->refs++;
+	HASH_ADD_PTR(w->peers, link, peer);
+	supplier->peer = peer;
+	peer_update_bound(peer);
+	log_info("gateway.link_up", "supplier=%s address=%s", supplier->hex, link_address(link));
+	peer->recovery = recovery_create(&(struct recovery_params){
+		.link = link,
+		.ledger = w->gateway->ledger,
+		.port = w->port,
+		.reader = w->reader,
+		.refresh_us = RECOVERY_REFRESH_US,
+	});
+	sessions_on_peer(peer);
+	return true;
+}
+
+static struct member *member_of_handle(struct peer *peer, uint32_t handle)
+{
+	struct member *m;
+
+	HASH_FIND(hh, peer->members, &handle, sizeof(handle), m);
+	return m;
+}
+
+static bool on_session_ok(struct peer *peer, const struct frame *frame, struct err *err)
+{
+	struct member *m = member_of_handle(peer, frame->stream);
+	height_t height;
+
+	if (!frame_read_session_ok(frame, &height, err))
+		return false;
+	if (m && m->state == MEMBER_NAMED) {
+		m->state = MEMBER_READY;
+		calls_kick(peer->worker);
+	}
+	return true; /* a session that is gone here meanwhile is no fault of the node */
+}
+
+static void on_session_error(struct peer *peer, uint32_t handle, const struct err *why)
+{
+	struct member *m = member_of_handle(peer, handle);
+
+	if (!m || m->state != MEMBER_NAMED)
+		return;
+	m->state = MEMBER_REFUSED;
+	m->again_us = clock_mono_us() + REFUSED_AGAIN_US;
+	log_warn("gateway.session_refused",
+		 "supplier=%s service=%s start=%" PRIu64 " why=%s \"%s\"", peer->supplier->hex,
+		 m->session->info->service.s, m->session->info->start, err_info(why->code)->name,
+		 why->msg);
+}
+
+static void on_relay_error(struct peer *peer, uint32_t number, const struct err *why)
+{
+	struct relay *r = peer_relay(peer, number);
+	struct call *call;
+
+	if (!r)
+		return;
+	call = r->call;
+	peer_remove(peer, r);
+	r->call = NULL;
+	relay_destroy(r);
+	if (call)
+		call_on_loss(call, why);
+}
+
+static bool on_error(struct peer *peer, const struct frame *frame, struct err *err)
+{
+	struct frame_error e;
+	struct err why;
+
+	if (!frame_read_error(frame, &e, err))
+		return false;
+	err_set(&why, err_from_wire(e.code), "%.*s", (int)e.text.n, (const char *)e.text.p);
+	if (e.type == FRAME_SESSION)
+		on_session_error(peer, frame->stream, &why);
+	else if (e.type == FRAME_RELAY)
+		on_relay_error(peer, frame->stream, &why);
+	else
+		log_warn("gateway.node_error", "supplier=%s of=%s why=%s \"%s\"",
+			 peer->supplier->hex, frame_type_name(e.type), err_info(why.code)->name,
+			 why.msg);
+	return true;
+}
+
+static bool on_goaway(struct peer *peer, const struct frame *frame, struct err *err)
+{
+	struct frame_goaway goaway;
+
+	if (!frame_read_goaway(frame, &goaway, err))
+		return false;
+	log_info("gateway.node_leaves", "supplier=%s why=%s drain_ms=%" PRIu32, peer->supplier->hex,
+		 err_info(err_from_wire(goaway.code))->name, goaway.drain_ms);
+	peer->draining = true;
+	return true;
+}
+
+static bool on_frame(struct link *link, const struct frame *frame, void *arg, struct err *err)
+{
+	struct peer *peer = peer_of(arg, link);
+	struct frame_credit credit;
+
+	assert(peer);
+	clock_tick();
+	switch (frame->type) {
+	case FRAME_BATCH:
+		return lane_on_batch(peer, frame, err);
+	case FRAME_SESSION_OK:
+		return on_session_ok(peer, frame, err);
+	case FRAME_ERROR:
+		return on_error(peer, frame, err);
+	case FRAME_GOAWAY:
+		return on_goaway(peer, frame, err);
+	case FRAME_CREDIT:
+		/* in_flight_max of its HELLO is what is kept to. */
+		return frame_read_credit(frame, &credit, err);
+	case FRAME_LANES:
+	case FRAME_FETCH:
+	case FRAME_LEAVES:
+		return recovery_on_frame(peer->recovery, frame, err);
+	default:
+		return err_set(err, ERR_PROTOCOL, "a %s frame from a node",
+			       frame_type_name(frame->type));
+	}
+}
+
+/* Takes all relays off the link, and tells their calls once none is on it any more. */
+static void lose_relays(struct peer *peer, const struct err *why)
+{
+	struct call_list calls = TAILQ_HEAD_INITIALIZER(calls);
+	struct call *call;
+
+	for (uint32_t i = 0; peer->slots && i <= peer->mask; i++) {
+		struct relay *r = peer->slots[i];
+
+		if (!r)
+			continue;
+		call = r->call;
+		peer_remove(peer, r);
+		r->call = NULL;
+		relay_destroy(r);
+		if (call)
+			TAILQ_INSERT_TAIL(&calls, call, waiting); /* not in use while SENT */
+	}
+	while ((call = TAILQ_FIRST(&calls))) {
+		TAILQ_REMOVE(&calls, call, waiting);
+		call_on_loss(call, why);
+	}
+}
+
+static void peer_destroy(struct peer *peer, const struct err *why)
+{
+	struct worker *w = peer->worker;
+	struct member *m, *tmp;
+
+	HASH_DEL(w->peers, peer);
+	if (peer->supplier->peer == peer)
+		peer->supplier->peer = NULL;
+	HASH_ITER (hh, peer->members, m, tmp)
+		member_forget(m);
+	recovery_destroy(peer->recovery);
+	lanes_release(peer);
+	lose_relays(peer, why);
+	free(peer->slots);
+	if (--peer->supplier->refs == 0) {
+		HASH_DEL(w->suppliers, peer->supplier);
+		free(peer->supplier);
+	}
+	free(peer);
+}
+
+static void on_down(struct link *link, enum link_reason reason, const struct err *err, void *arg)
+{
+	struct peer *peer = peer_of(arg, link);
+	struct err why;
+
+	clock_tick();
+	if (!peer)
+		return; /* it never came up: the pool dials again and tells on_last_error */
+	err_set(&why, ERR_LINK, "the link to the node went down: %s", link_reason_name(reason));
+	log_warn("gateway.link_down", "supplier=%s reason=%s in_flight=%" PRIu32 " \"%s\"",
+		 peer->supplier->hex, link_reason_name(reason), peer->count, err ? err->msg : "");
+	peer_destroy(peer, &why);
+}
+
+void peers_finish(struct worker *w)
+{
+	struct peer *peer, *tmp;
+	struct err why;
+
+	err_set(&why, ERR_SHUTDOWN, "%s", err_info(ERR_SHUTDOWN)->text);
+	HASH_ITER (hh, w->peers, peer, tmp)
+		peer_destroy(peer, &why);
+}
+
+const struct link_callbacks peer_callbacks = {
+	.on_up = on_up,
+	.on_frame = on_frame,
+	.on_down = on_down,
+};

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Relays on a link: their numbers, their places, and the one kept after nobody waits any more. */
+#include <assert.h>
+
+#include "relay/base/rng.h"
+#include "relay/gateway/internal.h"
+
+#define SLOTS_FIRST 64
+#define FREE_RELAYS_MAX 1024
+#define KEPT_BYTES_MAX 8192 /* larger buffers are not kept for the next relay */
+
+struct relay *relay_create(struct worker *w, struct session *session, struct member *member)
+{
+	struct relay *r = w->free_relays;
+
+	if (r) {
+		struct buf request = r->request, body = r->body;
+
+		w->free_relays = r->next_free;
+		w->free_relay_count--;
+		*r = (struct relay){.request = request, .body = body};
+		r->request.n = r->body.n = 0;
+	} else {
+		r = xcalloc(1, sizeof(*r));
+	}
+	r->worker = w;
+	r->session = session_ref(session);
+	r->member = member;
+	return r;
+}
+
+static void keep_buf(struct buf *buf)
+{
+	if (buf->cap > KEPT_BYTES_MAX)
+		buf_finish(buf);
+}
+
+void relay_destroy(struct relay *r)
+{
+	struct worker *w;
+
+	if (!r)
+		return;
+	w = r->worker;
+	assert(!r->peer);
+	if (r->reserved > 0)
+		ledger_tab_release(r->member->tab, r->reserved);
+	session_unref(w, r->session);
+	if (w->free_relay_count == FREE_RELAYS_MAX) {
+		buf_finish(&r->request);
+		buf_finish(&r->body);
+		free(r);
+		return;
+	}
+	keep_buf(&r->request);
+	keep_buf(&r->body);
+	r->next_free = w->free_relays;
+	w->free_relays = r;
+	w->free_relay_count++;
+}
+
+/* --- places ---
+ *
+ * Numbers only grow, and one whose place is taken is left out, so a relay is found by one index and
+ * nothing is ever moved but when the table doubles. */
+
+static void slots_double(struct peer *peer)
+{
+	uint32_t size = peer->slots ? (peer->mask + 1) * 2 : SLOTS_FIRST;
+	struct relay **slots = xcalloc(size, sizeof(struct relay *));
+
+	for (uint32_t i = 0; peer->slots && i <= peer->mask; i++) {
+		if (peer->slots[i])
+			slots[peer->slots[i]->in.number & (size - 1)] = peer->slots[i];
+	}
+	free(peer->slots);
+	peer->slots = slots;
+	peer->mask = size - 1;
+}
+
+void peer_add(struct peer *peer, struct relay *relay)
+{
+	if (!peer->slots || peer->count * 2 > peer->mask)
+		slots_double(peer);
+	do {
+		peer->next_number++;
+	} while (peer->slots[peer->next_number & peer->mask]);
+	relay->in.number = peer->next_number;
+	relay->peer = peer;
+	peer->slots[peer->next_number & peer->mask] = relay;
+	peer->count++;
+}
+
+struct relay *peer_relay(struct peer *peer, uint32_t number)
+{
+	struct relay *r = peer->slots ? peer->slots[number & peer->mask] : NULL;
+
+	return r && r->in.number == number ? r : NULL;
+}
+
+void peer_remove(struct peer *peer, struct relay *relay)
+{
+	assert(relay->peer == peer);
+	peer->slots[relay->in.number & peer->mask] = NULL;
+	peer->count--;
+	relay->peer = NULL;
+	if (!relay->call)
+		TAILQ_REMOVE(&relay->worker->orphans, relay, orphans);
+}
+
+/* --- sending --- */
+
+static uint32_t deadline_ms(const struct call *call)
+{
+	usec_t until = call->attempt_until_us ? call->attempt_until_us : call->deadline_us;
+	usec_t left = until - clock_mono_us();
+
+	return left < 1000 ? 1 : (uint32_t)(left / 1000);
+}
+
+bool relay_send(struct call *call, struct member *member, struct err *err)
+{
+	struct peer *peer = member->peer;
+	struct worker *w = peer->worker;
+	const struct chain_method *method = call->method;
+	struct frame_relay frame;
+	struct relay *r;
+
+	assert(member_is_ready(member));
+	if (ledger_tab_reserve(member->tab, method->cu, UINT64_MAX, member->served_max) !=
+	    LEDGER_ROOM)
+		return err_set(err, ERR_ALLOWANCE, "%s", err_info(ERR_ALLOWANCE)->text);
+	r = relay_create(w, call->session, member);
+	r->reserved = method->cu;
+	request_encoding_put_call(&r->request, &call->session->info->service, call->rpc);
+	if (r->request.n + FRAME_HEADER_BYTES + 24 > link_peer(peer->link)->frame_max) {
+		relay_destroy(r);
+		return err_set(err, ERR_FRAME_TOO_LARGE, "the call is larger than the node takes");
+	}
+	r->in = (struct inbound_relay){
+		.session = call->session->info->id,
+		.request = buf_view(&r->request),
+		.method = method->id,
+		.cu = method->cu,
+		.part_cu = method->part_cu,
+	};
+	rng_bytes(r->in.salt.b, sizeof(r->in.salt.b));
+	r->sent_us = clock_mono_us();
+	peer_add(peer, r);
+	r->call = call;
+	call->relay = r;
+	frame = (struct frame_relay){
+		.session = member->handle,
+		.deadline_ms = deadline_ms(call),
+		.salt = r->in.salt,
+		.request = r->in.request,
+	};
+	frame_put_relay(link_out(peer->link), r->in.number, &frame);
+	link_sent(peer->link);
+	metric_add_at(METRIC_GATEWAY_PICKS, member->supplier->label, 0, 1);
+	return true;
+}
+
+void relay_orphan(struct relay *r)
+{
+	assert(r->call);
+	r->call = NULL;
+	if (!r->peer)
+		return; /* its commit frees it */
+	r->orphaned_us = clock_mono_us();
+	TAILQ_INSERT_TAIL(&r->worker->orphans, r, orphans);
+	frame_put_cancel(link_out(r->peer->link), r->in.number);
+	link_sent(r->peer->link);
+}
+
+void relays_expire(struct worker *w, usec_t now)
+{
+	struct relay *r;
+
+	while ((r = TAILQ_FIRST(&w->orphans)) && r->orphaned_us + ORPHAN_US < now) {
+		peer_remove(r->peer, r);
+		relay_destroy(r);
+	}
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/gateway/internal.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#include "relay/base/log.h"
+#include "session/budget.h"
+
+/* --- suppliers --- */
+
+struct supplier *supplier_find(struct worker *w, const struct key_id *key)
+{
+	struct supplier *s;
+
+	HASH_FIND(hh, w->suppliers, key, sizeof(*key), s);
+	return s;
+}
+
+static struct supplier *supplier_ref(struct worker *w, const struct key_id *key)
+{
+	struct supplier *s = supplier_find(w, key);
+
+	if (!s) {
+		s = xcalloc(1, sizeof(*s));
+		s->key = *key;
+		hex_encode(key->b, sizeof(key->b), s->hex);
+		s->label = metrics_label(METRIC_LABEL_SUPPLIER, s->hex);
+		HASH_ADD(hh, w->suppliers, key, sizeof(s->key), s);
+	}
+	s->refs++;
+	return s;
+}
+
+/* A peer that is still there keeps its supplier: peers hold a ref too. */
+static void supplier_unref(struct worker *w, struct supplier *s)
+{
+	assert(s->refs > 0);
+	if (--s->refs > 0)
+		return;
+	HASH_DEL(w->suppliers, s);
+	free(s);
+}
+
+/* --- members --- */
+
+bool member_is_ready(const struct member *member)
+{
+	return member->state == MEMBER_READY && member->peer == member->supplier->peer &&
+	       !member->peer->draining &&
+	       member->peer->count < link_peer(member->peer->link)->in_flight_max;
+}
+
+void member_forget(struct member *member)
+{
+	if (member->state != MEMBER_IDLE)
+		HASH_DEL(member->peer->members, member);
+	member->state = MEMBER_IDLE;
+	member->peer = NULL;
+}
+
+void member_name(struct member *member)
+{
+	const struct session_info *info = member->session->info;
+	struct peer *peer = member->supplier->peer;
+	struct frame_session frame;
+
+	if (!peer || peer->draining || member->dropped)
+		return;
+	if (member->state != MEMBER_IDLE && member->peer == peer &&
+	    (member->state != MEMBER_REFUSED || clock_mono_us() < member->again_us))
+		return;
+	member_forget(member);
+	frame = (struct frame_session){
+		.session = info->id,
+		.application = info->application,
+		.service = info->service,
+		.start = info->start,
+		.table = info->method_table,
+	};
+	member->peer = peer;
+	member->handle = ++peer->next_handle;
+	member->state = MEMBER_NAMED;
+	HASH_ADD(hh, peer->members, handle, sizeof(member->handle), member);
+	frame_put_session(link_out(peer->link), member->handle, &frame);
+	link_sent(peer->link);
+}
+
+/* --- sessions --- */
+
+struct session *session_ref(struct session *session)
+{
+	session->refs++;
+	return session;
+}
+
+void session_unref(struct worker *w, struct session *session)
+{
+	if (!session || --session->refs > 0)
+		return;
+	for (size_t i = 0; i < session->count; i++) {
+		struct member *m = &session->members[i];
+
+		member_forget(m);
+		ledger_tab_close(m->tab);
+		supplier_unref(w, m->supplier);
+	}
+	free(session->info);
+	free(session);
+	metric_move(METRIC_GATEWAY_SESSIONS, -1);
+}
+
+static void member_init(struct worker *w, struct session *s, size_t i, u128 allowance)
+{
+	const struct session_member *from = &s->info->members[i];
+	struct ledger_session session = {
+		.id = s->info->id,
+		.application = s->info->application,
+		.service = s->info->service,
+		.start = s->info->start,
+	};
+
+	s->members[i] = (struct member){
+		.session = s,
+		.supplier = supplier_ref(w, &from->key),
+		.tab = ledger_tab_open(w->gateway->ledger, &session, &from->key),
+		.served_max = budget_cu(allowance, from->price),
+	};
+}
+
+/* Derives the session of an account with this start, with one ref. */
+static bool session_derive(struct worker *w, const struct account *account, height_t start,
+			   struct session **ret, struct err *err)
+{
+	const struct account_key *key = &account->key;
+	struct session_info *info = NULL;
+	const struct chain *chain;
+	struct session *s;
+	u128 allowance;
+
+	if (!view_allowance(w->view, &key->application, &w->self.id, &key->service, start,
+			    &allowance, err))
+		return false;
+	if (!view_session(w->view, &key->application, &key->service, start, &info, err))
+		return false;
+	chain = chain_of_table(&info->method_table);
+	if (!chain || info->n == 0) {
+		free(info);
+		return chain ? err_set(err, ERR_NO_SESSION, "the session has no members")
+			     : err_set(err, ERR_TABLE,
+				       "service %s: this program does not have the "
+				       "registry's method table",
+				       key->service.s);
+	}
+	s = xcalloc(1, sizeof(*s) + info->n * sizeof(s->members[0]));
+	s->refs = 1;
+	s->info = info;
+	s->chain = chain;
+	s->count = info->n;
+	for (size_t i = 0; i < s->count; i++)
+		member_init(w, s, i, allowance);
+	metric_move(METRIC_GATEWAY_SESSIONS, 1);
+	w->wanted_changed = true;
+	*ret = s;
+	return true;
+}
+
+static void session_name(struct session *s)
+{
+	for (size_t i = 0; s && i < s->count; i++)
+		member_name(&s->members[i]);
+}
+
+/* --- accounts --- */
+
+struct account *account_get(struct worker *w, const struct key_id *application,
+			    const struct service_name *service, struct err *err)
+{
+	struct account_key key;
+	struct account *a;
+
+	memset(&key, 0, sizeof(key)); /* its bytes are hashed */
+	key.application = *application;
+	memcpy(key.service.s, service->s, strlen(service->s));
+	HASH_FIND(hh, w->accounts, &key, sizeof(key), a);
+	if (a)
+		return a;
+	if (HASH_COUNT(w->accounts) >= w->cfg->gateway.sessions_max) {
+		err_set(err, ERR_LIMIT, "gateway.sessions_max is reached");
+		return NULL;
+	}
+	a = xcalloc(1, sizeof(*a));
+	a->key = key;
+	a->label = metrics_label(METRIC_LABEL_SERVICE, service->s);
+	HASH_ADD(hh, w->accounts, key, sizeof(a->key), a);
+	return a;
+}
+
+static void account_drop(struct worker *w, struct session **session)
+{
+	session_unref(w, *session);
+	*session = NULL;
+}
+
+/* Makes `current` the session of this start, if it can be. */
+static bool account_roll(struct worker *w, struct account *a, height_t start, struct err *err)
+{
+	struct session *session = NULL;
+
+	if (a->next && a->next->info->start == start) {
+		session = a->next;
+		a->next = NULL;
+	} else if (!session_derive(w, a, start, &session, err)) {
+		return false;
+	}
+	if (a->current)
+		metric_add(METRIC_GATEWAY_ROLLOVERS, 1);
+	session_unref(w, a->current);
+	a->current = session;
+	w->wanted_changed = true;
+	session_name(session);
+	return true;
+}
+
+bool account_session(struct worker *w, struct account *a, struct session **ret, struct err *err)
+{
+	height_t height = view_height(w->view, clock_wall_ms());
+	height_t start = view_start(w->view, height);
+
+	a->used_start = start;
+	if (!a->current || a->current->info->start != start) {
+		if (a->failed && a->failed_start == start) {
+			*err = a->why;
+			return false;
+		}
+		if (!account_roll(w, a, start, err)) {
+			a->failed = true;
+			a->failed_start = start;
+			a->why = *err;
+			return false;
+		}
+		a->failed = false;
+		sessions_refresh(w);
+	}
+	*ret = a->current;
+	return true;
+}
+
+/* The next session ahead of its time; fails quietly until its seed is known. */
+static void account_prepare(struct worker *w, struct account *a, height_t next)
+{
+	struct err err;
+
+	if (a->next && a->next->info->start != next)
+		account_drop(w, &a->next);
+	if (!a->next && (!a->current || a->current->info->start != next) &&
+	    session_derive(w, a, next, &a->next, &err))
+		session_name(a->next);
+}
+
+static void account_refresh(struct worker *w, struct account *a, height_t start, height_t next)
+{
+	struct err err;
+
+	a->failed = false;
+	if (a == w->main_account)
+		a->used_start = start;
+	if (a->used_start + 2 * (next - start) < start) {
+		/* Not used for two sessions: its links may go. */
+		if (a->current || a->next)
+			w->wanted_changed = true;
+		account_drop(w, &a->current);
+		account_drop(w, &a->next);
+		return;
+	}
+	if (!a->current || a->current->info->start < start) {
+		if (!account_roll(w, a, start, &err)) {
+			a->failed = true;
+			a->failed_start = start;
+			a->why = err;
+		}
+	} else {
+		session_name(a->current);
+	}
+	account_prepare(w, a, next);
+}
+
+/* --- what the pool should keep up --- */
+
+struct wanted {
+	struct pool_target *targets;
+	size_t count;
+	size_t cap;
+};
+
+static bool wanted_has(const struct wanted *wanted, const struct key_id *key)
+{
+	for (size_t i = 0; i < wanted->count; i++) {
+		if (ID_EQ(&wanted->targets[i].key, key))
+			return true;
+	}
+	return false;
+}
+
+static void wanted_add(struct wanted *wanted, const struct session *s)
+{
+	for (size_t i = 0; s && i < s->count; i++) {
+		const struct session_member *m = &s->info->members[i];
+
+		if (wanted_has(wanted, &m->key))
+			continue;
+		if (wanted->count == wanted->cap) {
+			wanted->cap = wanted->cap ? wanted->cap * 2 : 16;
+			wanted->targets =
+				xrealloc(wanted->targets, wanted->cap * sizeof(*wanted->targets));
+		}
+		wanted->targets[wanted->count].key = m->key;
+		memcpy(wanted->targets[wanted->count++].endpoint, m->endpoint, sizeof(m->endpoint));
+	}
+}
+
+static void tell_pool(struct worker *w)
+{
+	struct wanted wanted = {0};
+	struct account *a, *tmp;
+
+	/* The newest session's endpoint is the one that counts. */
+	HASH_ITER (hh, w->accounts, a, tmp)
+		wanted_add(&wanted, a->next);
+	HASH_ITER (hh, w->accounts, a, tmp)
+		wanted_add(&wanted, a->current);
+	pool_set_wanted(w->pool, wanted.targets, wanted.count);
+	atomic_store_explicit(&w->state.suppliers, (unsigned)wanted.count, memory_order_relaxed);
+	free(wanted.targets);
+	w->wanted_changed = false;
+}
+
+void sessions_refresh(struct worker *w)
+{
+	height_t start = view_start(w->view, w->height);
+	const struct session_params *params = view_params(w->view, start);
+	height_t next = start + params->session_blocks;
+	struct account *a, *tmp;
+
+	HASH_ITER (hh, w->accounts, a, tmp)
+		account_refresh(w, a, start, next);
+	if (w->wanted_changed)
+		tell_pool(w);
+}
+
+void sessions_on_peer(struct peer *peer)
+{
+	struct worker *w = peer->worker;
+	struct account *a, *tmp;
+
+	HASH_ITER (hh, w->accounts, a, tmp) {
+		struct session *both[] = {a->current, a->next};
+
+		for (size_t k = 0; k < 2; k++) {
+			for (size_t i = 0; both[k] && i < both[k]->count; i++) {
+				if (both[k]->members[i].supplier == peer->supplier)
+					member_name(&both[k]->members[i]);
+			}
+		}
+	}
+}
+
+void supplier_drop(struct worker *w, const struct supplier *supplier)
+{
+	struct account *a, *tmp;
+
+	HASH_ITER (hh, w->accounts, a, tmp) {
+		for (size_t i = 0; a->current && i < a->current->count; i++) {
+			if (a->current->members[i].supplier == supplier)
+				a->current->members[i].dropped = true;
+		}
+	}
+}
+
+void sessions_finish(struct worker *w)
+{
+	struct account *a, *tmp;
+
+	HASH_ITER (hh, w->accounts, a, tmp) {
+		account_drop(w, &a->current);
+		account_drop(w, &a->next);
+		HASH_DEL(w->accounts, a);
+		free(a);
+	}
+	w->main_account = NULL;
+}

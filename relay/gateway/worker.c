@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A worker: one thread with its loop, its timers, and its end. */
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "relay/base/log.h"
+#include "relay/gateway/internal.h"
+
+/* --- what others may read --- */
+
+static void count_members(const struct worker *w, unsigned *ret_members, unsigned *ret_ready)
+{
+	const struct session *s = w->main_account ? w->main_account->current : NULL;
+
+	*ret_members = s ? (unsigned)s->count : 0;
+	*ret_ready = 0;
+	for (size_t i = 0; s && i < s->count; i++)
+		*ret_ready += member_is_ready(&s->members[i]);
+}
+
+static void publish(struct worker *w)
+{
+	struct worker_state *state = &w->state;
+	unsigned sessions = 0, members, ready;
+	struct account *a, *tmp;
+	struct err why = {0};
+
+	HASH_ITER (hh, w->accounts, a, tmp)
+		sessions += a->current != NULL;
+	count_members(w, &members, &ready);
+	atomic_store_explicit(&state->sessions, sessions, memory_order_relaxed);
+	atomic_store_explicit(&state->links_up, (unsigned)pool_up_count(w->pool),
+			      memory_order_relaxed);
+	atomic_store_explicit(&state->members, members, memory_order_relaxed);
+	atomic_store_explicit(&state->members_ready, ready, memory_order_relaxed);
+	atomic_store_explicit(&state->in_flight, w->in_flight, memory_order_relaxed);
+	atomic_store_explicit(&state->height, w->height, memory_order_relaxed);
+	if (w->main_account && w->main_account->failed)
+		why = w->main_account->why;
+	pthread_mutex_lock(&state->lock);
+	state->last_error = why;
+	pthread_mutex_unlock(&state->lock);
+}
+
+/* --- timers --- */
+
+/* A new view or a new height: sessions may begin, end, or be derived ahead. */
+static void look_at_registry(struct worker *w)
+{
+	struct registry_view *view = registry_view_take(w->gateway->registry);
+	bool news = view_serial(view) != view_serial(w->view);
+	height_t height;
+
+	if (news) {
+		registry_view_unref(w->view);
+		w->view = view;
+	} else {
+		registry_view_unref(view);
+	}
+	height = view_height(w->view, clock_wall_ms());
+	if (!news && height == w->height)
+		return;
+	w->height = w->self.height = height;
+	sessions_refresh(w);
+	publish(w);
+}
+
+static void say_last_words(struct worker *w)
+{
+	struct peer *peer, *tmp;
+
+	HASH_ITER (hh, w->peers, peer, tmp) {
+		if (peer->lane)
+			lane_cosign(peer->lane);
+	}
+	ledger_drain(w->gateway->ledger);
+	ledger_port_reap(w->port);
+	HASH_ITER (hh, w->peers, peer, tmp)
+		link_flush(peer->link);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	usec_t now;
+
+	clock_tick();
+	now = clock_mono_us();
+	look_at_registry(w);
+	calls_expire(w, now);
+	relays_expire(w, now);
+	if (!TAILQ_EMPTY(&w->waiting))
+		calls_kick(w);
+	publish(w);
+	if (w->stop_at_us && (w->in_flight == 0 || now >= w->stop_at_us)) {
+		say_last_words(w);
+		event_base_loopbreak(w->base);
+	}
+}
+
+static void on_cosign(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	struct peer *peer, *tmp;
+
+	clock_tick();
+	HASH_ITER (hh, w->peers, peer, tmp) {
+		if (peer->lane)
+			lane_cosign(peer->lane);
+	}
+}
+
+static void on_port(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	clock_tick();
+	ledger_port_reap(w->port);
+}
+
+static void on_stop(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	uint64_t n;
+
+	clock_tick();
+	if (read(fd, &n, sizeof(n)) != sizeof(n))
+		return;
+	http_stop(w);
+	w->stop_at_us =
+		w->stop_at_us ? clock_mono_us() : clock_mono_us() + MAX(w->cfg->gateway.drain, 1);
+}
+
+/* --- life --- */
+
+static void fill_self(struct worker *w)
+{
+	struct gateway *g = w->gateway;
+
+	w->self = (struct link_self){
+		.key = g->key,
+		.id = *relay_key_public(g->key),
+		.role = FRAME_ROLE_GATEWAY,
+		.network = *view_network(w->view),
+		.height = w->height,
+		.frame_max = (uint32_t)w->cfg->link.frame_max,
+		.in_flight_max = 0, /* a gateway is sent no relays */
+		.worker = w->id,
+	};
+}
+
+static struct pool *make_pool(struct worker *w)
+{
+	const struct config *cfg = w->cfg;
+	struct pool_params params;
+
+	pool_params_default(&params);
+	params.backoff_min_us = cfg->link.backoff_min;
+	params.backoff_max_us = cfg->link.backoff_max;
+	params.grace_us = cfg->link.grace;
+	params.link.handshake_timeout_us = cfg->link.handshake_timeout;
+	params.link.ping_interval_us = cfg->link.ping_interval;
+	params.link.idle_timeout_us = cfg->link.idle_timeout;
+	params.link.out_max = cfg->link.out_max;
+	return pool_create(w->base, w->gateway->tls, &w->self, &params, &peer_callbacks, w);
+}
+
+static struct event *add_event(struct worker *w, int fd, event_callback_fn fn, usec_t every_us)
+{
+	struct event *ev = event_new(w->base, fd, (fd >= 0 ? EV_READ : 0) | EV_PERSIST, fn, w);
+	struct timeval tv = {every_us / 1000000, every_us % 1000000};
+
+	if (!ev || event_add(ev, every_us ? &tv : NULL) != 0)
+		abort(); /* memory is gone */
+	return ev;
+}
+
+static struct event_base *make_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base;
+
+	/* No descriptor of ours is dup'ed while it is watched: the changelist is safe (event.h). */
+	event_config_set_flag(config,
+			      EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST | EVENT_BASE_FLAG_NOLOCK);
+	base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
+bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret, struct err *err)
+{
+	struct worker *w = xcalloc(1, sizeof(*w));
+	const struct config *cfg = g->cfg;
+
+	w->gateway = g;
+	w->cfg = cfg;
+	w->id = id;
+	TAILQ_INIT(&w->requests);
+	TAILQ_INIT(&w->waiting);
+	TAILQ_INIT(&w->pending);
+	TAILQ_INIT(&w->attempts);
+	TAILQ_INIT(&w->orphans);
+	pthread_mutex_init(&w->state.lock, NULL);
+	w->attempt_us = MAX(cfg->gateway.deadline / (usec_t)cfg->gateway.attempts, TICK_US);
+	w->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	w->base = make_base();
+	w->view = registry_view_take(g->registry);
+	if (!w->base || w->stop_fd < 0) {
+		gateway_worker_destroy(w);
+		return err_set(err, ERR_IO, "worker %u: no event loop", id);
+	}
+	w->height = view_height(w->view, clock_wall_ms());
+	fill_self(w);
+	w->port = ledger_port_create(g->ledger);
+	w->pool = make_pool(w);
+	if (!ledger_reader_open(cfg->ledger.dir, &w->reader, err) || !http_open(w, err)) {
+		gateway_worker_destroy(w);
+		return false;
+	}
+	w->main_account = account_get(w, &cfg->gateway.application.id, &g->service, err);
+	w->port_event = add_event(w, ledger_port_fd(w->port), on_port, 0);
+	w->stop_event = add_event(w, w->stop_fd, on_stop, 0);
+	w->tick = add_event(w, -1, on_tick, TICK_US);
+	w->cosign = add_event(w, -1, on_cosign, cfg->gateway.cosign_interval);
+	sessions_refresh(w);
+	publish(w);
+	*ret = w;
+	return true;
+}
+
+static void free_event(struct event *ev)
+{
+	if (ev)
+		event_free(ev);
+}
+
+static void free_relays(struct worker *w)
+{
+	struct relay *r;
+
+	while ((r = w->free_relays)) {
+		w->free_relays = r->next_free;
+		buf_finish(&r->request);
+		buf_finish(&r->body);
+		free(r);
+	}
+}
+
+void gateway_worker_destroy(struct worker *w)
+{
+	if (!w)
+		return;
+	clock_tick();
+	http_finish(w);
+	peers_finish(w);
+	if (w->port) {
+		ledger_drain(w->gateway->ledger);
+		ledger_port_reap(w->port);
+	}
+	sessions_finish(w);
+	pool_destroy(w->pool);
+	if (w->port)
+		ledger_port_destroy(w->port);
+	ledger_reader_close(w->reader);
+	free_relays(w);
+	free_event(w->port_event);
+	free_event(w->stop_event);
+	free_event(w->tick);
+	free_event(w->cosign);
+	if (w->base)
+		event_base_free(w->base);
+	if (w->stop_fd >= 0)
+		close(w->stop_fd);
+	registry_view_unref(w->view);
+	pthread_mutex_destroy(&w->state.lock);
+	free(w);
+}
+
+void *gateway_worker_main(void *arg)
+{
+	struct worker *w = arg;
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	clock_tick();
+	if (event_base_dispatch(w->base) < 0)
+		log_error("gateway.loop_failed", "worker=%u", w->id);
+	return NULL;
+}
