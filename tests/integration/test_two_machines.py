@@ -117,9 +117,9 @@ def follow(reader, where, printed, lines):
 
 def head_and_body(said):
     """({header: value}, JSON) of what `curl -i` printed."""
-    head, body = said.split("\r\n\r\n", 1)
-    assert " 200 " in head.split("\r\n")[0], said
-    headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
+    head, body = said.split("\n\n", 1)
+    assert " 200 " in head.split("\n")[0], said
+    headers = dict(line.split(": ", 1) for line in head.split("\n")[1:])
     return {name.lower(): value for name, value in headers.items()}, json.loads(body)
 
 
@@ -155,9 +155,14 @@ def test_two_machines_form_a_network_in_the_words_of_the_document(pair):
     assert headers["counterfoil-supplier"] == supplier
     assert re.fullmatch(r"[0-9a-f]{32}/\d+/[0-9a-f]{32}", headers["counterfoil-receipt"])
 
-    # The receipt is on both machines.
-    lane = headers["counterfoil-receipt"].split("/")[0]
-    for machine, ledger in (("A", "gateway.ledger"), ("B", "node.ledger")):
-        config = f"{ledger.split('.')[0]}.yaml"
-        _, said = pair[machine].run(f"counterfoil ledger list --config {config}")
-        assert lane in said, (machine, said)
+    # The receipt is on both machines, and an auditor who has both folders finds the halves alike.
+    receipt = "/".join(headers["counterfoil-receipt"].split("/")[:2])
+    for machine, config in (("A", "gateway.yaml"), ("B", "node.yaml")):
+        pair[machine].run(f"counterfoil ledger show {receipt} --config {config}")
+    reader.pair["B"].programs[-1].stop()
+    reader.pair["A"].programs[-1].stop()
+    for machine, config in (("A", "gateway.yaml"), ("B", "node.yaml")):
+        pair[machine].run(f"counterfoil ledger export --config {config} --audit ../{machine}.audit")
+    pair["A"].run("counterfoil-audit verify ../A.audit")
+    pair["A"].run("counterfoil-audit verify ../B.audit")
+    pair["A"].run("counterfoil-audit reconcile ../A.audit ../B.audit")
