@@ -366,6 +366,33 @@ static void paths_of_a_file_are_relative_to_its_folder(void **state)
 	buf_finish(&problems);
 }
 
+static void a_file_over_the_limit_is_refused(void **state)
+{
+	struct config_source source = {.role = CONFIG_ANY};
+	char path[] = "/tmp/cf-config-XXXXXX";
+	struct config *config = NULL;
+	struct buf problems = {0};
+	struct err err;
+	int fd = mkstemp(path);
+	FILE *f = fdopen(fd, "w");
+
+	assert_non_null(f);
+	for (size_t i = 0; i < CONFIG_FILE_MAX; i += 2)
+		fputs("#\n", f);
+	fflush(f);
+	source.path = path;
+	assert_ok(config_load(&source, &config, &problems, &err), err);
+	config_destroy(config);
+	config = NULL;
+	fputs("#", f);
+	fclose(f);
+	assert_false(config_load(&source, &config, &problems, &err));
+	assert_null(config);
+	assert_non_null(strstr(buf_cstr(&problems), "larger than 1 MiB"));
+	buf_finish(&problems);
+	unlink(path);
+}
+
 static void a_template_loads_and_mentions_every_option_of_its_role(void **state)
 {
 	static const struct config_given given[] = {
@@ -422,6 +449,7 @@ int main(void)
 		cmocka_unit_test(a_role_must_be_given_what_it_needs),
 		cmocka_unit_test(options_that_do_not_fit_each_other_are_told),
 		cmocka_unit_test(paths_of_a_file_are_relative_to_its_folder),
+		cmocka_unit_test(a_file_over_the_limit_is_refused),
 		cmocka_unit_test(a_template_loads_and_mentions_every_option_of_its_role),
 	};
 

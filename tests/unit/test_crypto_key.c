@@ -250,6 +250,31 @@ static void a_program_opens_its_key_with_a_file_or_the_environment(void **state)
 	assert_err(err, ERR_KEY);
 }
 
+static void files_over_their_limits_are_refused(void **state)
+{
+	struct relay_key *back = NULL;
+	char text[PASSPHRASE_MAX + 3];
+	char *passphrase = NULL;
+	struct err err;
+
+	memset(text, 'x', sizeof(text));
+	text[KEY_FILE_MAX + 1] = 0;
+	write_file(text, 0600);
+	assert_false(relay_key_load(path, NULL, &back, &err));
+	assert_non_null(strstr(err.msg, "not a key file"));
+	text[PASSPHRASE_MAX] = 0;
+	write_file(text, 0600);
+	assert_ok(passphrase_read(path, &passphrase, &err), err);
+	assert_int_equal(strlen(passphrase), PASSPHRASE_MAX);
+	passphrase_free(passphrase);
+	passphrase = NULL;
+	text[PASSPHRASE_MAX] = 'x';
+	text[PASSPHRASE_MAX + 1] = 0;
+	write_file(text, 0600);
+	assert_false(passphrase_read(path, &passphrase, &err));
+	assert_null(passphrase);
+}
+
 #define FILE_TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int main(void)
@@ -264,6 +289,7 @@ int main(void)
 		FILE_TEST(a_file_that_others_can_read_is_refused),
 		FILE_TEST(a_key_of_another_role_is_refused_by_name),
 		FILE_TEST(what_is_not_a_key_file_is_refused_without_quoting_it),
+		FILE_TEST(files_over_their_limits_are_refused),
 		FILE_TEST(a_program_opens_its_key_with_a_file_or_the_environment),
 	};
 
