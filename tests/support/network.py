@@ -108,7 +108,7 @@ class Network:
     def _gateway(self, more):
         sections = self._common("gateway", "gateway")
         tokens = self.folder / "tokens"
-        tokens.write_text("".join(f"token-{n:06d} {app}\n" for n, app in enumerate(self.applications)))
+        tokens.write_text("".join(f"application-token-{n:06d} {app}\n" for n, app in enumerate(self.applications)))
         tokens.chmod(0o600)
         sections["gateway"] |= {"listen": f"127.0.0.1:{self.port}", "tokens": tokens,
                                 "application": self.applications[0], **more}
