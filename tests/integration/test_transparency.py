@@ -79,7 +79,7 @@ def test_receipts_cannot_be_enumerated_without_their_salts(network):
     assert status == 404 and bodies == {body}
     for path in ("", "receipts", "receipts/", f"receipts/{lanes[0]}", f"receipts/{lanes[0]}/"):
         status, _, body = one.request("GET", "/.counterfoil/" + path)
-        assert status == 404 and lanes[0].encode() not in body
+        assert status in (404, 405) and lanes[0].encode() not in body
     one.close()
 
 
