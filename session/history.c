@@ -49,6 +49,8 @@ static bool add(struct history *h, struct entry_list *list, const void *entry, s
 		height_t height, struct err *err)
 {
 	assert(!h->sealed);
+	if (height > HEIGHT_MAX)
+		return err_set(err, ERR_RANGE, "height %" PRIu64 " is over 2^62", height);
 	if (list->n == HISTORY_ENTRIES_MAX)
 		return err_set(err, ERR_RANGE, "more than %u entries of one kind",
 			       HISTORY_ENTRIES_MAX);

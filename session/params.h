@@ -9,9 +9,10 @@
 #include "relay/base/err.h"
 #include "relay/base/ids.h"
 
-#define SESSION_MEMBERS_MAX 64	   /* largest session_suppliers */
-#define SESSION_BLOCKS_MAX 1000000 /* heights; also the bound of every lag and window */
-#define SESSION_HORIZON_MAX 4096   /* sessions that may be unsettled at once */
+#define SESSION_MEMBERS_MAX 64	       /* largest session_suppliers */
+#define SESSION_BLOCKS_MAX 1000000     /* heights; also the bound of every lag and window */
+#define SESSION_HORIZON_MAX 4096       /* sessions that may be unsettled at once */
+#define HEIGHT_MAX (UINT64_C(1) << 62) /* of entries and seeds: sums with lags stay in range */
 #define BLOCK_MS_MIN 10
 #define BLOCK_MS_MAX 3600000
 #define AMOUNT_MAX ((((u128)1) << 96) - 1) /* of tokens: stake, escrow, budget */

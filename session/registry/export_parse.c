@@ -239,6 +239,8 @@ static bool read_head(const json_t *top, struct registry_export *e,
 	if (network.bad || clock.bad || fixed.bad || whole.bad)
 		return false;
 	e->height = field_u64(&whole, "height");
+	if (e->height > HEIGHT_MAX)
+		field_bad(&whole, "height", "over 2^62");
 	field_hex(&network, "id", id.b, sizeof(id.b));
 	field_hex(&network, "tail", e->network_tail, sizeof(e->network_tail));
 	if (!network.bad && field_u64(&network, "kind") != 2)
@@ -269,6 +271,8 @@ static bool read_seeds(const json_t *top, struct registry_export *e, struct err 
 		return false;
 	e->from = field_u64(&f, "from");
 	e->to = field_u64(&f, "to");
+	if (e->to > e->height + 1)
+		field_bad(&f, "to", "beyond the height of the file");
 	return !f.bad && read_list(json_object_get(f.object, "values"), "seeds", EXPORT_SEEDS_MAX,
 				   read_seed, e, NULL, err);
 }

@@ -272,7 +272,11 @@ static bool export_fill(struct store *store, struct registry_export *e, struct e
 	const struct history *h;
 
 	if (!store_current(store, &h, err) || !store_last_seed(store, &e->height, err) ||
-	    !store_seeds(store, e->from, e->to, &e->seeds, err) || !export_tables(store, e, err))
+	    !store_seeds(store, e->from, e->to, &e->seeds, err))
+		return false;
+	e->to = MIN(e->to, e->height + 1);
+	e->from = MIN(e->from, e->to);
+	if (!export_tables(store, e, err))
 		return false;
 	if (e->seeds.n > EXPORT_SEEDS_MAX)
 		return err_set(err, ERR_RANGE, "more than %u seeds: ask for fewer heights",
