@@ -3,15 +3,27 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 static _Thread_local uint8_t pool[1024];
 static _Thread_local size_t pool_left;
-static _Thread_local pid_t pool_pid; /* a fork must not share the pool */
+static _Thread_local unsigned pool_forks; /* when it was filled: a fork must not share it */
+static unsigned forks;			  /* of this process's line; changed in a child alone */
+
+static void on_child(void)
+{
+	forks++;
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+	if (pthread_atfork(NULL, NULL, on_child) != 0)
+		abort();
+}
 
 static void fill(void *dst, size_t n)
 {
@@ -37,10 +49,10 @@ void rng_bytes(void *dst, size_t n)
 		fill(dst, n);
 		return;
 	}
-	if (pool_left < n || pool_pid != getpid()) {
+	if (pool_left < n || pool_forks != forks) {
 		fill(pool, sizeof(pool));
 		pool_left = sizeof(pool);
-		pool_pid = getpid();
+		pool_forks = forks;
 	}
 	pool_left -= n;
 	memcpy(dst, pool + pool_left, n);
