@@ -43,6 +43,11 @@ usec_t clock_now_us(void)
 	return fake ? mono_cached : read_us(CLOCK_MONOTONIC);
 }
 
+msec_t clock_now_ms(void)
+{
+	return fake ? wall_cached : read_us(CLOCK_REALTIME) / 1000;
+}
+
 void clock_fake(usec_t mono_us, msec_t wall_ms)
 {
 	mono_cached = mono_us;

@@ -14,6 +14,8 @@ usec_t clock_mono_us(void);
 msec_t clock_wall_ms(void);
 /* Fresh monotonic microseconds, cache untouched: for latencies. */
 usec_t clock_now_us(void);
+/* Fresh POSIX milliseconds, cache untouched: for log lines of threads without a loop. */
+msec_t clock_now_ms(void);
 /* Stops the clock of this thread at these values until clock_fake_off(); for tests. */
 void clock_fake(usec_t mono_us, msec_t wall_ms);
 void clock_fake_off(void);

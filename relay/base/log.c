@@ -47,7 +47,7 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...)
 
 	if (level < min_level)
 		return;
-	n = (size_t)snprintf(line, sizeof(line), "%s %s%s %s ", clock_text(clock_wall_ms(), when),
+	n = (size_t)snprintf(line, sizeof(line), "%s %s%s %s ", clock_text(clock_now_ms(), when),
 			     log_name, level_names[level], event);
 	if (n < sizeof(line)) {
 		va_start(args, fmt);
