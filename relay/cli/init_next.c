@@ -6,7 +6,32 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "session/params.h"
+#include "relay/base/clock.h"
+#include "relay/base/log.h"
+#include "session/registry/registry.h"
+
+/* The parameters of the registry that was named, if it can be read; else those of a new one. */
+static struct session_params params_of(const struct init *in)
+{
+	const char *hex = in->o[OPT_REGISTRY_KEY].value;
+	CLEANUP(registry_close) struct registry *registry = NULL;
+	CLEANUP(registry_view_unref) struct registry_view *view = NULL;
+	struct key_id key;
+	struct err err;
+
+	if (in->registry == NULL ||
+	    (hex != NULL && !hex_decode(hex, strlen(hex), key.b, sizeof(key.b))))
+		return session_params_default;
+	log_init(LOG_LEVEL_ERROR, STDERR_FILENO, NULL); /* what follows says it */
+	if (!registry_open(in->registry, hex ? &key : NULL, &registry, &err)) {
+		printf("\nThe registry cannot be read now (%s):\nthe amounts below go by the "
+		       "parameters of a new one.\n",
+		       err.msg);
+		return session_params_default;
+	}
+	view = registry_view_take(registry);
+	return *view_params(view, view_start(view, view_height(view, clock_wall_ms())));
+}
 
 static void print_where(const struct init *in)
 {
@@ -20,6 +45,7 @@ static void print_node_next(struct init *in)
 {
 	const char *endpoint = in->o[OPT_ENDPOINT].value, *stake = in->o[OPT_STAKE].value;
 	const struct cli_option *b = &in->o[OPT_BACKEND];
+	struct session_params params = params_of(in);
 	char units[U128_TEXT_MAX];
 	char host[256] = "HOST";
 
@@ -28,7 +54,7 @@ static void print_node_next(struct init *in)
 			host[0] = 0;
 		endpoint = init_text(in, "%s:8575", host);
 	}
-	u128_text(session_params_default.stake_unit * INIT_STAKE_UNITS, units);
+	u128_text(params.stake_unit * INIT_STAKE_UNITS, units);
 	print_where(in);
 	printf("  counterfoil stake");
 	for (size_t i = 0; i < b->values_n; i++) {
@@ -52,7 +78,8 @@ static void print_node_next(struct init *in)
 static void print_gateway_next(struct init *in)
 {
 	const char *service = in->o[OPT_SERVICE].value ? in->o[OPT_SERVICE].value : "eth";
-	uint64_t horizon = session_claim_horizon(&session_params_default);
+	struct session_params params = params_of(in);
+	uint64_t horizon = session_claim_horizon(&params);
 	const char *registry = in->registry ? init_text(in, " --registry %s", in->registry) : "";
 	char escrow[U128_TEXT_MAX];
 
