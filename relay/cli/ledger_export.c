@@ -87,9 +87,9 @@ static bool put_all(struct ledger_reader *reader, const struct export_registry *
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < lanes->n; i++)
-		ok = export_lane(reader, &registry->network, &lanes->list[i], private_files, folder,
+		ok = export_lane(reader, registry, &lanes->list[i], private_files, folder,
 				 &sessions, err);
-	ok = ok && put_methods(folder, registry->history, &sessions, err);
+	ok = ok && put_methods(folder, registry->said.history, &sessions, err);
 	export_sessions_finish(&sessions);
 	if (ok && registry->note.n > 0)
 		ok = folder_put(folder, "registry.note", buf_view(&registry->note), err);
@@ -108,8 +108,8 @@ static int export(const struct config *config, struct ledger_reader *reader, con
 	bool ok;
 
 	ok = ledger_oldest_start(reader, &from, &err) &&
-	     export_registry_read(config->registry.source, &config->registry.key, key_file,
-				  from == UINT64_MAX ? INT64_MAX : from, &registry, &err);
+	     export_registry_read(config->registry.source, &config->registry.key, key_file, from,
+				  &registry, &err);
 	if (ok && registry.why.code != ERR_NONE)
 		fprintf(stderr, "counterfoil: %s %s\n", registry.why.msg,
 			registry.note.n ? "" : "(no registry file in the export: --registry-key)");

@@ -14,6 +14,7 @@
 /* A lane on its way into the folder. */
 struct lane_export {
 	struct ledger_reader *reader;
+	const struct export_registry *registry;
 	const struct ledger_lane_info *lane;
 	struct checkpoint_lane origin;
 	struct folder *folder;
@@ -69,6 +70,8 @@ static bool lane_session(struct lane_export *x, const uint8_t *leaf, struct err 
 		sessions_add(&x->sessions, &session);
 	else if (err->code != ERR_NOT_FOUND)
 		return false;
+	else if (export_registry_session(x->registry, &id, (msec_t)get_be64(leaf + 64), &session))
+		sessions_add(&x->sessions, &session);
 	return true;
 }
 
@@ -251,13 +254,16 @@ static bool put_about(struct lane_export *x, struct err *err)
 	return folder_put(x->folder, lane_path(x, "lane.json", path), buf_view(&json), err);
 }
 
-bool export_lane(struct ledger_reader *reader, const struct network_id *network,
+bool export_lane(struct ledger_reader *reader, const struct export_registry *registry,
 		 const struct ledger_lane_info *lane, bool private_files, struct folder *folder,
 		 struct export_sessions *all, struct err *err)
 {
-	struct lane_export x = {
-		.reader = reader, .lane = lane, .folder = folder, .size = lane->head.size};
-	struct checkpoint_origin origin = {.network = *network,
+	struct lane_export x = {.reader = reader,
+				.registry = registry,
+				.lane = lane,
+				.folder = folder,
+				.size = lane->head.size};
+	struct checkpoint_origin origin = {.network = registry->network,
 					   .gateway = lane->gateway,
 					   .supplier = lane->supplier,
 					   .lane = lane->id};

@@ -13,13 +13,17 @@
 #include "relay/cli/ledger_verbs.h"
 #include "session/registry/source.h"
 #include "session/registry/store.h"
+#include "session/session.h"
 
 #define SQLITE_MAGIC "SQLite format 3"
+
+/* Leaves that were adopted may be of sessions this much older than the oldest that is known. */
+#define SESSIONS_BACK 10
 
 void export_registry_finish(struct export_registry *registry)
 {
 	buf_finish(&registry->note);
-	history_unref(registry->history);
+	registry_export_finish(&registry->said);
 	*registry = (struct export_registry){0};
 }
 
@@ -53,29 +57,26 @@ static bool is_sqlite(const char *path, bool *ret, struct err *err)
 	return true;
 }
 
-/* First height whose seed or snapshot a session from `from` on needs. */
-static height_t needed_from(const struct history *h, height_t from)
+/* First height whose seed a session from `from` on needs; `end`: the first without a seed. */
+static height_t needed_from(const struct history *h, height_t from, height_t end)
 {
-	uint64_t lag = history_params(h, 0)->snapshot_lag;
+	const struct session_params *p = history_params(h, 0);
+	uint64_t back = p->snapshot_lag + SESSIONS_BACK * p->session_blocks;
 
-	return from > lag ? from - lag : 0;
+	from = MIN(from, end);
+	return from > back ? from - back : 0;
 }
 
-static bool sign_sqlite(struct store *store, const char *key_file, height_t from, struct buf *note,
-			struct err *err)
+static bool sign_note(const struct store *store, const char *key_file,
+		      const struct registry_export *said, struct buf *note, struct err *err)
 {
-	CLEANUP(registry_export_finish) struct registry_export e = {0};
 	CLEANUP(relay_key_destroy) struct relay_key *key = NULL;
-	height_t last;
 
 	if (!cli_key_load(key_file, NULL, KEY_ROLE_REGISTRY, &key, err))
 		return false;
 	if (!ID_EQ(relay_key_public(key), store_key(store)))
 		return err_set(err, ERR_KEY, "%s is not the key of this registry", key_file);
-	if (!store_last_seed(store, &last, err) ||
-	    !store_export(store, MIN(from, last + 1), last + 1, &e, err))
-		return false;
-	registry_export_sign(&e, key, note);
+	registry_export_sign(said, key, note);
 	return true;
 }
 
@@ -83,13 +84,17 @@ static bool read_sqlite(const char *source, const char *key_option, height_t fro
 			struct export_registry *ret, struct err *err)
 {
 	CLEANUP(store_close) struct store *store = NULL;
+	CLEANUP(history_unref) struct history *history = NULL;
 	CLEANUP(xfree)
 	char *key_file = key_option ? xstrdup(key_option) : xasprintf("%s.key", source);
+	height_t last;
 
-	if (!store_open_readonly(source, &store, err) || !store_history(store, &ret->history, err))
+	if (!store_open_readonly(source, &store, err) || !store_history(store, &history, err) ||
+	    !store_last_seed(store, &last, err) ||
+	    !store_export(store, needed_from(history, from, last + 1), last + 1, &ret->said, err))
 		return false;
 	ret->network = *store_network(store);
-	if (!sign_sqlite(store, key_file, needed_from(ret->history, from), &ret->note, &ret->why))
+	if (!sign_note(store, key_file, &ret->said, &ret->note, &ret->why))
 		ret->note.n = 0;
 	return true;
 }
@@ -98,18 +103,18 @@ static bool read_sqlite(const char *source, const char *key_option, height_t fro
 static bool take_note(const char *source, const struct config_key *pinned, height_t from,
 		      struct export_registry *ret, struct err *err)
 {
-	CLEANUP(registry_export_finish) struct registry_export e = {0};
+	const struct registry_export *said = &ret->said;
 
 	if (!pinned->is_set)
 		return err_set(err, ERR_REGISTRY, "registry.key must be set for %s", source);
-	if (!registry_export_parse(buf_view(&ret->note), &pinned->id, &e, err))
+	if (!registry_export_parse(buf_view(&ret->note), &pinned->id, &ret->said, err))
 		return err_prefix(err, "%s", source);
-	ret->history = history_ref(e.history);
-	ret->network = *history_network(e.history);
-	if (e.from > needed_from(e.history, from))
+	ret->network = *history_network(said->history);
+	if (from != UINT64_MAX && session_exists(history_params(said->history, 0), from) &&
+	    said->from > session_seed_height(history_params(said->history, 0), from))
 		err_set(&ret->why, ERR_REGISTRY,
 			"%s has seeds from height %" PRIu64 " on; older sessions need earlier ones",
-			source, e.from);
+			source, said->from);
 	return true;
 }
 
@@ -124,8 +129,10 @@ static bool read_url(const char *url, height_t from, struct buf *ret, struct err
 
 	path = path ? strchr(path + 3, '/') : NULL;
 	/* To the end of what is known: the server cuts the range to its own last height. */
-	with_range = xasprintf("%s%s%sfrom=%" PRIu64 "&to=%" PRIu64, url, path ? "" : "/",
-			       strchr(url, '?') ? "&" : "?", from, from + EXPORT_SEEDS_MAX);
+	with_range = from == UINT64_MAX ? xstrdup(url)
+					: xasprintf("%s%s%sfrom=%" PRIu64 "&to=%" PRIu64, url,
+						    path ? "" : "/", strchr(url, '?') ? "&" : "?",
+						    from, from + EXPORT_SEEDS_MAX);
 	fetch = fetch_create(with_range, &never);
 	ok = fetch_get(fetch, &body, &changed, err);
 	if (ok)
@@ -141,8 +148,12 @@ bool export_registry_read(const char *source, const struct config_key *pinned, c
 
 	*ret = (struct export_registry){0};
 	if (strncmp(source, "http://", 7) == 0 || strncmp(source, "https://", 8) == 0)
-		/* Snapshots lie before sessions; 4096 heights are more than any lag in use. */
-		ok = read_url(source, from > 4096 ? from - 4096 : 0, &ret->note, err) &&
+		/* The lags are known only afterwards: 4096 heights are more than any in use. */
+		ok = read_url(source,
+			      from == UINT64_MAX ? from
+			      : from > 4096	 ? from - 4096
+						 : 0,
+			      &ret->note, err) &&
 		     take_note(source, pinned, from, ret, err);
 	else if (!is_sqlite(source, &sqlite, err))
 		ok = false;
@@ -154,4 +165,46 @@ bool export_registry_read(const char *source, const struct config_key *pinned, c
 	if (!ok)
 		export_registry_finish(ret);
 	return ok;
+}
+
+static bool session_at(const struct export_registry *registry, const struct session_id *id,
+		       height_t start, struct ledger_session *ret)
+{
+	const struct history *h = registry->said.history;
+	const struct session_params *p = history_params(h, 0);
+	size_t applications_n, services_n;
+	const struct application_entry *apps = history_all_applications(h, &applications_n);
+	const struct service_entry *services = history_all_services(h, &services_n);
+	const struct seed *seed;
+
+	if (!session_exists(p, start))
+		return false;
+	seed = seed_run_find(&registry->said.seeds, session_seed_height(p, start));
+	for (size_t i = 0; seed != NULL && i < applications_n; i++)
+		for (size_t k = 0; k < services_n; k++) {
+			struct session_id derived = session_id_derive(
+				&registry->network, &apps[i].key, &services[k].name, start, seed);
+
+			if (!ID_EQ(&derived, id))
+				continue;
+			*ret = (struct ledger_session){.id = *id,
+						       .application = apps[i].key,
+						       .service = services[k].name,
+						       .start = start};
+			return true;
+		}
+	return false;
+}
+
+bool export_registry_session(const struct export_registry *registry, const struct session_id *id,
+			     msec_t time_ms, struct ledger_session *ret)
+{
+	const struct history *h = registry->said.history;
+	const struct session_params *p = history_params(h, 0);
+	height_t start = session_start(p, session_clock_height(history_clock(h), time_ms));
+
+	return session_at(registry, id, start, ret) ||
+	       (start >= p->session_blocks &&
+		session_at(registry, id, start - p->session_blocks, ret)) ||
+	       session_at(registry, id, start + p->session_blocks, ret);
 }

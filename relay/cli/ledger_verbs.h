@@ -6,6 +6,7 @@
 #include "relay/cli/cli.h"
 #include "relay/crypto/digest.h"
 #include "relay/ledger/reader.h"
+#include "session/registry/export.h"
 
 /* --- an exported folder while it is written (ledger_folder.c) --- */
 
@@ -47,7 +48,33 @@ MUST_USE bool folder_file_close(struct folder_file *file, struct err *err);
 MUST_USE bool folder_put(struct folder *folder, const char *path, struct view bytes,
 			 struct err *err);
 
-/* --- sessions that the leaves of an export name (ledger_export_lane.c) --- */
+/* --- the registry of an export (ledger_registry.c) --- */
+
+struct export_registry {
+	struct network_id network;
+	struct registry_export said; /* history and seeds */
+	struct buf note;	     /* the registry file; empty when there is none, with `why` */
+	struct err why;
+};
+
+/* The registry as configured, with the seeds that sessions from `from` on need.
+ *
+ * In:  key_file  signs an export of a sqlite registry; NULL: "<source>.key"
+ *      from      start of the oldest session, UINT64_MAX when none is known
+ * Errors: ERR_REGISTRY and what reading it gives, when it cannot be read; a note that cannot be had
+ *         (no key) is told in ret->why.
+ */
+MUST_USE bool export_registry_read(const char *source, const struct config_key *pinned,
+				   const char *key_file, height_t from, struct export_registry *ret,
+				   struct err *err);
+void export_registry_finish(struct export_registry *registry);
+
+/* Finds what a session id stands for among all applications and services at about that time: leaves
+ * that came from the peer after a power loss name sessions that this ledger has forgotten. */
+bool export_registry_session(const struct export_registry *registry, const struct session_id *id,
+			     msec_t time_ms, struct ledger_session *ret);
+
+/* --- lanes of an export (ledger_export_lane.c) --- */
 
 struct export_sessions {
 	struct ledger_session *list;
@@ -57,29 +84,9 @@ void export_sessions_finish(struct export_sessions *sessions);
 
 /* Writes lanes/<hex>/ and adds the lane's sessions to `all`.  Progress goes to standard error when
  * that is a terminal. */
-MUST_USE bool export_lane(struct ledger_reader *reader, const struct network_id *network,
+MUST_USE bool export_lane(struct ledger_reader *reader, const struct export_registry *registry,
 			  const struct ledger_lane_info *lane, bool private_files,
 			  struct folder *folder, struct export_sessions *all, struct err *err);
-
-/* --- the registry file of an export (ledger_registry.c) --- */
-
-struct export_registry {
-	struct network_id network;
-	struct buf note; /* empty when there is none, with `why` */
-	struct err why;
-	struct history *history; /* may be NULL when why is set */
-};
-
-/* The registry as configured, with the seeds that sessions from `from` on need.
- *
- * In:  key_file  signs an export of a sqlite registry; NULL: "<source>.key"
- * Errors: ERR_REGISTRY and what reading it gives, when not even its network is known; a note that
- *         cannot be had (no key) is told in ret->why.
- */
-MUST_USE bool export_registry_read(const char *source, const struct config_key *pinned,
-				   const char *key_file, height_t from, struct export_registry *ret,
-				   struct err *err);
-void export_registry_finish(struct export_registry *registry);
 
 /* --- actions --- */
 

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A power loss, as a ledger sees it: the end of what it wrote is gone.  The peer gives it back.
+
+The ledger is copied while its program is stopped, as the disk would have it at that moment; later
+the program is killed and started on the copy.
+"""
+
+import shutil
+import signal
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from support.export import audit, missing
+from support.load import Load
+from support.process import wait_for
+
+FIRST_RELAYS = 50
+
+
+def ledger_of(process):
+    """The folder of a process's ledger (Network._common)."""
+    return process.folder / f"{process.name}.ledger"
+
+
+@contextmanager
+def disk_of(process):
+    """A copy of its ledger as it is now, that restore() puts back."""
+    process.child.send_signal(signal.SIGSTOP)
+    copy = process.folder / f"{process.name}.copy"
+    shutil.copytree(ledger_of(process), copy)
+    process.child.send_signal(signal.SIGCONT)
+
+    def restore():
+        process.kill()
+        shutil.rmtree(ledger_of(process))
+        copy.rename(ledger_of(process))
+
+    yield restore
+
+
+def lose_power(network_factory, anvil, folder, which):
+    """(network, lines of the notebook, when the copy was taken, gateway's export, nodes')."""
+    network = network_factory(upstreams=[anvil.url])
+    victim = network.gateway if which == "gateway" else network.nodes[1]
+    notebook = folder / f"notebook-{which}"
+    with Load(network.url, clients=4, notebook=notebook) as load:
+        wait_for("first relays", lambda: notebook.read_text().count("\n") > FIRST_RELAYS)
+        with disk_of(victim) as restore:
+            kept = notebook.read_text().count("\n")
+            time.sleep(2.5)  # well over one cosign_interval
+            load.stop()
+            time.sleep(1.5)
+            restore()
+    victim.start()
+    network.wait_ready(60)
+
+    def rest():
+        gateway, nodes = network.exports()
+        for lane in (lane for node in nodes for lane in node.lanes.values()):
+            undelivered = sum(to - start for start, to in lane.undelivered)
+            if lane.final_size() != len(lane.leaves) - undelivered:
+                return False
+        return gateway, nodes
+
+    gateway, nodes = wait_for("recovery", rest, 60, 1.0)
+    lines = notebook.read_text().split("\n")[:-1]
+    assert len(lines) > kept + FIRST_RELAYS, "nothing would have been lost"
+    return network, lines, gateway, nodes
+
+
+def adopted(export):
+    """How many leaves of an export came from the peer."""
+    return sum(to - start for lane in export.lanes.values() for start, to in lane.adopted)
+
+
+@pytest.fixture(scope="module", params=["node", "gateway"])
+def after(request, network_factory, anvil, folder):
+    """What is there when recovery has ended."""
+    return (request.param, *lose_power(network_factory, anvil, folder, request.param))
+
+
+def test_the_peer_gives_the_lost_leaves_back(after):
+    """[L6] [L7] [L8] [L9]: all was cosigned before the loss, so all of it comes back."""
+    which, _, lines, gateway, nodes = after
+    assert adopted(gateway if which == "gateway" else nodes[1]) > 0
+    receipts = [line.split(" ")[0] for line in lines]
+    assert missing(receipts, [gateway]) == []
+    assert missing(receipts, nodes) == []
+
+
+def test_both_ledgers_verify_and_every_difference_has_a_name(after):
+    """[L10]"""
+    _, _, _, gateway, nodes = after
+    for one in (gateway, *nodes):
+        status, said = audit("verify", one.folder)
+        assert status == 0, said
+    for node in nodes:
+        status, said = audit("reconcile", gateway.folder, node.folder)
+        assert status == 0, said
+
+
+def test_relays_go_on_and_are_cosigned(after):
+    """[T2]: new lanes; nothing of the old ones is used again."""
+    _, network, _, gateway, nodes = after
+    before = {name: len(lane.leaves) for node in nodes for name, lane in node.lanes.items()
+              if lane.state == "closed"}
+    with Load(network.url, clients=4) as load:
+        time.sleep(1.0)
+    assert load.answers and load.failed() == []
+    wait_for("all cosigned", network.all_cosigned, 20, 0.5)
+    for node in network.nodes:
+        for name, lane in network.export(node).lanes.items():
+            assert before.get(name, len(lane.leaves)) == len(lane.leaves)
