@@ -17,6 +17,7 @@
 #include "relay/gateway/internal.h"
 
 #define BACKLOG 1024
+#define BODY_SLACK (1 << 20)
 
 /* --- requests --- */
 
@@ -282,7 +283,9 @@ bool http_open(struct worker *w, struct err *err)
 	if (!w->http || !w->listener || !evhttp_bind_listener(w->http, w->listener))
 		return err_set(err, ERR_IO, "gateway.listen %s: no listener", address->text);
 	evhttp_set_max_headers_size(w->http, (ev_ssize_t)w->cfg->gateway.header_max);
-	evhttp_set_max_body_size(w->http, (ev_ssize_t)w->cfg->gateway.body_max);
+	/* Bodies that are somewhat too large are read, so that they get a JSON-RPC error; at the
+	 * others evhttp answers 413 by itself, before it has read them. */
+	evhttp_set_max_body_size(w->http, (ev_ssize_t)(2 * w->cfg->gateway.body_max + BODY_SLACK));
 	evhttp_set_timeout(w->http, (int)(w->cfg->gateway.idle_timeout / 1000000));
 	evhttp_set_allowed_methods(w->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD |
 						    EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |

@@ -87,7 +87,10 @@ static void on_session_error(struct peer *peer, uint32_t handle, const struct er
 	if (!m || m->state != MEMBER_NAMED)
 		return;
 	m->state = MEMBER_REFUSED;
-	m->again_us = clock_mono_us() + REFUSED_AGAIN_US;
+	m->again_us = clock_mono_us();
+	if (why->code == ERR_REGISTRY_STALE)
+		return; /* it reads the registry a moment later than we did */
+	m->again_us += REFUSED_AGAIN_US;
 	log_warn("gateway.session_refused",
 		 "supplier=%s service=%s start=%" PRIu64 " why=%s \"%s\"", peer->supplier->hex,
 		 m->session->info->service.s, m->session->info->start, err_info(why->code)->name,

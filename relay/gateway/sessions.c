@@ -254,8 +254,9 @@ static void account_prepare(struct worker *w, struct account *a, height_t next)
 	if (a->next && a->next->info->start != next)
 		account_drop(w, &a->next);
 	if (!a->next && (!a->current || a->current->info->start != next) &&
-	    session_derive(w, a, next, &a->next, &err))
-		session_name(a->next);
+	    !session_derive(w, a, next, &a->next, &err))
+		return;
+	session_name(a->next); /* those that refused it before are asked again */
 }
 
 static void account_refresh(struct worker *w, struct account *a, height_t start, height_t next)

@@ -7,7 +7,7 @@
 
 #include "relay/gateway/internal.h"
 
-#define TOKEN_MIN 16
+#define TOKEN_MIN 1
 #define TOKEN_MAX 128
 #define LINE_MAX_BYTES 512
 #define TOKENS_MAX 1000000
@@ -35,7 +35,7 @@ static const char *add_line(struct tokens *tokens, char *line)
 	if (!application || strtok_r(NULL, " \t\r\n", &line))
 		return "not `TOKEN APPLICATION`";
 	if (strlen(token) < TOKEN_MIN || strlen(token) > TOKEN_MAX)
-		return "a token has 16 to 128 characters";
+		return "a token has 1 to 128 characters";
 	if (strspn(token, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~") !=
 	    strlen(token))
 		return "a token has letters, digits and -_.~ only";
