@@ -8,7 +8,9 @@
 #include "relay/gateway/internal.h"
 #include "relay/rpc/reply.h"
 
-#define COPY_MAX 4096 /* larger answers are handed over, not copied */
+#define RECEIPTS_LISTED_MAX 180 /* of a batch ([G2]) */
+#define NAMES_LISTED_MAX 64	/* calls of a batch whose suppliers and sessions are listed */
+#define COPY_MAX 4096		/* larger answers are handed over, not copied */
 
 void answer_cors(struct worker *w, struct evhttp_request *http)
 {
@@ -124,56 +126,59 @@ static void add_call(struct evbuffer *out, struct call *call)
 
 /* --- headers --- */
 
-/* The value once for each kind of thing that a batch's calls have in common, in order. */
-static void add_distinct(struct buf *list, const char *value)
+static void add_value(struct buf *list, const char *value)
 {
-	if (list->n > 0) {
-		if (strstr(buf_cstr(list), value))
-			return;
+	if (list->n > 0)
 		buf_put_str(list, ", ");
-	}
 	buf_put_str(list, value);
 }
 
-static void add_receipt(struct buf *list, const struct call *call)
+static void add_names(struct request *request, size_t count)
 {
-	char text[REPLY_RECEIPT_MAX];
-	const struct relay *r = call->relay;
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(request->http);
+	struct buf suppliers = {0}, sessions = {0};
+	char hex[65];
 
-	if (list->n > 0)
-		buf_put_str(list, ", ");
-	if (!r || !r->has_receipt)
-		buf_put_str(list, "-");
-	else
-		buf_put_str(list, reply_receipt_text(&r->lane, r->seq, &r->in.salt, text));
+	for (size_t i = 0; i < count; i++) {
+		const struct relay *r = request->calls[i].relay;
+		bool has = r && r->has_receipt;
+
+		add_value(&suppliers, has ? r->member->supplier->hex : "-");
+		add_value(&sessions, has ? hex_encode(r->in.session.b, 32, hex) : "-");
+	}
+	evhttp_add_header(headers, "Counterfoil-Supplier", buf_cstr(&suppliers));
+	evhttp_add_header(headers, "Counterfoil-Session", buf_cstr(&sessions));
+	buf_finish(&suppliers);
+	buf_finish(&sessions);
 }
 
+/* Clients refuse heads of more than 16 KiB, so the lists of large batches are kept below that. */
 static void add_headers(struct request *request)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(request->http);
-	struct buf receipts = {0}, suppliers = {0}, sessions = {0};
+	struct buf receipts = {0};
 	bool any = false;
 
 	for (size_t i = 0; i < request->count; i++) {
-		const struct call *call = &request->calls[i];
-		char hex[65];
+		const struct relay *r = request->calls[i].relay;
+		char text[REPLY_RECEIPT_MAX];
 
-		if (i < RECEIPTS_LISTED_MAX)
-			add_receipt(&receipts, call);
-		if (!call->relay || !call->relay->has_receipt)
+		if (i == RECEIPTS_LISTED_MAX) {
+			add_value(&receipts, "...");
+			break;
+		}
+		if (!r || !r->has_receipt) {
+			add_value(&receipts, "-");
 			continue;
+		}
 		any = true;
-		add_distinct(&suppliers, call->relay->member->supplier->hex);
-		add_distinct(&sessions, hex_encode(call->relay->in.session.b, 32, hex));
+		add_value(&receipts, reply_receipt_text(&r->lane, r->seq, &r->in.salt, text));
 	}
-	if (any) {
+	if (any)
 		evhttp_add_header(headers, "Counterfoil-Receipt", buf_cstr(&receipts));
-		evhttp_add_header(headers, "Counterfoil-Supplier", buf_cstr(&suppliers));
-		evhttp_add_header(headers, "Counterfoil-Session", buf_cstr(&sessions));
-	}
+	if (any && request->count <= NAMES_LISTED_MAX)
+		add_names(request, request->count);
 	buf_finish(&receipts);
-	buf_finish(&suppliers);
-	buf_finish(&sessions);
 }
 
 /* --- the whole --- */

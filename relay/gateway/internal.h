@@ -35,7 +35,6 @@
 #define REFUSED_AGAIN_US 1000000       /* a session that a node refused is offered again */
 #define COOLDOWN_FAULT_US 5000000      /* of a node that did not answer in time, or not validly */
 #define COOLDOWN_BUSY_US 200000	       /* of one that said that it cannot now */
-#define RECEIPTS_LISTED_MAX 100	       /* receipts of a batch in its header */
 
 struct worker;
 struct peer;
