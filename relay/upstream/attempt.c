@@ -9,9 +9,8 @@
 #include "relay/base/metrics.h"
 #include "relay/upstream/internal.h"
 
-#define SPARE_MAX 1024	     /* idle easy handles of one pool, about 6 KiB each */
-#define EXPECT_BYTES 1000000 /* libcurl asks for leave before it sends a MiB */
-#define FAILURES_TO_REST 3   /* bad answers in a row before a URL rests */
+#define SPARE_MAX 1024	   /* idle easy handles of one pool, about 6 KiB each */
+#define FAILURES_TO_REST 3 /* bad answers in a row before a URL rests */
 
 /* --- URLs --- */
 
@@ -70,50 +69,30 @@ static int url_pick(const struct upstream_pool *pool, uint32_t asked)
 
 /* --- calls --- */
 
-static size_t call_on_body(char *p, size_t size, size_t n, void *arg)
+bool upstream_call_expect(struct upstream_call *call, uint64_t length)
 {
-	struct upstream_call *call = arg;
-	size_t headroom = call->request.headroom, max = call->pool->limits.body_max;
-	curl_off_t length = -1;
-
-	assert(size == 1);
-	if (call->body.n == 0) {
-		curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-		if (length < (curl_off_t)n || length > (curl_off_t)max)
-			length = (curl_off_t)n;
-		buf_reserve(&call->body, headroom + (size_t)length);
-		call->body.n = headroom;
-	}
-	if (n > max - (call->body.n - headroom)) {
+	if (length > call->pool->limits.body_max) {
 		call->too_large = true;
-		return 0;
+		return false;
 	}
-	buf_put(&call->body, p, n);
-	return n;
+	buf_reserve(&call->body, call->request.headroom + (size_t)length);
+	return true;
 }
 
-static CURL *easy_create(struct upstream_pool *pool, struct upstream_call *call)
+bool upstream_call_body(struct upstream_call *call, struct view data)
 {
-	CURL *easy = curl_easy_init();
+	size_t headroom = call->request.headroom;
 
-	assert(easy);
-	upstream_sock_setopt(pool->up, easy);
-	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
-	curl_easy_setopt(easy, CURLOPT_POST, 1L);
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(easy, CURLOPT_PROXY, "");    /* nor one of the environment, */
-	curl_easy_setopt(easy, CURLOPT_NOPROXY, "*"); /* which is not even looked at */
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-	curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)pool->limits.body_max);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-			 (long)(pool->limits.connect_timeout_us / 1000));
-	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)(pool->limits.idle_us / 1000000));
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, call_on_body);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-	return easy;
+	if (call->body.n == 0) {
+		buf_reserve(&call->body, headroom + data.n);
+		call->body.n = headroom;
+	}
+	if (data.n > call->pool->limits.body_max - (call->body.n - headroom)) {
+		call->too_large = true;
+		return false;
+	}
+	buf_put(&call->body, data.p, data.n);
+	return true;
 }
 
 static struct upstream_call *call_take(struct upstream_pool *pool)
@@ -126,7 +105,6 @@ static struct upstream_call *call_take(struct upstream_pool *pool)
 	} else {
 		call = xcalloc(1, sizeof(*call));
 		call->pool = pool;
-		call->easy = easy_create(pool, call);
 		call->url_set = -1;
 	}
 	TAILQ_INSERT_TAIL(&pool->active, call, link);
@@ -137,7 +115,8 @@ static struct upstream_call *call_take(struct upstream_pool *pool)
 
 void upstream_call_destroy(struct upstream_call *call)
 {
-	curl_easy_cleanup(call->easy);
+	if (call->easy)
+		curl_easy_cleanup(call->easy);
 	buf_finish(&call->body);
 	free(call);
 }
@@ -161,26 +140,21 @@ static void call_give_back(struct upstream_call *call)
 /* Starts an attempt at call->url. */
 static void call_start(struct upstream_call *call)
 {
-	const struct upstream_url *url = &call->pool->urls[call->url];
-
 	call->asked |= 1u << call->url;
 	call->too_large = false;
 	call->body.n = 0;
-	if (call->url_set != (int)call->url) {
-		curl_easy_setopt(call->easy, CURLOPT_CURLU, url->parsed);
-		/* One HTTP/2 connection takes all; without it HTTP/1.1 opens as many as it needs.
-		 */
-		curl_easy_setopt(call->easy, CURLOPT_PIPEWAIT, url->is_https ? 1L : 0L);
-		call->url_set = (int)call->url;
-	}
-	/* On a kept connection that turns out to be dead libcurl sends again by itself. */
-	curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, call->request.idempotent ? 0L : 1L);
-	curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER,
-			 call->request.body.n < EXPECT_BYTES ? call->pool->headers
-							     : call->pool->headers_big);
-	curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->request.body.n);
-	curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS, (const char *)call->request.body.p);
-	curl_multi_add_handle(call->pool->up->multi, call->easy);
+	if (call->pool->urls[call->url].plain)
+		upstream_plain_start(call);
+	else
+		upstream_curl_start(call);
+}
+
+static void call_abort(struct upstream_call *call)
+{
+	if (call->pool->urls[call->url].plain)
+		upstream_plain_abort(call);
+	else
+		upstream_curl_abort(call);
 }
 
 static void call_end(struct upstream_call *call, struct upstream_result *result,
@@ -193,14 +167,6 @@ static void call_end(struct upstream_call *call, struct upstream_result *result,
 	if (result)
 		buf_finish(&result->body);
 	call_give_back(call);
-}
-
-static bool call_was_sent(const struct upstream_call *call)
-{
-	long sent = 0;
-
-	curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
-	return sent > 0;
 }
 
 /* Asks the next URL if the request may be sent again; false: this attempt was the last. */
@@ -232,7 +198,7 @@ static void call_expire(struct upstream_call *call)
 	struct upstream_url *url = &call->pool->urls[call->url];
 	struct err err;
 
-	curl_multi_remove_handle(call->pool->up->multi, call->easy);
+	call_abort(call);
 	err_set(&err, ERR_DEADLINE, "%s did not answer in time", url->text);
 	url_on_failure(call->pool, url, false, &err);
 	call_end(call, NULL, &err);
@@ -289,28 +255,24 @@ static bool call_is_fit(struct upstream_call *call, const struct upstream_result
 	return !call->request.check || call->request.check(call->request.arg, result, err);
 }
 
-static void call_on_answer(struct upstream_call *call)
+void upstream_call_on_answer(struct upstream_call *call, int status, struct view type)
 {
 	struct upstream_pool *pool = call->pool;
 	struct upstream_url *url = &pool->urls[call->url];
 	struct upstream_result result = {.headroom = call->request.headroom,
 					 .url_index = call->url};
-	const char *type = NULL;
-	long status = 0;
 	struct err err;
 
-	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
 	if (call->body.n == 0) {
 		buf_reserve(&call->body, call->request.headroom);
 		call->body.n = call->request.headroom;
 	}
-	result.status = (int)status;
-	result.content_type = type ? VIEW_STR(type) : (struct view){0};
+	result.status = status;
+	result.content_type = type;
 	result.latency_us = clock_now_us() - call->start_us;
 	result.body = call->body;
 	if (!call_is_fit(call, &result, &err)) {
-		url_on_failure(pool, url, status_is_temporary((int)status), &err);
+		url_on_failure(pool, url, status_is_temporary(status), &err);
 		if (!call_retry(call, true))
 			call_end(call, NULL, &err);
 		return;
@@ -320,13 +282,13 @@ static void call_on_answer(struct upstream_call *call)
 	call_end(call, &result, NULL);
 }
 
-static void call_on_failure(struct upstream_call *call, CURLcode code)
+void upstream_call_on_failure(struct upstream_call *call, bool sent, const char *why)
 {
 	struct upstream_pool *pool = call->pool;
 	struct upstream_url *url = &pool->urls[call->url];
 	struct err err;
 
-	if (call->too_large || code == CURLE_FILESIZE_EXCEEDED) {
+	if (call->too_large) {
 		err_set(&err, ERR_UPSTREAM_TOO_LARGE, "more than %zu bytes", pool->limits.body_max);
 		metric_add_at(METRIC_UPSTREAM_REQUESTS, url->label, err.code, 1);
 		call_end(call, NULL, &err);
@@ -335,19 +297,10 @@ static void call_on_failure(struct upstream_call *call, CURLcode code)
 	if (call->request.deadline_us <= clock_mono_us())
 		err_set(&err, ERR_DEADLINE, "%s did not answer in time", url->text);
 	else
-		err_set(&err, ERR_UPSTREAM, "%s: %s", url->text, curl_easy_strerror(code));
+		err_set(&err, ERR_UPSTREAM, "%s: %s", url->text, why);
 	url_on_failure(pool, url, err.code == ERR_UPSTREAM, &err);
-	if (!call_retry(call, call_was_sent(call)))
+	if (!call_retry(call, sent))
 		call_end(call, NULL, &err);
-}
-
-void upstream_call_on_end(struct upstream_call *call, CURLcode code)
-{
-	curl_multi_remove_handle(call->pool->up->multi, call->easy);
-	if (code == CURLE_OK)
-		call_on_answer(call);
-	else
-		call_on_failure(call, code);
 }
 
 struct upstream_call *upstream_fetch(struct upstream_pool *pool,
@@ -368,6 +321,6 @@ struct upstream_call *upstream_fetch(struct upstream_pool *pool,
 
 void upstream_cancel(struct upstream_call *call)
 {
-	curl_multi_remove_handle(call->pool->up->multi, call->easy);
+	call_abort(call);
 	call_give_back(call);
 }

@@ -37,7 +37,8 @@ struct upstream {
 
 struct upstream_url {
 	CURLU *parsed;
-	char *text; /* for logs: no credentials, no path */
+	struct plain *plain; /* its own transport; NULL: libcurl's */
+	char *text;	     /* for logs: no credentials, no path */
 	bool is_https;
 	unsigned label;	   /* in metrics */
 	bool is_down;	   /* as last logged */
@@ -45,7 +46,11 @@ struct upstream_url {
 	usec_t cool_until_us;
 };
 
+struct plain;
+struct plain_conn;
+
 TAILQ_HEAD(upstream_calls, upstream_call);
+TAILQ_HEAD(upstream_waiting, upstream_call);
 
 struct upstream_pool {
 	struct upstream *up;
@@ -67,17 +72,43 @@ struct upstream_call {
 	TAILQ_ENTRY(upstream_call) link; /* in pool->active or pool->spare */
 	struct upstream_pool *pool;
 	struct upstream_request request;
-	CURL *easy;
-	int url_set;	/* index whose URL the easy handle has, -1: none */
-	unsigned url;	/* of this attempt */
-	uint32_t asked; /* bit k: URL k was asked */
+	struct plain_conn *conn;	 /* plain.c: of this attempt */
+	TAILQ_ENTRY(upstream_call) wait; /* plain.c: for a connection */
+	bool waits;
+	char content_type[96]; /* plain.c: of the answer */
+	CURL *easy;	       /* curl.c: NULL until it is needed */
+	int url_set;	       /* index whose URL the easy handle has, -1: none */
+	unsigned url;	       /* of this attempt */
+	uint32_t asked;	       /* bit k: URL k was asked */
 	bool too_large;
 	struct buf body;
 	usec_t start_us;
 };
 
-/* Ends the attempt of `call`: its transfer is over with `code`. */
-void upstream_call_on_end(struct upstream_call *call, CURLcode code);
+/* --- attempt.c, for the transports --- */
+
+/* The answer will have so many bytes; false: too many. */
+MUST_USE bool upstream_call_expect(struct upstream_call *call, uint64_t length);
+/* More of the answer's body; false: too much. */
+MUST_USE bool upstream_call_body(struct upstream_call *call, struct view data);
+/* The attempt has ended with a whole answer, or without one; the transport has forgotten the call.
+ * sent: bytes of the request have left.  Not from within start or abort. */
+void upstream_call_on_answer(struct upstream_call *call, int status, struct view type);
+void upstream_call_on_failure(struct upstream_call *call, bool sent, const char *why);
+
+/* --- the transports: start an attempt at call->url, or forget it --- */
+
+void upstream_curl_start(struct upstream_call *call);
+void upstream_curl_abort(struct upstream_call *call);
+/* libcurl has ended the transfer. */
+void upstream_curl_on_end(struct upstream_call *call, CURLcode code);
+
+/* NULL when the URL needs libcurl. */
+struct plain *upstream_plain_create(struct upstream_pool *pool, CURLU *url);
+/* No call may be left. */
+void upstream_plain_destroy(struct plain *plain);
+void upstream_plain_start(struct upstream_call *call);
+void upstream_plain_abort(struct upstream_call *call);
 
 /* Frees a call that is in no list. */
 void upstream_call_destroy(struct upstream_call *call);

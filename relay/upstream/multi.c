@@ -20,7 +20,7 @@ static void reap(struct upstream *up)
 
 		assert(msg->msg == CURLMSG_DONE);
 		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&call);
-		upstream_call_on_end(call, code);
+		upstream_curl_on_end(call, code);
 	}
 }
 

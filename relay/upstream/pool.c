@@ -28,6 +28,7 @@ static bool pool_add_url(struct upstream_pool *pool, const char *text, struct er
 	upstream_url_text(text, shown, sizeof(shown));
 	if (ok) {
 		url->parsed = parsed; /* spares a parse for each request */
+		url->plain = pool->limits.libcurl_only ? NULL : upstream_plain_create(pool, parsed);
 		url->text = xstrdup(shown);
 		url->is_https = strcmp(scheme, "https") == 0;
 		url->label = metrics_label(METRIC_LABEL_BACKEND, shown);
@@ -98,6 +99,7 @@ void upstream_pool_destroy(struct upstream_pool *pool)
 		upstream_call_destroy(call);
 	}
 	for (size_t i = 0; i < pool->urls_n; i++) {
+		upstream_plain_destroy(pool->urls[i].plain);
 		curl_url_cleanup(pool->urls[i].parsed);
 		free(pool->urls[i].text);
 	}

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Requests to a node's own backends: libcurl's multi interface on the worker's libevent base, with
- * kept connections, a deadline and a size cap for each request, and failover to the next URL.
- * Easy handles are used again, request bodies are never copied, answers are moved to the caller.
- * One thread: everything of one `struct upstream` belongs to the thread of its base.
- * It is not a proxy: no redirect is followed, no proxy of the environment is used, no header but
- * the content type crosses, and URLs come from the operator's configuration only. */
+ * Requests to a node's own backends on the worker's libevent base: libcurl's multi interface, and
+ * for plain HTTP to a numeric address a transport of our own that costs a third; with kept
+ * connections, a deadline and a size cap for each request, and failover to the next URL. Easy
+ * handles are used again, request bodies are never copied, answers are moved to the caller. One
+ * thread: everything of one `struct upstream` belongs to the thread of its base. It is not a proxy:
+ * no redirect is followed, no proxy of the environment is used, no header but the content type
+ * crosses, and URLs come from the operator's configuration only. */
 #ifndef RELAY_UPSTREAM_UPSTREAM_H
 #define RELAY_UPSTREAM_UPSTREAM_H
 
@@ -26,6 +27,7 @@ struct upstream_limits {
 	usec_t cooldown_us;	   /* a URL that failed rests this long, if there is another */
 	size_t connections_max; /* per URL; further requests wait for one, up to their deadline */
 	size_t body_max;	/* bytes of one answer, decoded; more is ERR_UPSTREAM_TOO_LARGE */
+	bool libcurl_only;	/* also where plain HTTP to a numeric address would do; for tests */
 };
 /* 2 s, 60 s, 5 s, 256 connections, 16 MiB */
 extern const struct upstream_limits UPSTREAM_LIMITS_DEFAULT;

@@ -180,6 +180,7 @@ static void conn_send(struct conn *conn)
 static void conn_answer(struct conn *conn)
 {
 	const char *cut = text(conn->action, "cut", ""), *raw = text(conn->action, "body", NULL);
+	const char *wire = text(conn->action, "raw", NULL);
 	char *body = raw ? NULL : rpc_body(conn);
 
 	if (strcmp(cut, "before") == 0 || strcmp(cut, "reset") == 0) {
@@ -191,7 +192,10 @@ static void conn_answer(struct conn *conn)
 		return;
 	}
 	conn->answer.n = conn->sent = 0;
-	answer_put(conn, raw ? raw : body, strlen(raw ? raw : body));
+	if (wire)
+		buf_put_str(&conn->answer, wire);
+	else
+		answer_put(conn, raw ? raw : body, strlen(raw ? raw : body));
 	free(body);
 	conn->close_after = cut[0] != '\0';
 	if (strcmp(cut, "half") == 0)

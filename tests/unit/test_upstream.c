@@ -65,8 +65,11 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	clock_tick();
 }
 
-static struct world *world_create(const struct upstream_limits *limits)
+static bool libcurl_only; /* which transport is under test */
+
+static struct world *world_create(const struct upstream_limits *given)
 {
+	struct upstream_limits limits = given ? *given : UPSTREAM_LIMITS_DEFAULT;
 	struct world *w = calloc(1, sizeof(*w));
 	struct timeval ms = {0, 1000};
 	char url[2][64];
@@ -83,9 +86,8 @@ static struct world *world_create(const struct upstream_limits *limits)
 			 faultnode_port(w->node[i]));
 	}
 	assert_ok(upstream_create(w->base, &w->up, &err), err);
-	assert_ok(upstream_pool_create(w->up, "eth", urls, 2,
-				       limits ? limits : &UPSTREAM_LIMITS_DEFAULT, &w->pool, &err),
-		  err);
+	limits.libcurl_only = libcurl_only;
+	assert_ok(upstream_pool_create(w->up, "eth", urls, 2, &limits, &w->pool, &err), err);
 	return w;
 }
 
@@ -351,6 +353,55 @@ static void a_body_over_the_limit_is_refused_by_name(void **state)
 	}
 }
 
+static void answers_are_framed_as_http_says(void **state)
+{
+	static const char *const good[] = {
+		"HTTP/1.1 100 Continue\\r\\n\\r\\nHTTP/1.1 200 OK\\r\\nContent-Length: "
+		"5\\r\\n\\r\\nhello",
+		"HTTP/1.1 200 OK\\r\\n\\r\\nhello\",\"cut\":\"after", /* the end of the connection
+								       */
+		"HTTP/1.0 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\nhello\",\"cut\":\"after",
+		"HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: 5\\r\\n\\r\\nhello",
+		"HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\nhello and more", /* not asked for
+										     */
+		"HTTP/1.1 200 OK\\r\\nContent-Length: "
+		"5\\r\\n\\r\\nhello\",\"drip_ms\":1,\"drip_bytes\":\"1",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		struct world *w = world_create(NULL);
+		char text[256];
+
+		snprintf(text, sizeof(text), "{\"queue\":[{\"raw\":\"%s\"}]}", good[i]);
+		script(w, 0, text);
+		assert_true(ask(w, true));
+		assert_int_equal(w->result.url_index, 0);
+		assert_int_equal(w->result.body.n, HEADROOM + 5);
+		assert_memory_equal(w->result.body.p + HEADROOM, "hello", 5);
+		assert_true(ask(w, true)); /* and the next is its own */
+		assert_int_equal(w->result.body.n, HEADROOM + strlen(ANSWER));
+		world_destroy(w);
+	}
+}
+
+static void a_large_request_arrives_whole(void **state)
+{
+	struct world *w = world_create(NULL);
+	static char body[3000000];
+	struct upstream_request request = {
+		.body = VIEW(body, sizeof(body)), .idempotent = true, .done = on_done, .arg = w};
+
+	memset(body, 'q', sizeof(body));
+	clock_tick();
+	request.deadline_us = clock_mono_us() + 5000000;
+	w->waiting++;
+	upstream_fetch(w->pool, &request);
+	event_base_dispatch(w->base);
+	assert_true(w->ok);
+	assert_true(view_eq(faultnode_last(w->node[0]), request.body));
+	world_destroy(w);
+}
+
 static void a_redirect_is_not_followed(void **state)
 {
 	struct world *w = world_create(NULL);
@@ -412,27 +463,48 @@ static void urls_that_cannot_be_used_are_named_without_their_secrets(void **stat
 	world_destroy(w);
 }
 
+static int by_plain(void **state)
+{
+	libcurl_only = false;
+	return 0;
+}
+
+static int by_libcurl(void **state)
+{
+	libcurl_only = true;
+	return 0;
+}
+
+/* The same facts of both transports. */
+#define BOTH(f)                                                                                    \
+	cmocka_unit_test_setup(f, by_plain),                                                       \
+	{                                                                                          \
+#f "_by_libcurl", f, by_libcurl, NULL, NULL                                        \
+	}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_answer_comes_with_status_type_and_headroom),
-		cmocka_unit_test(the_request_arrives_byte_for_byte),
-		cmocka_unit_test(a_connection_is_kept_for_the_next_request),
-		cmocka_unit_test(requests_of_one_turn_run_side_by_side),
-		cmocka_unit_test(no_more_connections_than_the_limit_are_opened),
-		cmocka_unit_test(a_dead_kept_connection_costs_no_answer),
-		cmocka_unit_test(the_next_url_answers_when_the_first_is_down),
-		cmocka_unit_test(a_url_that_rested_is_asked_again),
-		cmocka_unit_test(a_write_that_may_have_left_is_not_sent_twice),
-		cmocka_unit_test(faults_of_the_first_are_answered_by_the_second),
-		cmocka_unit_test(a_refused_answer_is_asked_for_elsewhere_unless_it_is_a_write),
-		cmocka_unit_test(a_black_hole_ends_at_the_deadline),
-		cmocka_unit_test(a_slow_drip_ends_at_the_deadline_or_is_read_whole),
-		cmocka_unit_test(a_body_over_the_limit_is_refused_by_name),
-		cmocka_unit_test(a_redirect_is_not_followed),
-		cmocka_unit_test(a_cancelled_request_has_no_callback),
-		cmocka_unit_test(a_pool_may_be_destroyed_with_requests_in_flight),
-		cmocka_unit_test(urls_that_cannot_be_used_are_named_without_their_secrets),
+		BOTH(an_answer_comes_with_status_type_and_headroom),
+		BOTH(the_request_arrives_byte_for_byte),
+		BOTH(a_connection_is_kept_for_the_next_request),
+		BOTH(requests_of_one_turn_run_side_by_side),
+		BOTH(no_more_connections_than_the_limit_are_opened),
+		BOTH(a_dead_kept_connection_costs_no_answer),
+		BOTH(the_next_url_answers_when_the_first_is_down),
+		BOTH(a_url_that_rested_is_asked_again),
+		BOTH(a_write_that_may_have_left_is_not_sent_twice),
+		BOTH(faults_of_the_first_are_answered_by_the_second),
+		BOTH(a_refused_answer_is_asked_for_elsewhere_unless_it_is_a_write),
+		BOTH(a_black_hole_ends_at_the_deadline),
+		BOTH(a_slow_drip_ends_at_the_deadline_or_is_read_whole),
+		BOTH(a_body_over_the_limit_is_refused_by_name),
+		BOTH(answers_are_framed_as_http_says),
+		BOTH(a_large_request_arrives_whole),
+		BOTH(a_redirect_is_not_followed),
+		BOTH(a_cancelled_request_has_no_callback),
+		BOTH(a_pool_may_be_destroyed_with_requests_in_flight),
+		BOTH(urls_that_cannot_be_used_are_named_without_their_secrets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
