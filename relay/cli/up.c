@@ -150,13 +150,13 @@ static bool find_ports(struct up *up, const struct cli_option *o, struct err *er
 	return true;
 }
 
-static void on_ready(struct up *up, const char *url, uint64_t chain_id)
+static void on_ready(struct up *up, const char *url, const char *chain_id)
 {
 	if (up->ready || up->stop_requests > 0)
 		return;
 	up->ready = true;
 	printf("\nReady.  Point your dApp, wallet or script at\n\n"
-	       "  %s   chain id %" PRIu64 "\n\n"
+	       "  %s   chain id %s\n\n"
 	       "for instance\n\n"
 	       "  curl -si %s -H 'Content-Type: application/json' \\\n"
 	       "    -d "

@@ -13,6 +13,7 @@
 
 #define UP_NODES_MAX 64
 #define UP_UPSTREAMS_MAX 16
+#define UP_CHAIN_ID_MAX 72   /* text of a chain id, decimal or 0x and 64 digits */
 #define UP_UNIX_PATH_MAX 107 /* bytes of a unix socket's path; the system's limit */
 
 struct event;
@@ -76,7 +77,7 @@ MUST_USE bool up_find_port(const char *option, const char *given, const char *fa
 struct up_ready; /* a thread that asks the gateway until it answers; opaque */
 /* Calls on_ready once, on the loop, with the chain's id; on_waiting when it takes long. */
 MUST_USE bool up_ready_start(struct up *up,
-			     void (*on_ready)(struct up *, const char *url, uint64_t chain_id),
+			     void (*on_ready)(struct up *, const char *url, const char *chain_id),
 			     struct up_ready **ret, struct err *err);
 void up_ready_stop(struct up_ready *ready);
 DEFINE_CLEANUP(struct up_ready *, up_ready_stop)

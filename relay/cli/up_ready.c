@@ -25,20 +25,48 @@
 #define ASK_ANSWER_MAX 65536
 #define ASK "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_chainId\",\"params\":[]}"
 
-/* True iff one could listen there now. */
-static bool port_is_free(const char *address, struct err *err)
+static uint16_t port_of(const struct sockaddr_storage *ss)
+{
+	if (ss->ss_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)ss)->sin6_port);
+	return ntohs(((const struct sockaddr_in *)ss)->sin_port);
+}
+
+/* Takes an address and a port apart; port 0 too, which libevent does not. */
+static bool parse_address(const char *address, struct sockaddr_storage *ss, int *len)
+{
+	size_t n = strlen(address);
+	bool any = n > 2 && strcmp(address + n - 2, ":0") == 0;
+	CLEANUP(xfree)
+	char *text = xasprintf("%.*s%s", (int)(any ? n - 1 : n), address, any ? "1" : "");
+
+	if (evutil_parse_sockaddr_port(text, (struct sockaddr *)ss, len) != 0)
+		return false;
+	if (any && ss->ss_family == AF_INET6)
+		((struct sockaddr_in6 *)ss)->sin6_port = 0;
+	else if (any)
+		((struct sockaddr_in *)ss)->sin_port = 0;
+	return true;
+}
+
+/* Tries to listen; says at which port it could. */
+static bool try_port(const char *address, uint16_t *ret_port, struct err *err)
 {
 	const int on = 1;
 	struct sockaddr_storage ss;
 	int len = sizeof(ss), fd;
+	socklen_t got = sizeof(ss);
 	bool ok;
 
-	if (evutil_parse_sockaddr_port(address, (struct sockaddr *)&ss, &len) != 0)
+	if (!parse_address(address, &ss, &len))
 		return err_set(err, ERR_USAGE, "%s is not an address and a port", address);
 	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-	     bind(fd, (struct sockaddr *)&ss, (socklen_t)len) == 0 && listen(fd, 1) == 0;
-	if (!ok)
+	     bind(fd, (struct sockaddr *)&ss, (socklen_t)len) == 0 && listen(fd, 1) == 0 &&
+	     getsockname(fd, (struct sockaddr *)&ss, &got) == 0;
+	if (ok)
+		*ret_port = port_of(&ss);
+	else
 		err_set(err, ERR_IO, "%s: %s", address,
 			errno == EADDRINUSE ? "the port is busy" : strerror(errno));
 	if (fd >= 0)
@@ -51,11 +79,12 @@ bool up_find_port(const char *option, const char *given, const char *fallback, u
 {
 	const char *colon = strrchr(fallback, ':');
 	uint64_t first;
+	uint16_t found;
 
 	if (given) {
-		if (!port_is_free(given, err))
+		if (!try_port(given, &found, err))
 			return err_prefix(err, "--%s", option);
-		*ret = xstrdup(given);
+		*ret = xasprintf("%.*s:%u", (int)(strrchr(given, ':') - given), given, found);
 		return true;
 	}
 	if (!u64_parse(colon + 1, strlen(colon + 1), &first))
@@ -64,7 +93,7 @@ bool up_find_port(const char *option, const char *given, const char *fallback, u
 		CLEANUP(xfree)
 		char *address = xasprintf("%.*s:%" PRIu64, (int)(colon - fallback), fallback, port);
 
-		if (port_is_free(address, err)) {
+		if (try_port(address, &found, err)) {
 			if (port != first)
 				printf("%s is busy: --%s takes %s\n", fallback, option, address);
 			*ret = STEAL(address);
@@ -87,7 +116,7 @@ char *up_url(const struct up *up)
 
 struct up_ready {
 	struct up *up;
-	void (*on_ready)(struct up *, const char *, uint64_t);
+	void (*on_ready)(struct up *, const char *, const char *);
 	pthread_t thread;
 	atomic_bool stop;
 	char *url;
@@ -112,23 +141,26 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 	return n;
 }
 
-static bool chain_id_of(const struct answer *a, uint64_t *ret, char *why, size_t why_n)
+/* Decimal, as wallets want it; as it came when it is none that fits. */
+static bool chain_id_of(const struct answer *a, char ret[UP_CHAIN_ID_MAX], char *why, size_t why_n)
 {
 	json_t *top = json_loadb(a->text, a->n, 0, NULL);
 	const char *id = json_string_value(json_object_get(top, "result"));
 	const char *message =
 		json_string_value(json_object_get(json_object_get(top, "error"), "message"));
-	char *end = NULL;
+	bool ok = id && strncmp(id, "0x", 2) == 0 && strlen(id) < UP_CHAIN_ID_MAX;
 
-	if (id && strncmp(id, "0x", 2) == 0)
-		*ret = strtoull(id + 2, &end, 16);
-	else
+	if (!ok)
 		snprintf(why, why_n, "%s", message ? message : "no answer to eth_chainId");
+	else if (strlen(id) <= 2 + 16)
+		snprintf(ret, UP_CHAIN_ID_MAX, "%llu", strtoull(id + 2, NULL, 16));
+	else
+		snprintf(ret, UP_CHAIN_ID_MAX, "%s", id);
 	json_decref(top);
-	return end != NULL;
+	return ok;
 }
 
-static bool ask(CURL *curl, uint64_t *ret, char *why, size_t why_n)
+static bool ask(CURL *curl, char ret[UP_CHAIN_ID_MAX], char *why, size_t why_n)
 {
 	CLEANUP(xfree) struct answer *answer = xcalloc(1, sizeof(*answer));
 	CURLcode rc;
@@ -147,7 +179,7 @@ static void *asker(void *arg)
 	struct up_ready *r = arg;
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 	CURL *curl = curl_easy_init();
-	uint64_t chain_id = 0;
+	char chain_id[UP_CHAIN_ID_MAX] = "";
 	char why[256] = "";
 
 	if (!curl || !headers)
@@ -160,10 +192,10 @@ static void *asker(void *arg)
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, ASK);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
 	for (unsigned asked = 1; !atomic_load(&r->stop); asked++) {
-		if (ask(curl, &chain_id, why, sizeof(why))) {
-			ssize_t n = write(r->pipe[1], &chain_id, sizeof(chain_id));
+		if (ask(curl, chain_id, why, sizeof(why))) {
+			ssize_t n = write(r->pipe[1], chain_id, sizeof(chain_id));
 
-			(void)n; /* eight bytes fit an empty pipe */
+			(void)n; /* so few bytes fit an empty pipe, in one piece */
 			break;
 		}
 		if (asked % ASK_QUIET == 0)
@@ -178,13 +210,13 @@ static void *asker(void *arg)
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct up_ready *r = arg;
-	uint64_t chain_id;
+	char chain_id[UP_CHAIN_ID_MAX];
 
-	if (read(fd, &chain_id, sizeof(chain_id)) == (ssize_t)sizeof(chain_id))
+	if (read(fd, chain_id, sizeof(chain_id)) == (ssize_t)sizeof(chain_id))
 		r->on_ready(r->up, r->url, chain_id);
 }
 
-bool up_ready_start(struct up *up, void (*on_ready)(struct up *, const char *, uint64_t),
+bool up_ready_start(struct up *up, void (*on_ready)(struct up *, const char *, const char *),
 		    struct up_ready **ret, struct err *err)
 {
 	struct up_ready *r = xcalloc(1, sizeof(*r));
