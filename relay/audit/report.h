@@ -58,6 +58,7 @@ struct audit_report {
 	struct audit_counter counter[AUDIT_COUNTERS_MAX];
 };
 
+/* Frees what a report holds; it is empty and usable again. */
 void audit_report_finish(struct audit_report *report);
 static inline void audit_report_finish_at(struct audit_report *report)
 {

@@ -40,6 +40,7 @@ struct tile_edge {
 	struct hash hash[TILE_LEVELS][TILE_WIDTH];
 };
 
+/* The edge of the empty tree. */
 void tile_edge_init(struct tile_edge *edge);
 /* Appends a leaf hash; each tile that fills up is written at once (one in 256 appends, and one more
  * a level).  When `write` fails the edge is of no further use. */
