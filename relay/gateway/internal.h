@@ -4,6 +4,7 @@
  * relay/gateway.
  */
 #ifndef RELAY_GATEWAY_INTERNAL_H
+#define GATEWAY_OWED_MAX 256 /* suppliers that are linked to only to close lanes */
 #define RELAY_GATEWAY_INTERNAL_H
 
 #include <pthread.h>
@@ -125,6 +126,9 @@ bool member_is_ready(const struct member *member);
 /* The supplier broke the rules: it is asked no more in any session that there is now. */
 void supplier_drop(struct worker *w, const struct supplier *supplier);
 struct supplier *supplier_find(struct worker *w, const struct key_id *key);
+/* The supplier of this key, made when it is new; each ref keeps it. */
+struct supplier *supplier_ref(struct worker *w, const struct key_id *key);
+void supplier_unref(struct worker *w, struct supplier *s);
 
 /* --- peer.c, relay.c --- */
 
@@ -311,6 +315,8 @@ struct worker {
 	struct account *accounts;
 	struct account *main_account;
 	struct supplier *suppliers;
+	struct supplier *owed[GATEWAY_OWED_MAX]; /* refs; see owed.c */
+	size_t owed_n;
 	struct peer *peers;
 	struct request_list requests;
 	struct call_list waiting, pending, attempts;
@@ -325,6 +331,11 @@ struct worker {
 	struct inbound_batch good;
 	struct worker_state state;
 };
+
+/* --- owed.c --- */
+/* Whom a lane must still be closed with, and where; at most GATEWAY_OWED_MAX. */
+size_t owed_refresh(struct worker *w, struct pool_target ret[GATEWAY_OWED_MAX]);
+void owed_finish(struct worker *w);
 
 MUST_USE bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret,
 				    struct err *err);

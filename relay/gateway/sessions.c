@@ -17,7 +17,7 @@ struct supplier *supplier_find(struct worker *w, const struct key_id *key)
 	return s;
 }
 
-static struct supplier *supplier_ref(struct worker *w, const struct key_id *key)
+struct supplier *supplier_ref(struct worker *w, const struct key_id *key)
 {
 	struct supplier *s = supplier_find(w, key);
 
@@ -33,7 +33,7 @@ static struct supplier *supplier_ref(struct worker *w, const struct key_id *key)
 }
 
 /* A peer that is still there keeps its supplier: peers hold a ref too. */
-static void supplier_unref(struct worker *w, struct supplier *s)
+void supplier_unref(struct worker *w, struct supplier *s)
 {
 	assert(s->refs > 0);
 	if (--s->refs > 0)
@@ -320,6 +320,18 @@ static void wanted_add(struct wanted *wanted, const struct session *s)
 	}
 }
 
+/* Those who are only owed a cosignature come after those who serve. */
+static void wanted_add_owed(struct wanted *wanted, struct worker *w)
+{
+	struct pool_target owed[GATEWAY_OWED_MAX];
+	size_t n = owed_refresh(w, owed);
+
+	wanted->targets = xrealloc(wanted->targets, (wanted->count + n) * sizeof(*wanted->targets));
+	for (size_t i = 0; i < n; i++)
+		if (!wanted_has(wanted, &owed[i].key))
+			wanted->targets[wanted->count++] = owed[i];
+}
+
 static void tell_pool(struct worker *w)
 {
 	struct wanted wanted = {0};
@@ -330,8 +342,9 @@ static void tell_pool(struct worker *w)
 		wanted_add(&wanted, a->next);
 	HASH_ITER (hh, w->accounts, a, tmp)
 		wanted_add(&wanted, a->current);
-	pool_set_wanted(w->pool, wanted.targets, wanted.count);
 	atomic_store_explicit(&w->state.suppliers, (unsigned)wanted.count, memory_order_relaxed);
+	wanted_add_owed(&wanted, w);
+	pool_set_wanted(w->pool, wanted.targets, wanted.count);
 	free(wanted.targets);
 	w->wanted_changed = false;
 }
@@ -382,6 +395,7 @@ void sessions_finish(struct worker *w)
 {
 	struct account *a, *tmp;
 
+	owed_finish(w);
 	HASH_ITER (hh, w->accounts, a, tmp) {
 		account_drop(w, &a->current);
 		account_drop(w, &a->next);

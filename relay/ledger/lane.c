@@ -200,6 +200,25 @@ void ledger_unclosed(struct ledger *ledger, const struct key_id *peer, size_t ma
 	*ret_n = MIN(n, max);
 }
 
+size_t ledger_unclosed_peers(struct ledger *ledger, struct key_id *ret, size_t max)
+{
+	struct ledger_lane *lane, *tmp;
+	size_t n = 0;
+
+	pthread_mutex_lock(&ledger->lock);
+	HASH_ITER (hh, ledger->lanes, lane, tmp) {
+		enum ledger_lane_state state = lane_state(lane);
+		bool known = state != LEDGER_LANE_UNCLOSED && state != LEDGER_LANE_DEAD;
+
+		for (size_t i = 0; i < n && !known; i++)
+			known = ID_EQ(&ret[i], &lane->peer);
+		if (!known && n < max)
+			ret[n++] = lane->peer;
+	}
+	pthread_mutex_unlock(&ledger->lock);
+	return n;
+}
+
 /* Closed before this process began: only the file knows. */
 static bool lane_was_closed(struct ledger *ledger, const struct lane_id *id,
 			    const struct key_id *peer)

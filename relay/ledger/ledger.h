@@ -231,6 +231,10 @@ struct ledger_unclosed {
 void ledger_unclosed(struct ledger *ledger, const struct key_id *peer, size_t max,
 		     struct ledger_unclosed **ret, size_t *ret_n);
 
+/* The keys of peers with whom there is such a lane, at most max; returns how many.  No IO; any
+ * thread. */
+size_t ledger_unclosed_peers(struct ledger *ledger, struct key_id *ret, size_t max);
+
 enum ledger_lane_state {
 	LEDGER_LANE_UNKNOWN,
 	LEDGER_LANE_LIVE,

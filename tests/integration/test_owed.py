@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A supplier that no session needs any more still gets its last receipts cosigned [L7] [L8]."""
+
+import time
+
+import pytest
+
+from support import net, paths
+from support.network import LAGS, Network, run
+from support.process import Process, wait_for
+
+RELAYS = 60
+SESSION_BLOCKS = 10
+BLOCK_MS = 100
+
+
+@pytest.fixture(name="network")
+def fixture_network(tmp_path):
+    port = net.free_port()
+    backend = Process("backend", [paths.FAULTNODE, port], tmp_path)
+    network = Network(tmp_path / "network", [f"http://127.0.0.1:{port}"], stakes=(1, 1),
+                      session_blocks=SESSION_BLOCKS, block_ms=BLOCK_MS)
+    try:
+        backend.start()
+        yield network.start()
+    finally:
+        network.end()
+        backend.end()
+
+
+def suppliers_of(network, calls):
+    """Who answered each of so many calls."""
+    one = net.Http(network.url)
+    try:
+        return [one.call("eth_chainId")[1]["counterfoil-supplier"] for _ in range(calls)]
+    finally:
+        one.close()
+
+
+def uncosigned(network, node):
+    """Delivered leaves of a node under no cosigned head."""
+    return sum(len(lane.leaves) - sum(to - start for start, to in lane.undelivered) - lane.final_size()
+               for lane in network.export(node).lanes.values())
+
+
+def test_a_supplier_that_left_is_owed_a_cosignature_and_gets_it(network):
+    leaver, key = network.nodes[0], network.node_keys[0]
+    assert key in suppliers_of(network, RELAYS)
+    network.gateway.kill()  # before it has cosigned the last of them
+    wait_for("the node's lane to be left behind", lambda: "link_down" in leaver.log())
+    assert uncosigned(network, leaver) > 0
+    run("unstake", "--registry", network.registry, key)
+
+    # A snapshot and two sessions later nobody draws it any more.
+    time.sleep((LAGS["snapshot_lag"] + 2 * SESSION_BLOCKS + 5) * BLOCK_MS / 1000)
+    network.gateway.start()
+    network.gateway.ready(lambda: net.answers(network.gateway.admin + "/readyz"), 30)
+    assert key not in suppliers_of(network, RELAYS)
+    wait_for("all that it delivered cosigned", lambda: uncosigned(network, leaver) == 0, 30, 0.5)
