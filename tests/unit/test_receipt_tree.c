@@ -126,7 +126,7 @@ static void is_digest(const struct buf *all, const json_t *row, const char *key)
 	assert_memory_equal(got.b, want.b, 32);
 }
 
-/* Byte for byte those of the other implementation, for 73 sizes; and they verify. */
+/* Byte for byte those of the other implementation, for 72 sizes; and they verify. */
 static void every_proof_of_small_trees_is_that_of_the_vectors(void **state)
 {
 	const json_t *row;
