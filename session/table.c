@@ -21,43 +21,67 @@ static int by_key(const void *a, const void *b)
 		      32);
 }
 
-static int by_owner(const void *a, const void *b)
+/* What the sort moves: the first bytes of a key decide nearly always, and rows stay in place. */
+struct sort_item {
+	uint64_t prefix;
+	const struct table_input *in;
+};
+
+static int by_item(const void *a, const void *b)
 {
-	return memcmp(a, b, sizeof(struct owner_id));
+	const struct sort_item *x = a, *y = b;
+
+	if (x->prefix != y->prefix)
+		return x->prefix < y->prefix ? -1 : 1;
+	return memcmp(x->in->key.b, y->in->key.b, sizeof(x->in->key.b));
 }
 
+/* Distinct owners, as far as a draw can tell them apart: it never wants more than the limit, and a
+ * table of many owners shows that many within its first rows. */
 static size_t count_owners(const struct stake_table *t)
 {
-	CLEANUP(xfree) struct owner_id *owners = xmalloc(t->n * sizeof(*owners));
-	size_t distinct = 0;
+	const struct owner_id *seen[SESSION_MEMBERS_MAX];
+	size_t n = 0;
 
-	for (size_t i = 0; i < t->n; i++)
-		owners[i] = t->rows[i].owner;
-	qsort(owners, t->n, sizeof(*owners), by_owner);
-	for (size_t i = 0; i < t->n; i++)
-		distinct += i == 0 || !ID_EQ(&owners[i], &owners[i - 1]);
-	return distinct;
+	for (size_t i = 0; i < t->n && n < SESSION_MEMBERS_MAX; i++) {
+		const struct owner_id *owner = &t->rows[i].owner;
+		size_t k = 0;
+
+		while (k < n && !ID_EQ(seen[k], owner))
+			k++;
+		if (k == n)
+			seen[n++] = owner;
+	}
+	return n;
 }
 
-/* Copies the rows that weigh; true iff they come in the order of their keys. */
-static bool fill(struct stake_table *t, const struct session_params *p,
-		 const struct table_input *in, size_t n)
+/* The inputs in the order of their keys. */
+static struct sort_item *sort_inputs(const struct table_input *in, size_t n)
 {
+	struct sort_item *items = xmalloc(n * sizeof(*items));
 	bool sorted = true;
 
 	for (size_t i = 0; i < n; i++) {
-		uint64_t weight = table_weight(p, in[i].stake);
-		struct table_row *row = &t->rows[t->n];
-
-		if (weight == 0)
-			continue;
-		*row = (struct table_row){in[i].key, in[i].owner, in[i].index,
-					  weight,    0,		  in[i].price};
-		if (t->n > 0 && by_key(row - 1, row) >= 0)
-			sorted = false;
-		t->n++;
+		items[i] = (struct sort_item){get_be64(in[i].key.b), &in[i]};
+		sorted = sorted && (i == 0 || by_item(&items[i - 1], &items[i]) <= 0);
 	}
-	return sorted;
+	if (!sorted)
+		qsort(items, n, sizeof(*items), by_item);
+	return items;
+}
+
+/* Copies the inputs that weigh. */
+static void fill(struct stake_table *t, const struct session_params *p,
+		 const struct sort_item *items, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct table_input *in = items[i].in;
+		uint64_t weight = table_weight(p, in->stake);
+
+		if (weight > 0)
+			t->rows[t->n++] = (struct table_row){in->key, in->owner, in->index,
+							     weight,  0,	 in->price};
+	}
 }
 
 /* Fills in `before` and the total, and sees that no key stands twice. */
@@ -81,14 +105,15 @@ bool stake_table_create(const struct session_params *p, const struct table_input
 			struct stake_table **ret, struct err *err)
 {
 	CLEANUP(stake_table_destroy) struct stake_table *t = NULL;
+	CLEANUP(xfree) struct sort_item *items = NULL;
 
 	if (n > TABLE_ROWS_MAX)
 		return err_set(err, ERR_RANGE, "%zu suppliers, a stake table has at most %u", n,
 			       TABLE_ROWS_MAX);
 	t = xmalloc(sizeof(*t) + n * sizeof(t->rows[0]));
 	*t = (struct stake_table){0};
-	if (!fill(t, p, in, n))
-		qsort(t->rows, t->n, sizeof(t->rows[0]), by_key);
+	items = sort_inputs(in, n);
+	fill(t, p, items, n);
 	if (!add_up(t, err))
 		return false;
 	t->owners = count_owners(t);

@@ -32,7 +32,7 @@ struct table_row {
 
 struct stake_table {
 	size_t n;	/* rows, sorted by key */
-	size_t owners;	/* distinct ones */
+	size_t owners;	/* distinct ones, counted up to SESSION_MEMBERS_MAX */
 	uint64_t total; /* T, < 2^63 */
 	struct table_row rows[];
 };

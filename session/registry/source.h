@@ -44,6 +44,7 @@ MUST_USE bool source_read(struct source *source, height_t from, struct source_st
 /* --- for source_url.c --- */
 struct fetch;
 
+/* A connection that is kept for all requests; nothing is sent yet.  The URL is copied. */
 struct fetch *fetch_create(const char *url, const atomic_bool *stop);
 void fetch_destroy(struct fetch *fetch);
 /* Gets the URL unless its ETag is that of the last answer.  Out: ret_body borrowed until the next

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Registry files ([Y1], [Y2]) and the sessions and allowances that follow from them ([S2], [S12],
- * [P1], [P3]), against tests/vectors/registry.json, which another implementation wrote. */
+ * Registry files ([Y1], [Y2], [Y3]) and the sessions and allowances that follow from them ([S2],
+ * [S12], [P1], [P3]), against tests/vectors/registry.json, which another implementation wrote. */
 #include "tests/unit/unit.h"
 
 #include <jansson.h>
