@@ -169,17 +169,20 @@ static int show_leaf(struct ledger_reader *reader, const struct lane_id *lane, u
 	struct ledger_receipt r;
 	struct leaf leaf;
 	struct err err;
+	bool fine;
 
 	if (!ledger_receipt_read(reader, lane, seq, &r, &err))
 		return cli_fail(&err);
-	if (leaf_decode(r.leaf, &leaf) != LEAF_FINE)
-		err_set(&err, ERR_LEDGER, "the leaf is malformed");
-	else if (json)
+	fine = leaf_decode(r.leaf, &leaf) == LEAF_FINE ||
+	       err_set(&err, ERR_LEDGER, "the leaf is malformed");
+	if (fine && json)
 		put_leaf_json(&r, &leaf, &out);
-	else
+	else if (fine)
 		print_leaf(&r, &leaf);
 	ledger_receipt_finish(&r);
-	fwrite(out.p, 1, out.n, stdout);
+	if (!fine)
+		return cli_fail(&err);
+	fwrite(buf_cstr(&out), 1, out.n, stdout);
 	return CLI_OK;
 }
 
