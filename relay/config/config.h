@@ -102,6 +102,7 @@ MUST_USE bool config_load_text(const struct config_source *source, const char *n
 			       struct view text, struct config **ret, struct buf *ret_problems,
 			       struct err *err);
 
+/* Frees it with all that its fields point to; NULL is a no-op. */
 void config_destroy(struct config *config);
 DEFINE_CLEANUP(struct config *, config_destroy)
 
