@@ -97,7 +97,7 @@ void doctor_files(struct doctor *doctor)
 		want += c->link.links_max + c->link.handshakes_max +
 			backends * c->upstream.connections_max;
 	} else {
-		want += c->gateway.workers * c->gateway.connections_max;
+		want += c->gateway.connections_max;
 	}
 	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
 		doctor_fix(doctor, "files", "%s", strerror(errno));

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "relay/admin/admin.h"
+#include "relay/base/metrics.h"
 #include "relay/cli/cli.h"
 #include "relay/cli/program.h"
 
@@ -21,6 +22,11 @@ static bool is_ready(void *arg, struct err *ret_why)
 
 static void refresh(void *arg)
 {
+	struct gateway_status status;
+
+	gateway_status(arg, &status);
+	metric_set(METRIC_GATEWAY_IN_FLIGHT, status.in_flight);
+	metric_set(METRIC_GATEWAY_CONNECTIONS, (int64_t)gateway_connections(arg));
 	program_refresh(gateway_ledger(arg), gateway_registry(arg));
 }
 

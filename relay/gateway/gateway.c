@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "relay/base/log.h"
+#include "relay/gateway/door.h"
 #include "relay/gateway/internal.h"
 
 /* --- opening --- */
@@ -210,6 +211,11 @@ bool gateway_loop(struct gateway *g, struct err *err)
 uint16_t gateway_port(const struct gateway *g)
 {
 	return g->port;
+}
+
+size_t gateway_connections(const struct gateway *g)
+{
+	return door_count(g->listen_fd);
 }
 
 void gateway_status(const struct gateway *g, struct gateway_status *ret)

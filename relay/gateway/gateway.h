@@ -37,6 +37,9 @@ void gateway_stop(struct gateway *gateway);
 /* The port that dApps connect to; 0 for a unix socket. */
 uint16_t gateway_port(const struct gateway *gateway);
 
+/* Client connections that are open now.  Looks at each descriptor: for the metrics page. */
+size_t gateway_connections(const struct gateway *gateway);
+
 /* Owned by the gateway; for the admin surface. */
 struct ledger *gateway_ledger(const struct gateway *gateway);
 struct registry *gateway_registry(const struct gateway *gateway);

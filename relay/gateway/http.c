@@ -14,6 +14,7 @@
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
 
+#include "relay/gateway/door.h"
 #include "relay/gateway/internal.h"
 
 #define BACKLOG 1024
@@ -275,13 +276,17 @@ bool http_open(struct worker *w, struct err *err)
 
 	if (fd < 0)
 		return err_prefix(err, "gateway.listen %s", address->text);
-	if (w->id == 0)
+	if (w->id == 0) {
 		w->gateway->port = port_of(fd);
+		w->gateway->listen_fd = fd;
+	}
 	w->http = evhttp_new(w->base);
 	w->listener = evconnlistener_new(w->base, NULL, NULL,
 					 LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	if (!w->http || !w->listener || !evhttp_bind_listener(w->http, w->listener))
 		return err_set(err, ERR_IO, "gateway.listen %s: no listener", address->text);
+	w->door = door_create(w->base, w->http, w->listener, w->cfg->gateway.connections_max,
+			      w->cfg->gateway.workers);
 	evhttp_set_max_headers_size(w->http, (ev_ssize_t)w->cfg->gateway.header_max);
 	/* Bodies that are somewhat too large are read, so that they get a JSON-RPC error; at the
 	 * others evhttp answers 413 by itself, before it has read them. */
@@ -297,6 +302,8 @@ bool http_open(struct worker *w, struct err *err)
 
 void http_stop(struct worker *w)
 {
+	door_destroy(w->door); /* nobody opens it again */
+	w->door = NULL;
 	if (w->listener)
 		evconnlistener_disable(w->listener);
 }
@@ -312,6 +319,8 @@ void http_finish(struct worker *w)
 			call_abandon(&r->calls[i]);
 		request_destroy(r);
 	}
+	door_destroy(w->door);
+	w->door = NULL;
 	if (w->http)
 		evhttp_free(w->http); /* its listener too */
 	w->http = NULL;

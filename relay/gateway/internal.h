@@ -311,6 +311,7 @@ struct worker {
 	height_t height;
 	struct evhttp *http;
 	struct evconnlistener *listener;
+	struct door *door; /* NULL when nobody may come in any more */
 	unsigned connections;
 	struct account *accounts;
 	struct account *main_account;
@@ -353,6 +354,7 @@ struct gateway {
 	struct service_name services[64];
 	size_t service_count;
 	uint16_t port;
+	int listen_fd;		 /* the first worker's; its listener closes it */
 	struct event_base *base; /* of the control thread */
 	int stop_fd;		 /* eventfd: gateway_stop() */
 	_Atomic unsigned stops;
