@@ -51,6 +51,21 @@ static const struct node_service *service_find(const struct worker *w,
 	return NULL;
 }
 
+/* Is this a time for the session?  Asked first, so that no table is made for any other. */
+static bool session_check_time(const struct worker *w, height_t start, struct err *err)
+{
+	const struct session_params *p = view_params(w->view, start);
+
+	if (!session_exists(p, start))
+		return err_set(err, ERR_NO_SESSION, "no session starts at height %" PRIu64, start);
+	if (w->height >= session_gone(p, start))
+		return err_set(err, ERR_SESSION_OVER, "the session is over since height %" PRIu64,
+			       session_end(p, start));
+	if (start > w->height + p->session_blocks + 1)
+		return err_set(err, ERR_SESSION_OVER, "the session has not begun");
+	return true;
+}
+
 /* Is the gateway entitled to this session, as the registry has it? */
 static bool session_check(struct node_link *nl, const struct frame_session *in,
 			  const struct session_info *info, const struct node_service *service,
@@ -63,11 +78,6 @@ static bool session_check(struct node_link *nl, const struct frame_session *in,
 		return err_set(err, ERR_NO_SESSION, "the session's id is another here");
 	if (!ID_EQ(&info->method_table, &in->table) || !ID_EQ(table, &in->table))
 		return err_set(err, ERR_TABLE, "the method tables of %s differ", in->service.s);
-	if (w->height >= session_gone(&info->params, info->start))
-		return err_set(err, ERR_SESSION_OVER, "the session is over since height %" PRIu64,
-			       session_end(&info->params, info->start));
-	if (in->start > w->height + info->params.session_blocks + 1)
-		return err_set(err, ERR_SESSION_OVER, "the session has not begun");
 	if (!session_info_member(info, &w->self.id))
 		return err_set(err, ERR_NOT_MEMBER, "this supplier is not a member");
 	return true;
@@ -118,7 +128,8 @@ static bool session_open(struct node_link *nl, uint32_t handle, const struct fra
 	if (!service)
 		return err_set(err, ERR_NO_SESSION, "service %s is not offered here",
 			       in->service.s);
-	if (!view_session(view, &in->application, &in->service, in->start, &info, err))
+	if (!session_check_time(nl->worker, in->start, err) ||
+	    !view_session(view, &in->application, &in->service, in->start, &info, err))
 		return false;
 	ok = session_check(nl, in, info, service, err) &&
 	     view_allowance(view, &in->application, &nl->gateway, &in->service, in->start,
@@ -274,9 +285,6 @@ static void on_down(struct link *link, enum link_reason reason, const struct err
 	struct node_link *nl = link_user(link);
 
 	worker_tick(w);
-	log_info("node.link_down", "gateway=%s reason=%s why=\"%s\" in_flight=%zu",
-		 link_address(link), link_reason_name(reason), err ? err->msg : "",
-		 nl ? nl->in_flight : 0);
 	if (nl)
 		node_link_end(nl);
 	else

@@ -25,9 +25,12 @@
 #include "relay/receipt/tree.h"
 #include "session/registry/registry.h"
 
-#define NODE_PART_BYTES 65536		/* of a body in one leaf [R8] */
-#define NODE_TURN_REFUSALS_MAX 64	/* waiting on a link; more are ERROR frames [F9] */
-#define NODE_HEADS_MAX 65536		/* heads of a lane without a cosignature */
+#define NODE_PART_BYTES 65536	    /* of a body in one leaf [R8] */
+#define NODE_TURN_REFUSALS_MAX 64   /* waiting on a link; more are ERROR frames [F9] */
+#define NODE_HEADS_MAX 65536	    /* heads of a lane without a cosignature */
+#define NODE_BYTES_MAX (512u << 20) /* requests and answers of a worker in memory */
+#define NODE_OUT_HIGH (8u << 20)    /* waiting for a gateway to read: no further batch till then */
+#define NODE_STALL_US 5000
 #define NODE_PEER_FRAME_MIN (128 << 10) /* a gateway must take at least this */
 #define NODE_RETIRED_MAX 4		/* lanes of a link that wait for their last cosignature */
 
@@ -123,6 +126,7 @@ struct relay {
 	uint32_t part;	     /* next part of a long answer */
 	struct buf request;  /* encoding */
 	struct view body;    /* the call within it */
+	size_t bytes;	     /* counted in worker->bytes */
 	struct buf response; /* encoding, RESPONSE_JSON_HEAD bytes and the body */
 };
 
@@ -140,6 +144,7 @@ struct node_link {
 	size_t in_flight;
 	size_t refusals; /* in ready */
 	bool is_dirty;
+	bool is_stalled;
 	size_t commits;	  /* with the ledger; their callbacks hold this struct */
 	size_t batch_max; /* bytes of a turn that the gateway takes */
 	struct relays asked;
@@ -168,6 +173,7 @@ struct worker {
 	struct event on_turn; /* active: relays became ready in this turn */
 	struct event on_stop;
 	struct event on_drain;
+	struct event on_stall; /* to look again at links whose gateway reads slowly */
 	bool watching;
 	int stop_fd;
 	bool turn_open;
@@ -178,6 +184,7 @@ struct worker {
 	struct relays spare;
 	size_t spare_n;
 	size_t in_flight;
+	size_t bytes; /* of relays in flight */
 	bool draining;
 	usec_t drain_begun_us;
 	usec_t drain_until_us;
@@ -211,6 +218,7 @@ void relay_refuse(struct relay *relay, enum err_code code);
 void worker_tick(struct worker *w);
 void node_link_mark(struct node_link *nl);
 void worker_on_turn(evutil_socket_t fd, short what, void *arg);
+void worker_on_stall(evutil_socket_t fd, short what, void *arg);
 void node_lane_destroy(struct node_lane *lane);
 
 /* --- settle.c: what the gateway cosigns --- */

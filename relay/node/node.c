@@ -18,6 +18,7 @@ void node_params_default(struct node_params *ret)
 		.upstream = UPSTREAM_LIMITS_DEFAULT,
 		.max_unpaid_cu = 1000000,
 		.in_flight_max = 1024,
+		.bytes_max = NODE_BYTES_MAX,
 		.sessions_max = 4096,
 		.frame_max = 20 << 20,
 		.lane_leaves = LEAF_SEQ_END,

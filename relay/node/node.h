@@ -40,6 +40,7 @@ struct node_params {
 	size_t services_n;
 	cu_t max_unpaid_cu;	/* CU served without a cosigned checkpoint, of each gateway [P5] */
 	uint32_t in_flight_max; /* relays of one link; told in HELLO */
+	size_t bytes_max;	/* requests and answers in memory, per worker */
 	uint32_t sessions_max;	/* sessions of one link */
 	uint32_t frame_max;	/* bytes of one frame from a gateway */
 	uint64_t lane_leaves;	/* a lane is left before it has more; at most 2^20 [T2] */

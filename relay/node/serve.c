@@ -39,6 +39,16 @@ static void relay_set_state(struct relay *relay, enum relay_state state)
 		TAILQ_INSERT_TAIL(list_of(relay), relay, entry);
 }
 
+/* Sets what the relay counts for in the worker's memory. */
+static void relay_count_bytes(struct relay *relay)
+{
+	struct worker *w = relay->link->worker;
+
+	w->bytes -= relay->bytes;
+	relay->bytes = relay->request.n + relay->response.n;
+	w->bytes += relay->bytes;
+}
+
 static struct relay *relay_take(struct node_link *nl, struct node_session *s,
 				const struct frame_relay *in, uint32_t number)
 {
@@ -66,8 +76,10 @@ static struct relay *relay_take(struct node_link *nl, struct node_session *s,
 	relay->begun_us = clock_mono_us();
 	relay->deadline_us =
 		relay->begun_us + MIN((usec_t)in->deadline_ms * 1000, w->node->p.deadline_max_us);
-	relay->request.n = 0;
+	relay->request.n = relay->response.n = 0;
 	buf_put(&relay->request, in->request.p, in->request.n);
+	relay->bytes = 0;
+	relay_count_bytes(relay);
 	s->relays++;
 	nl->in_flight++;
 	w->in_flight++;
@@ -91,6 +103,7 @@ void relay_done(struct relay *relay)
 	relay->session->relays--;
 	nl->in_flight--;
 	w->in_flight--;
+	w->bytes -= relay->bytes;
 	relay_set_state(relay, RELAY_SPARE);
 	keep_or_free(&relay->request);
 	keep_or_free(&relay->response);
@@ -198,6 +211,7 @@ static void relay_on_done(void *arg, struct upstream_result *result, const struc
 	result->body = (struct buf){0};
 	if (relay->notification)
 		relay->response.n = RESPONSE_JSON_HEAD;
+	relay_count_bytes(relay);
 	relay_set_state(relay, RELAY_READY);
 	node_link_mark(relay->link);
 }
@@ -261,7 +275,7 @@ static enum err_code relay_admit(struct relay *relay)
 		return ERR_SHUTDOWN;
 	if (ledger_is_full(w->node->ledger))
 		return ERR_LEDGER_FULL;
-	if (nl->in_flight > w->node->p.in_flight_max)
+	if (nl->in_flight > w->node->p.in_flight_max || w->bytes > w->node->p.bytes_max)
 		return ERR_OVERLOAD;
 	if (!session_node_accepts(&s->params, s->start, w->height))
 		return ERR_SESSION_OVER;

@@ -2,6 +2,7 @@
  * What the gateway cosigns: heads of lanes that it agrees to pay for [F8], and the bound on what
  * may stay without a cosignature [P5]. */
 #include "relay/base/mem.h"
+#include "relay/base/metrics.h"
 #include "relay/node/internal.h"
 
 #define COSIGNATURES_TRUSTED 4 /* [P5] */
@@ -101,6 +102,7 @@ static bool cosign_accept(struct node_link *nl, struct node_lane *lane,
 	lane->heads_n -= at + 1;
 	memmove(lane->heads, lane->heads + at + 1, lane->heads_n * sizeof(*lane->heads));
 	lane->cosigned = in->size;
+	metric_add(METRIC_LINK_COSIGNATURES, 1);
 	nl->commits++;
 	ledger_cosign(nl->worker->port, lane->ledger, &cosigned, on_cosigned, nl);
 	if (lane != nl->lane && in->size == lane->tree.size)

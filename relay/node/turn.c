@@ -272,6 +272,28 @@ static void on_commit(void *arg, const struct err *err)
 		node_link_mark(nl);
 }
 
+/* The gateway does not read as fast as it asks: its relays wait, and later their deadlines pass. */
+static void node_link_stall(struct node_link *nl)
+{
+	static const struct timeval tv = {0, NODE_STALL_US};
+
+	nl->is_stalled = true;
+	evtimer_add(&nl->worker->on_stall, &tv);
+}
+
+void worker_on_stall(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	struct node_link *nl;
+
+	worker_tick(w);
+	LIST_FOREACH (nl, &w->links, entry) {
+		if (nl->is_stalled && nl->link)
+			node_link_mark(nl);
+		nl->is_stalled = false;
+	}
+}
+
 static void turn_run(struct node_link *nl)
 {
 	struct worker *w = nl->worker;
@@ -284,6 +306,10 @@ static void turn_run(struct node_link *nl)
 
 	if (!nl->link || !link_is_up(nl->link) || (nl->lane && nl->lane->busy))
 		return;
+	if (link_out_bytes(nl->link) > NODE_OUT_HIGH) {
+		node_link_stall(nl);
+		return;
+	}
 	refuse_late(nl);
 	n = turn_plan(nl);
 	if (n == 0)

@@ -226,7 +226,7 @@ static void worker_watch(struct worker *w)
 	static const struct timeval second = {1, 0};
 
 	watch(w, &w->on_turn, -1, 0, worker_on_turn, NULL);
-	watch(w, &w->on_drain, -1, 0, on_drain, NULL);
+	watch(w, &w->on_stall, -1, 0, worker_on_stall, NULL);
 	event_assign(&w->on_drain, w->base, -1, EV_PERSIST, on_drain, w);
 	watch(w, &w->on_second, -1, EV_PERSIST, on_second, &second);
 	watch(w, &w->on_commit, ledger_port_fd(w->port), EV_READ | EV_PERSIST, on_commit, NULL);
@@ -266,7 +266,7 @@ bool worker_create(struct node *node, uint32_t index, const struct node_params *
 
 static void worker_unwatch(struct worker *w)
 {
-	struct event *const events[] = {&w->on_turn,   &w->on_drain, &w->on_second,
+	struct event *const events[] = {&w->on_turn,   &w->on_stall, &w->on_drain, &w->on_second,
 					&w->on_commit, &w->on_view,  &w->on_stop};
 
 	for (size_t i = 0; w->watching && i < ARRAY_SIZE(events); i++)

@@ -128,22 +128,38 @@ static void conn_fail(struct plain_conn *conn, const char *why)
 
 /* --- sending --- */
 
+/* The digits of the length and the end of the head, into dst[32]; returns how many bytes. */
+static size_t length_put(char *dst, size_t length)
+{
+	char digits[20];
+	size_t n = 0, at = 0;
+
+	do {
+		digits[n++] = (char)('0' + length % 10);
+		length /= 10;
+	} while (length > 0);
+	while (n > 0)
+		dst[at++] = digits[--n];
+	memcpy(dst + at, "\r\n\r\n", 4);
+	return at + 4;
+}
+
 static void conn_send(struct plain_conn *conn)
 {
 	const struct plain *plain = conn->plain;
 	struct view body = conn->call->request.body;
 	char tail[32];
-	int tail_n = snprintf(tail, sizeof(tail), "%zu\r\n\r\n", body.n);
+	size_t tail_n = length_put(tail, body.n);
 	struct iovec iov[3] = {
 		{plain->prefix.p, plain->prefix.n},
-		{tail, (size_t)tail_n},
+		{tail, tail_n},
 		{(void *)body.p, body.n},
 	};
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 3};
 	size_t skip = conn->sent;
 	ssize_t n;
 
-	conn->total = plain->prefix.n + (size_t)tail_n + body.n;
+	conn->total = plain->prefix.n + tail_n + body.n;
 	for (int i = 0; i < 3 && skip > 0; i++) {
 		size_t part = MIN(skip, iov[i].iov_len);
 
@@ -237,7 +253,7 @@ static void conn_done(struct plain_conn *conn, bool keep)
 static bool conn_read_head(struct plain_conn *conn, struct view *in)
 {
 	struct upstream_call *call = conn->call;
-	size_t used = 0;
+	size_t used = 0, n;
 
 	if (conn->has_head)
 		return true;
@@ -253,9 +269,10 @@ static bool conn_read_head(struct plain_conn *conn, struct view *in)
 		*in = VIEW(in->p + used, in->n - used);
 		conn->has_head = conn->head.status >= 200;
 	}
-	snprintf(call->content_type, sizeof(call->content_type), "%.*s",
-		 (int)MIN(conn->head.content_type.n, sizeof(call->content_type)),
-		 (const char *)conn->head.content_type.p);
+	n = MIN(conn->head.content_type.n, sizeof(call->content_type) - 1);
+	if (n > 0)
+		memcpy(call->content_type, conn->head.content_type.p, n);
+	call->content_type[n] = '\0';
 	conn->left = conn->head.length;
 	conn->chunks = (struct http1_chunks){0};
 	if (conn->head.has_length && !upstream_call_expect(call, conn->head.length)) {

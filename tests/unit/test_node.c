@@ -184,7 +184,7 @@ static bool run_until_done(struct world *w, uint32_t n)
 		event_base_loop(w->base, EVLOOP_ONCE);
 	if (w->down)
 		print_message("# link down: %s\n", w->why.msg);
-	return w->done == n;
+	return w->done >= n;
 }
 
 static void dial(struct world *w)
@@ -657,6 +657,61 @@ static void sessions_that_do_not_hold_are_refused_by_name(void **state)
 	world_destroy(w);
 }
 
+static void a_session_of_another_time_is_refused(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	const height_t start = w->session->start;
+	const height_t starts[] = {start + 120, start + 7, 0, UINT64_MAX - 3};
+
+	world_start(w);
+	dial(w);
+	assert_true(run_until(w, &w->up));
+	for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
+		w->session->start = starts[i];
+		w->session_refused = false;
+		open_session(w);
+		assert_true(run_until(w, &w->session_refused));
+		assert_int_equal(w->session_error,
+				 err_info(i == 0 ? ERR_SESSION_OVER : ERR_NO_SESSION)->wire);
+	}
+	world_destroy(w);
+}
+
+static void relays_over_the_limit_of_memory_are_refused(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	w->params.bytes_max = 250;
+	world_open(w);
+	script(w, "{\"default\":{\"delay_ms\":100}}");
+	for (int i = 0; i < 5; i++)
+		send_relay(w, BALANCE, 5000);
+	assert_true(run_until_done(w, 5));
+	assert_int_equal(w->relays[0].leaf.kind, LEAF_ANSWER);
+	assert_refused(&w->relays[4], ERR_OVERLOAD);
+	assert_int_equal(ask(w, BALANCE)->leaf.kind, LEAF_ANSWER);
+	world_destroy(w);
+}
+
+static void a_gateway_that_reads_slowly_gets_all_and_keeps_its_link(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	world_open(w);
+	script(w, "{\"default\":{\"size\":2000000}}");
+	for (int i = 0; i < 40; i++) /* 80 MB, more than out_max */
+		send_relay(w, BALANCE, 20000);
+	for (int i = 0; i < 40; i++) {
+		uint32_t want = w->done + 1;
+
+		assert_true(run_until_done(w, MAX(want, w->done)));
+		usleep(5000);
+	}
+	assert_false(w->down);
+	assert_int_equal(w->relays[39].body.n, 2000036);
+	world_destroy(w);
+}
+
 static void a_gateway_without_a_grant_may_not_come(void **state)
 {
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
@@ -772,6 +827,9 @@ int main(void)
 		cmocka_unit_test(more_than_64_refusals_of_a_turn_are_error_frames),
 		cmocka_unit_test(a_cancelled_relay_gets_no_leaf),
 		cmocka_unit_test(sessions_that_do_not_hold_are_refused_by_name),
+		cmocka_unit_test(a_session_of_another_time_is_refused),
+		cmocka_unit_test(relays_over_the_limit_of_memory_are_refused),
+		cmocka_unit_test(a_gateway_that_reads_slowly_gets_all_and_keeps_its_link),
 		cmocka_unit_test(a_gateway_without_a_grant_may_not_come),
 		cmocka_unit_test(a_relay_number_that_does_not_grow_closes_the_link),
 		cmocka_unit_test(a_cosignature_that_is_wrong_closes_the_link),
