@@ -306,7 +306,8 @@ static void turn_run(struct node_link *nl)
 
 	if (!nl->link || !link_is_up(nl->link) || (nl->lane && nl->lane->busy))
 		return;
-	if (link_out_bytes(nl->link) > NODE_OUT_HIGH) {
+	if (link_out_bytes(nl->link) >
+	    MIN((size_t)NODE_OUT_HIGH, w->node->p.listener.link.out_max / 4)) {
 		node_link_stall(nl);
 		return;
 	}
