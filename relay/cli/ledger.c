@@ -301,8 +301,9 @@ const struct verb verb_ledger = {
 		"empty,\n"
 		"  and is there only when it is whole.\n"
 		"  --without-private     no salts, requests and answers\n"
-		"  --registry-key FILE   signs the registry file of a sqlite registry; default: "
-		"its\n"
-		"                        path with .key behind it.  A file or URL needs none.\n",
+		"  --registry-key FILE   signs the registry file of a sqlite registry; default:\n"
+		"                        REGISTRY.key, or registry.key or keys/registry.key "
+		"beside\n"
+		"                        it.  A registry that is a file or a URL needs none.\n",
 	.run = run,
 };

@@ -80,13 +80,35 @@ static bool sign_note(const struct store *store, const char *key_file,
 	return true;
 }
 
+/* Where `registry init` and `up` put the key: the first of these that is there, else the first. */
+static char *find_key(const char *source)
+{
+	static const char *const beside[] = {"registry.key", "keys/registry.key"};
+	const char *slash = strrchr(source, '/');
+	int dir = slash ? (int)(slash - source) + 1 : 0;
+	char *first = xasprintf("%s.key", source);
+
+	if (access(first, F_OK) == 0)
+		return first;
+	for (size_t i = 0; i < ARRAY_SIZE(beside); i++) {
+		char *path = xasprintf("%.*s%s", dir, source, beside[i]);
+
+		if (access(path, F_OK) == 0) {
+			free(first);
+			return path;
+		}
+		free(path);
+	}
+	return first;
+}
+
 static bool read_sqlite(const char *source, const char *key_option, height_t from,
 			struct export_registry *ret, struct err *err)
 {
 	CLEANUP(store_close) struct store *store = NULL;
 	CLEANUP(history_unref) struct history *history = NULL;
 	CLEANUP(xfree)
-	char *key_file = key_option ? xstrdup(key_option) : xasprintf("%s.key", source);
+	char *key_file = key_option ? xstrdup(key_option) : find_key(source);
 	height_t last;
 
 	if (!store_open_readonly(source, &store, err) || !store_history(store, &history, err) ||

@@ -59,7 +59,8 @@ struct export_registry {
 
 /* The registry as configured, with the seeds that sessions from `from` on need.
  *
- * In:  key_file  signs an export of a sqlite registry; NULL: "<source>.key"
+ * In:  key_file  signs an export of a sqlite registry; NULL: "<source>.key", or
+ *      registry.key or keys/registry.key beside it
  *      from      start of the oldest session, UINT64_MAX when none is known
  * Errors: ERR_REGISTRY and what reading it gives, when it cannot be read; a note that cannot be had
  *         (no key) is told in ret->why.
