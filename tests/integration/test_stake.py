@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stake 1 : 2 : 7 gives relays 1 : 2 : 7 [S7], and each relay goes where the rule sends it."""
+"""Stake 1 : 2 : 7 gives relays 1 : 2 : 7 [S7], and each relay goes where the rule sends it.
+
+n counts from 0 for each session, worker and start of the process [S9]."""
 
 import collections
 import hashlib

@@ -4,7 +4,7 @@
 #include "relay/base/bytes.h"
 #include "relay/base/ids.h"
 
-static void integers_are_big_endian_and_come_back(void **state)
+static void integers_are_big_endian_and_come_back(void **state) /* [B1] */
 {
 	CLEANUP(buf_finish) struct buf buf = {0};
 	struct reader r;
@@ -37,7 +37,25 @@ static void reading_past_the_end_stays_bad(void **state)
 	assert_false(reader_done(&r));
 }
 
-static void hex_is_strict(void **state)
+static void short_strings_have_their_length_in_front(void **state) /* [B3] */
+{
+	CLEANUP(buf_finish) struct buf buf = {0};
+	struct reader r;
+
+	buf_put_short(&buf, "eth", 3);
+	buf_put_short(&buf, "", 0);
+	assert_int_equal(buf.n, 5);
+	assert_memory_equal(buf.p, "\3eth\0", 5);
+	r = reader_of(buf_view(&buf));
+	assert_true(view_eq(read_short(&r), VIEW("eth", 3)));
+	assert_int_equal(read_short(&r).n, 0);
+	assert_true(reader_done(&r));
+	r = reader_of(VIEW("\4eth", 4));
+	assert_int_equal(read_short(&r).n, 0);
+	assert_true(r.bad);
+}
+
+static void hex_is_strict(void **state) /* [B2] */
 {
 	uint8_t b[2];
 	char text[5];
@@ -67,7 +85,7 @@ static void base64_matches_rfc_4648(void **state)
 	}
 }
 
-static void base64_refuses_what_is_not_canonical(void **state)
+static void base64_refuses_what_is_not_canonical(void **state) /* [B2] */
 {
 	static const char *const bad[] = {
 		"Zg", "Zg=", "Zh==", "Zm9=", "Z===", "====", "Zm9v\n", "=Zm9"};
@@ -123,7 +141,7 @@ static void utf8_follows_rfc_3629(void **state)
 		assert_false(utf8_is_valid(VIEW_STR(bad[i])));
 }
 
-static void service_names_are_checked(void **state)
+static void service_names_are_checked(void **state) /* [B6] */
 {
 	struct service_name name;
 
@@ -142,6 +160,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(integers_are_big_endian_and_come_back),
 		cmocka_unit_test(reading_past_the_end_stays_bad),
+		cmocka_unit_test(short_strings_have_their_length_in_front),
 		cmocka_unit_test(hex_is_strict),
 		cmocka_unit_test(base64_matches_rfc_4648),
 		cmocka_unit_test(base64_refuses_what_is_not_canonical),

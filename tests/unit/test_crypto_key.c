@@ -172,7 +172,7 @@ static void a_file_that_others_can_read_is_refused(void **state)
 	assert_non_null(strstr(err.msg, "chmod 600"));
 }
 
-static void a_key_of_another_role_is_refused_by_name(void **state)
+static void a_key_of_another_role_is_refused_by_name(void **state) /* [K1] */
 {
 	CLEANUP(relay_key_destroy) struct relay_key *key = rfc_key(KEY_ROLE_SUPPLIER);
 	struct relay_key *back = NULL;

@@ -388,7 +388,7 @@ static void bad_bodies_get_their_error_and_the_next_call_works(void **state)
 	world_destroy(w);
 }
 
-static void paths_lead_to_services_and_tokens(void **state)
+static void paths_lead_to_services_and_tokens(void **state) /* [G1] */
 {
 	struct world *w = world_create("{\"default\":{\"result\":\"0x5\"}}", "");
 	CLEANUP(xfree) char *good = xasprintf(BALANCE, "1");
@@ -431,6 +431,7 @@ static void an_answer_of_many_parts_arrives_whole(void **state)
 	world_destroy(w);
 }
 
+/* [E5]: its id is not the token 1. */
 static void a_backend_that_fails_is_an_error_and_no_answer(void **state)
 {
 	struct world *w = world_create("{\"default\":{\"result\":1,\"id\":2}}", "");
