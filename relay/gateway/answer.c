@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What goes back to the client: answers with its own ids, in its order, and the Counterfoil-*
  * headers ([G2], [G4]). */
-#include <assert.h>
+#include <time.h>
+
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 
 #include "relay/gateway/internal.h"
 #include "relay/rpc/reply.h"
@@ -11,6 +13,8 @@
 #define RECEIPTS_LISTED_MAX 180 /* of a batch ([G2]) */
 #define NAMES_LISTED_MAX 64	/* calls of a batch whose suppliers and sessions are listed */
 #define COPY_MAX 4096		/* larger answers are handed over, not copied */
+
+static const char expose[] = "Counterfoil-Receipt, Counterfoil-Supplier, Counterfoil-Session";
 
 void answer_cors(struct worker *w, struct evhttp_request *http)
 {
@@ -22,9 +26,7 @@ void answer_cors(struct worker *w, struct evhttp_request *http)
 		return;
 	evhttp_add_header(headers, "Access-Control-Allow-Origin", origin);
 	if (evhttp_request_get_command(http) != EVHTTP_REQ_OPTIONS) {
-		evhttp_add_header(headers, "Access-Control-Expose-Headers",
-				  "Counterfoil-Receipt, Counterfoil-Supplier, "
-				  "Counterfoil-Session");
+		evhttp_add_header(headers, "Access-Control-Expose-Headers", expose);
 		return;
 	}
 	asked = evhttp_find_header(evhttp_request_get_input_headers(http),
@@ -52,12 +54,54 @@ static const char *status_text(int status)
 	}
 }
 
+/* --- the head of an answer to a call ---
+ *
+ * evhttp keeps a header as three allocations and writes it with printf.  So all headers of an
+ * answer but Content-Length go in as one: the value of Date holds the lines after it too.  That is
+ * not done with anything that a client or a node chose. */
+
+void answer_prepare(struct worker *w)
+{
+	const char *origin = w->cfg->gateway.cors_origin;
+
+	buf_put_str(&w->fixed_headers, "\r\nContent-Type: " RESPONSE_JSON_TYPE);
+	if (origin && origin[0] != '\0' && !strpbrk(origin, "\r\n"))
+		buf_putf(&w->fixed_headers,
+			 "\r\nAccess-Control-Allow-Origin: %s"
+			 "\r\nAccess-Control-Expose-Headers: %s",
+			 origin, expose);
+}
+
+/* "Mon, 23 Nov 2026 15:01:09 GMT", made once a second. */
+static const char *http_date(struct worker *w)
+{
+	time_t now = (time_t)(clock_wall_ms() / 1000);
+	struct tm tm;
+
+	if (w->date_s != now && gmtime_r(&now, &tm) &&
+	    strftime(w->date, sizeof(w->date), "%a, %d %b %Y %H:%M:%S GMT", &tm) > 0)
+		w->date_s = now;
+	return w->date;
+}
+
+/* Hands the lines to the request; the buffer is empty afterwards. */
+static void set_head(struct evhttp_request *http, struct buf *lines)
+{
+	struct evkeyval *header = xcalloc(1, sizeof(*header)); /* freed by evhttp */
+
+	buf_cstr(lines);
+	header->key = xstrdup("Date");
+	header->value = (char *)lines->p;
+	*lines = (struct buf){0};
+	TAILQ_INSERT_TAIL(evhttp_request_get_output_headers(http), header, next);
+}
+
 static void send_body(struct worker *w, struct evhttp_request *http, int status,
 		      struct evbuffer *body)
 {
 	if (body) {
 		evhttp_add_header(evhttp_request_get_output_headers(http), "Content-Type",
-				  "application/json");
+				  RESPONSE_JSON_TYPE);
 		metric_add(METRIC_GATEWAY_ANSWER, evbuffer_get_length(body));
 	}
 	answer_cors(w, http);
@@ -126,59 +170,68 @@ static void add_call(struct evbuffer *out, struct call *call)
 
 /* --- headers --- */
 
-static void add_value(struct buf *list, const char *value)
+static bool has_receipt(const struct call *call)
 {
-	if (list->n > 0)
-		buf_put_str(list, ", ");
-	buf_put_str(list, value);
+	return call->relay && call->relay->has_receipt;
 }
 
-static void add_names(struct request *request, size_t count)
+static void put_supplier(struct buf *head, const struct relay *r)
 {
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(request->http);
-	struct buf suppliers = {0}, sessions = {0};
-	char hex[65];
+	buf_put(head, r->member->supplier->hex, 64);
+}
 
-	for (size_t i = 0; i < count; i++) {
-		const struct relay *r = request->calls[i].relay;
-		bool has = r && r->has_receipt;
+static void put_session(struct buf *head, const struct relay *r)
+{
+	buf_put_hex(head, r->in.session.b, sizeof(r->in.session.b));
+}
 
-		add_value(&suppliers, has ? r->member->supplier->hex : "-");
-		add_value(&sessions, has ? hex_encode(r->in.session.b, 32, hex) : "-");
+static void put_receipt(struct buf *head, const struct relay *r)
+{
+	char text[REPLY_RECEIPT_MAX];
+
+	buf_put_str(head, reply_receipt_text(&r->lane, r->seq, &r->in.salt, text));
+}
+
+/* One line: a value for each of the first `listed` calls, `-` where there is none. */
+static void put_list(struct buf *head, const char *name, const struct request *request,
+		     size_t listed, void (*put)(struct buf *head, const struct relay *r))
+{
+	buf_put_str(head, name);
+	for (size_t i = 0; i < request->count; i++) {
+		if (i > 0)
+			buf_put_str(head, ", ");
+		if (i == listed) {
+			buf_put_str(head, "...");
+			return;
+		}
+		if (has_receipt(&request->calls[i]))
+			put(head, request->calls[i].relay);
+		else
+			buf_put_str(head, "-");
 	}
-	evhttp_add_header(headers, "Counterfoil-Supplier", buf_cstr(&suppliers));
-	evhttp_add_header(headers, "Counterfoil-Session", buf_cstr(&sessions));
-	buf_finish(&suppliers);
-	buf_finish(&sessions);
 }
 
 /* Clients refuse heads of more than 16 KiB, so the lists of large batches are kept below that. */
-static void add_headers(struct request *request)
+static void add_head(struct request *request)
 {
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(request->http);
-	struct buf receipts = {0};
+	struct worker *w = request->worker;
+	struct buf head = {0};
 	bool any = false;
 
-	for (size_t i = 0; i < request->count; i++) {
-		const struct relay *r = request->calls[i].relay;
-		char text[REPLY_RECEIPT_MAX];
-
-		if (i == RECEIPTS_LISTED_MAX) {
-			add_value(&receipts, "...");
-			break;
-		}
-		if (!r || !r->has_receipt) {
-			add_value(&receipts, "-");
-			continue;
-		}
-		any = true;
-		add_value(&receipts, reply_receipt_text(&r->lane, r->seq, &r->in.salt, text));
-	}
+	for (size_t i = 0; i < request->count && !any; i++)
+		any = has_receipt(&request->calls[i]);
+	buf_reserve(&head, 640);
+	buf_put_str(&head, http_date(w));
+	buf_put(&head, w->fixed_headers.p, w->fixed_headers.n);
 	if (any)
-		evhttp_add_header(headers, "Counterfoil-Receipt", buf_cstr(&receipts));
-	if (any && request->count <= NAMES_LISTED_MAX)
-		add_names(request, request->count);
-	buf_finish(&receipts);
+		put_list(&head, "\r\nCounterfoil-Receipt: ", request, RECEIPTS_LISTED_MAX,
+			 put_receipt);
+	if (any && request->count <= NAMES_LISTED_MAX) {
+		put_list(&head, "\r\nCounterfoil-Supplier: ", request, request->count,
+			 put_supplier);
+		put_list(&head, "\r\nCounterfoil-Session: ", request, request->count, put_session);
+	}
+	set_head(request->http, &head);
 }
 
 /* --- the whole --- */
@@ -214,7 +267,10 @@ void answer_send(struct request *request)
 	} else {
 		any = false;
 	}
-	add_headers(request);
-	send_body(request->worker, request->http, any ? status : 204, any ? body : NULL);
+	if (!any)
+		status = 204;
+	metric_add(METRIC_GATEWAY_ANSWER, evbuffer_get_length(body));
+	add_head(request);
+	evhttp_send_reply(request->http, status, status_text(status), any ? body : NULL);
 	evbuffer_free(body);
 }

@@ -4,7 +4,6 @@
  * relay/gateway.
  */
 #ifndef RELAY_GATEWAY_INTERNAL_H
-#define GATEWAY_OWED_MAX 256 /* suppliers that are linked to only to close lanes */
 #define RELAY_GATEWAY_INTERNAL_H
 
 #include <pthread.h>
@@ -34,6 +33,7 @@
 #define TICK_US 25000		       /* deadlines are kept to within this */
 #define ORPHAN_US 120000000	       /* a relay that nobody waits for is forgotten after this */
 #define REFUSED_AGAIN_US 1000000       /* a session that a node refused is offered again */
+#define GATEWAY_OWED_MAX 256	       /* suppliers that are linked to only to close lanes */
 #define COOLDOWN_FAULT_US 5000000      /* of a node that did not answer in time, or not validly */
 #define COOLDOWN_BUSY_US 200000	       /* of one that said that it cannot now */
 
@@ -274,6 +274,8 @@ void answer_send(struct request *request);
 void answer_error(struct worker *w, struct evhttp_request *http, const struct err *err);
 /* Headers that every answer has. */
 void answer_cors(struct worker *w, struct evhttp_request *http);
+/* Makes what all answers of the worker have in common. */
+void answer_prepare(struct worker *w);
 void receipts_get(struct worker *w, struct evhttp_request *http, const char *path,
 		  const char *query);
 
@@ -313,6 +315,9 @@ struct worker {
 	struct evconnlistener *listener;
 	struct door *door; /* NULL when nobody may come in any more */
 	unsigned connections;
+	struct buf fixed_headers; /* of every answer to a call; see answer.c */
+	char date[32];		  /* for the Date header, as of date_s */
+	msec_t date_s;
 	struct account *accounts;
 	struct account *main_account;
 	struct supplier *suppliers;

@@ -210,10 +210,7 @@ static void peer_destroy(struct peer *peer, const struct err *why)
 	lanes_release(peer);
 	lose_relays(peer, why);
 	free(peer->slots);
-	if (--peer->supplier->refs == 0) {
-		HASH_DEL(w->suppliers, peer->supplier);
-		free(peer->supplier);
-	}
+	supplier_unref(w, peer->supplier);
 	free(peer);
 }
 

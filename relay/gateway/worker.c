@@ -206,6 +206,7 @@ bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret, 
 	w->attempt_us = MAX(cfg->gateway.deadline / (usec_t)cfg->gateway.attempts, TICK_US);
 	w->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	w->base = make_base();
+	answer_prepare(w);
 	w->view = registry_view_take(g->registry);
 	if (!w->base || w->stop_fd < 0) {
 		gateway_worker_destroy(w);
@@ -265,6 +266,7 @@ void gateway_worker_destroy(struct worker *w)
 		ledger_port_destroy(w->port);
 	ledger_reader_close(w->reader);
 	free_relays(w);
+	buf_finish(&w->fixed_headers);
 	free_event(w->port_event);
 	free_event(w->stop_event);
 	free_event(w->tick);

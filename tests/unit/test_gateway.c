@@ -240,11 +240,12 @@ static const char *post(struct world *w, const char *path, const char *body)
 /* The value of a header, freed by the caller; NULL when it is not there. */
 static char *header(struct world *w, const char *name)
 {
-	const char *at = strcasestr((const char *)w->head.p, name);
+	CLEANUP(xfree) char *start = xasprintf("\r\n%s: ", name);
+	const char *at = strcasestr((const char *)w->head.p, start);
 
 	if (!at)
 		return NULL;
-	at += strlen(name) + 2;
+	at += strlen(start);
 	return xstrndup(at, strcspn(at, "\r\n"));
 }
 
