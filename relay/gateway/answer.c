@@ -271,6 +271,6 @@ void answer_send(struct request *request)
 		status = 204;
 	metric_add(METRIC_GATEWAY_ANSWER, evbuffer_get_length(body));
 	add_head(request);
-	evhttp_send_reply(request->http, status, status_text(status), any ? body : NULL);
+	http_reply(request->http, status, status_text(status), any ? body : NULL);
 	evbuffer_free(body);
 }

@@ -3,6 +3,7 @@
  * answer.c and receipts.c. */
 #include <arpa/inet.h>
 #include <assert.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 
 #define BACKLOG 1024
 #define BODY_SLACK (1 << 20)
+#define READ_AHEAD_MAX (256 << 10) /* bytes of a client that waits for its answer */
 
 /* --- requests --- */
 
@@ -43,6 +45,8 @@ static void on_client_gone(struct evhttp_connection *connection, void *arg)
 	struct request *r = arg;
 
 	clock_tick();
+	if (!evhttp_request_get_connection(r->http))
+		evhttp_request_free(r->http); /* evhttp has left it to us */
 	r->http = NULL;
 	for (size_t i = 0; i < r->count; i++)
 		call_abandon(&r->calls[i]);
@@ -58,6 +62,43 @@ void request_on_call(struct request *r)
 	metric_observe(METRIC_GATEWAY_CALL_TIME, (uint64_t)(clock_now_us() - r->from_us));
 	answer_send(r);
 	request_destroy(r);
+}
+
+/* While a call is on its way evhttp would stop to read, and begin again with the answer: two system
+ * calls, and a client that leaves is not seen.  So reading goes on, without evhttp being told of
+ * it; READ_AHEAD_MAX bounds what is taken. */
+static void read_on(struct evhttp_request *http)
+{
+	struct bufferevent *bev =
+		evhttp_connection_get_bufferevent(evhttp_request_get_connection(http));
+	bufferevent_data_cb on_read, on_write;
+	bufferevent_event_cb on_event;
+	void *arg;
+
+	bufferevent_getcb(bev, &on_read, &on_write, &on_event, &arg);
+	bufferevent_setcb(bev, NULL, on_write, on_event, arg);
+	bufferevent_setwatermark(bev, EV_READ, 0, READ_AHEAD_MAX);
+	bufferevent_enable(bev, EV_READ);
+}
+
+/* evhttp would write in a turn of the loop of its own, when the socket is said to be writable.  It
+ * nearly always is: so write now, and tell evhttp if all is out. */
+void http_reply(struct evhttp_request *http, int status, const char *text, struct evbuffer *body)
+{
+	struct bufferevent *bev =
+		evhttp_connection_get_bufferevent(evhttp_request_get_connection(http));
+	struct evbuffer *out = bufferevent_get_output(bev);
+
+	bufferevent_setwatermark(bev, EV_READ, 0, 0); /* a body may be as long as it may be */
+	evhttp_send_reply(http, status, text, body);
+	evbuffer_unfreeze(out, 1);
+	if (evbuffer_write(out, bufferevent_getfd(bev)) < 0 && errno != EAGAIN)
+		errno = 0; /* the loop will find out in its turn */
+	evbuffer_freeze(out, 1);
+	if (evbuffer_get_length(out) > 0)
+		return;
+	bufferevent_disable(bev, EV_WRITE);
+	bufferevent_trigger(bev, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS);
 }
 
 static void request_begin(struct worker *w, struct evhttp_request *http, struct account *account,
@@ -79,6 +120,7 @@ static void request_begin(struct worker *w, struct evhttp_request *http, struct 
 	if (rpc->batch)
 		metric_observe(METRIC_GATEWAY_BATCH_CALLS, n);
 	evhttp_connection_set_closecb(evhttp_request_get_connection(http), on_client_gone, r);
+	read_on(http);
 	for (size_t i = 0; i < n; i++) {
 		r->calls[i].request = r;
 		r->calls[i].rpc = &r->rpc.calls[i];
@@ -268,6 +310,12 @@ static uint16_t port_of(int fd)
 	return ss.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&ss)->sin6_port) : 0;
 }
 
+/* A connection may be silent for as long as its call takes. */
+static int timeout_s(const struct config *cfg)
+{
+	return (int)(MAX(cfg->gateway.idle_timeout, cfg->gateway.deadline + 5000000) / 1000000);
+}
+
 bool http_open(struct worker *w, struct err *err)
 {
 	const struct config_address *address = &w->cfg->gateway.listen;
@@ -291,7 +339,7 @@ bool http_open(struct worker *w, struct err *err)
 	/* Bodies that are somewhat too large are read, so that they get a JSON-RPC error; at the
 	 * others evhttp answers 413 by itself, before it has read them. */
 	evhttp_set_max_body_size(w->http, (ev_ssize_t)(2 * w->cfg->gateway.body_max + BODY_SLACK));
-	evhttp_set_timeout(w->http, (int)(w->cfg->gateway.idle_timeout / 1000000));
+	evhttp_set_timeout(w->http, timeout_s(w->cfg));
 	evhttp_set_allowed_methods(w->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD |
 						    EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
 						    EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);

@@ -266,6 +266,8 @@ MUST_USE bool http_open(struct worker *w, struct err *err);
 /* Stops listening; connections that are there may end their request. */
 void http_stop(struct worker *w);
 void http_finish(struct worker *w);
+/* Sends an answer; the request may be gone when this returns. */
+void http_reply(struct evhttp_request *http, int status, const char *text, struct evbuffer *body);
 /* A call is done. */
 void request_on_call(struct request *request);
 /* Sends the answer of a request whose calls are all done. */
