@@ -315,8 +315,7 @@ struct worker {
 	height_t height;
 	struct evhttp *http;
 	struct evconnlistener *listener;
-	struct door *door; /* NULL when nobody may come in any more */
-	unsigned connections;
+	struct door *door;	  /* NULL when nobody may come in any more */
 	struct buf fixed_headers; /* of every answer to a call; see answer.c */
 	char date[32];		  /* for the Date header, as of date_s */
 	msec_t date_s;
