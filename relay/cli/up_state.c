@@ -118,11 +118,11 @@ bool up_state_open(struct up *up, const char *dir, struct err *err)
 	return lock(up, err);
 }
 
-/* Opens a key of the state folder, or makes it. */
+/* Opens a key of the state folder, or makes it.  `name` is its path there. */
 static bool get_key(const struct up *up, const char *name, enum key_role role,
 		    struct relay_key **ret, struct err *err)
 {
-	CLEANUP(xfree) char *path = up_path(up, "keys/%s.key", name);
+	CLEANUP(xfree) char *path = up_path(up, "%s", name);
 	CLEANUP(relay_key_destroy) struct relay_key *key = NULL;
 
 	if (access(path, F_OK) == 0)
@@ -147,13 +147,13 @@ static bool get_public(const struct up *up, const char *name, enum key_role role
 
 static bool get_keys(struct up *up, struct err *err)
 {
-	if (!get_public(up, "gateway", KEY_ROLE_GATEWAY, &up->gateway, err) ||
-	    !get_public(up, "application", KEY_ROLE_APPLICATION, &up->application, err))
+	if (!get_public(up, "keys/gateway.key", KEY_ROLE_GATEWAY, &up->gateway, err) ||
+	    !get_public(up, "keys/application.key", KEY_ROLE_APPLICATION, &up->application, err))
 		return false;
 	for (size_t i = 0; i < up->nodes; i++) {
-		char name[16];
+		char name[24];
 
-		snprintf(name, sizeof(name), "node%zu", i + 1);
+		snprintf(name, sizeof(name), "keys/node%zu.key", i + 1);
 		if (!get_public(up, name, KEY_ROLE_SUPPLIER, &up->suppliers[i], err))
 			return false;
 	}
@@ -244,7 +244,7 @@ static bool put_grant(struct up *up, const struct store_write *w, const struct h
 
 	if (h && history_grant(h, &up->application, &up->gateway, &up->service, UINT64_MAX))
 		return true;
-	if (!get_key(up, "application", KEY_ROLE_APPLICATION, &key, err))
+	if (!get_key(up, "keys/application.key", KEY_ROLE_APPLICATION, &key, err))
 		return false;
 	grant_bytes(store_network(up->store), &e, &bytes);
 	sign_bytes(key, bytes.p, bytes.n, &e.signature);
@@ -332,7 +332,7 @@ bool up_state_fill(struct up *up, struct err *err)
 	CLEANUP(xfree) char *path = up_path(up, "registry.db");
 	CLEANUP(relay_key_destroy) struct relay_key *key = NULL;
 
-	if (!get_keys(up, err) || !get_key(up, "registry", KEY_ROLE_REGISTRY, &key, err))
+	if (!get_keys(up, err) || !get_key(up, "registry.db.key", KEY_ROLE_REGISTRY, &key, err))
 		return false;
 	up->is_new = access(path, F_OK) != 0;
 	if (up->is_new && !make_registry(up, path, key, err))
