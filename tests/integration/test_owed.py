@@ -47,7 +47,7 @@ def test_a_supplier_that_left_is_owed_a_cosignature_and_gets_it(network):
     leaver, key = network.nodes[0], network.node_keys[0]
     assert key in suppliers_of(network, RELAYS)
     network.gateway.kill()  # before it has cosigned the last of them
-    wait_for("the node's lane to be left behind", lambda: "link_down" in leaver.log())
+    wait_for("the node's lane to be left behind", lambda: "link.closed" in leaver.log())
     assert uncosigned(network, leaver) > 0
     run("unstake", "--registry", network.registry, key)
 
