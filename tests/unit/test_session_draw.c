@@ -139,7 +139,7 @@ static void check_small(const struct small *s, uint64_t number)
 /* All owners of supplier i..n-1, as restricted growth strings: each partition once. */
 static void partitions(struct small *s, size_t i, uint8_t owners, uint64_t *number)
 {
-	if (i == s->n) {
+	if (i >= SMALL_MAX || i == s->n) {
 		check_small(s, (*number)++);
 		return;
 	}
@@ -151,7 +151,7 @@ static void partitions(struct small *s, size_t i, uint8_t owners, uint64_t *numb
 
 static void all_stakes(struct small *s, size_t i, uint64_t *number)
 {
-	if (i == s->n) {
+	if (i >= SMALL_MAX || i == s->n) {
 		partitions(s, 0, 0, number);
 		return;
 	}
