@@ -159,11 +159,17 @@ class Network:
         """Waits until every process says so and a call is answered."""
         for process in self.processes():
             process.ready(lambda p=process: net.answers(p.admin + "/readyz"), timeout)
-        wait_for("a first answer", self._answers, timeout)
+        wait_for("a first answer", lambda: self._answers(self.url), timeout)
+        if len(self.applications) > 1:
+            # Its grant was the last to be made, so it is the last to be active.
+            last = (self.folder / "tokens").read_text().split()[-2]
+            wait_for("the last application's answer",
+                     lambda: self._answers(f"{self.url}{SERVICE}/{last}"), timeout)
 
-    def _answers(self):
+    @staticmethod
+    def _answers(url):
         try:
-            return bool(net.result(self.url, "eth_chainId"))
+            return bool(net.result(url, "eth_chainId"))
         except (OSError, AssertionError, ValueError, http.client.HTTPException):
             return False
 
