@@ -115,35 +115,42 @@ static bool put_leaves(struct lane_export *x, bool with_salts, struct err *err)
 	return ok;
 }
 
+struct evidence_files {
+	struct folder_file data, index;
+	uint64_t size;
+};
+
+static bool evidence_on_leaf(void *arg, uint64_t seq, struct view request, struct view response)
+{
+	struct evidence_files *files = arg;
+	uint8_t row[32];
+
+	if (seq % CHUNK == 0)
+		progress("evidence", seq, files->size);
+	put_be64(row, seq);
+	put_be64(row + 8, files->data.bytes);
+	put_be64(row + 16, request.n);
+	put_be64(row + 24, response.n);
+	folder_file_write(&files->index, row, sizeof(row));
+	folder_file_write(&files->data, request.p, request.n);
+	folder_file_write(&files->data, response.p, response.n);
+	return files->data.err.code == ERR_NONE && files->index.err.code == ERR_NONE;
+}
+
 static bool put_evidence(struct lane_export *x, struct err *err)
 {
-	CLEANUP(buf_finish) struct buf request = {0};
-	CLEANUP(buf_finish) struct buf response = {0};
-	struct folder_file data, index;
+	struct evidence_files files = {.size = x->size};
 	char path[160];
 	bool ok;
 
-	folder_file_open(x->folder, lane_path(x, "evidence.bin", path), &data);
-	folder_file_open(x->folder, lane_path(x, "evidence.idx", path), &index);
-	for (uint64_t seq = 0; seq < x->size; seq++) {
-		uint8_t row[32];
-
-		request.n = response.n = 0;
-		if (seq % CHUNK == 0)
-			progress("evidence", seq, x->size);
-		if (!ledger_evidence_read(x->reader, &x->lane->id, seq, &request, &response))
-			continue;
-		put_be64(row, seq);
-		put_be64(row + 8, data.bytes);
-		put_be64(row + 16, request.n);
-		put_be64(row + 24, response.n);
-		folder_file_write(&index, row, sizeof(row));
-		folder_file_write(&data, request.p, request.n);
-		folder_file_write(&data, response.p, response.n);
-	}
+	folder_file_open(x->folder, lane_path(x, "evidence.bin", path), &files.data);
+	folder_file_open(x->folder, lane_path(x, "evidence.idx", path), &files.index);
+	ok = ledger_each_evidence(x->reader, &x->lane->id, 0, x->size, evidence_on_leaf, &files,
+				  err);
 	progress("evidence", x->size, x->size);
-	ok = folder_file_close(&data, err);
-	return folder_file_close(&index, ok ? err : &index.err) && ok;
+	if (!folder_file_close(&files.data, ok ? err : &files.data.err))
+		ok = false;
+	return folder_file_close(&files.index, ok ? err : &files.index.err) && ok;
 }
 
 static bool put_tiles(struct lane_export *x, struct err *err)

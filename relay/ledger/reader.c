@@ -62,6 +62,7 @@ void ledger_reader_close(struct ledger_reader *reader)
 		return;
 	for (size_t i = 0; i < READER_DAYS; i++)
 		reader_day_close(&reader->days[i]);
+	reader_segment_close(reader);
 	sqlite3_finalize(reader->lane);
 	sqlite3_close(reader->state);
 	free(reader);

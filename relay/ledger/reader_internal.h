@@ -24,12 +24,15 @@ struct ledger_reader {
 	sqlite3_stmt *lane;
 	struct reader_day days[READER_DAYS];
 	uint64_t uses;
+	uint64_t segment; /* of evidence that segment_fd is open on; 0: none */
+	int segment_fd;
 };
 
 /* The connection to a day file; NULL with ERR_NOT_FOUND when the file is not there. */
 sqlite3 *reader_day(struct ledger_reader *reader, uint32_t day, struct err *err);
 MUST_USE bool reader_lane(struct ledger_reader *reader, const struct lane_id *lane,
 			  struct ledger_lane_info *ret, uint64_t *ret_number, struct err *err);
+void reader_segment_close(struct ledger_reader *reader);
 /* The signed head of exactly this size. */
 MUST_USE bool reader_head(sqlite3 *db, uint64_t number, uint64_t size, struct ledger_head *ret,
 			  struct err *err);

@@ -24,33 +24,46 @@ static bool read_into(int fd, uint64_t offset, size_t n, struct buf *ret)
 	return true;
 }
 
+/* The segment's descriptor, kept open for the next leaf: neighbours lie in one segment. */
+static int segment_open(struct ledger_reader *reader, uint64_t segment)
+{
+	char path[LEDGER_PATH_MAX];
+
+	if (reader->segment == segment)
+		return reader->segment_fd;
+	reader_segment_close(reader);
+	evidence_segment_path(reader->dir, segment, path);
+	reader->segment_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (reader->segment_fd >= 0)
+		reader->segment = segment;
+	return reader->segment_fd;
+}
+
+void reader_segment_close(struct ledger_reader *reader)
+{
+	if (reader->segment != 0)
+		close(reader->segment_fd);
+	reader->segment = 0;
+}
+
 /* The raw record at a place; the hashes are not looked at here. */
-static bool evidence_read(const struct ledger_reader *reader, uint64_t place, struct buf *request,
+static bool evidence_read(struct ledger_reader *reader, uint64_t place, struct buf *request,
 			  struct buf *response)
 {
 	uint64_t offset = place & ((UINT64_C(1) << 40) - 1);
-	char path[LEDGER_PATH_MAX];
-	uint8_t head[EVIDENCE_HEAD];
+	int fd = place == 0 ? -1 : segment_open(reader, place >> 40);
 	uint32_t request_n, response_n;
-	bool ok;
-	int fd;
+	uint8_t head[EVIDENCE_HEAD];
 
-	if (place == 0)
+	if (fd < 0 || !read_at(fd, offset, head, sizeof(head)))
 		return false;
-	evidence_segment_path(reader->dir, place >> 40, path);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	ok = read_at(fd, offset, head, sizeof(head));
 	request_n = get_be32(head);
 	response_n = get_be32(head + 4);
-	ok = ok && request_n <= EVIDENCE_BYTES_MAX && response_n <= EVIDENCE_BYTES_MAX &&
-	     lseek(fd, 0, SEEK_END) >=
-		     (off_t)(offset + sizeof(head) + (uint64_t)request_n + response_n) &&
-	     read_into(fd, offset + sizeof(head), request_n, request) &&
-	     read_into(fd, offset + sizeof(head) + request_n, response_n, response);
-	close(fd);
-	return ok;
+	offset += sizeof(head);
+	return request_n <= EVIDENCE_BYTES_MAX && response_n <= EVIDENCE_BYTES_MAX &&
+	       lseek(fd, 0, SEEK_END) >= (off_t)(offset + request_n + response_n) &&
+	       read_into(fd, offset, request_n, request) &&
+	       read_into(fd, offset + request_n, response_n, response);
 }
 
 static bool request_is(const struct leaf *leaf, const struct lane_id *lane, const struct salt *salt,
@@ -160,6 +173,56 @@ bool ledger_evidence_read(struct ledger_reader *reader, const struct lane_id *la
 	    leaf_decode(bytes, &leaf) != LEAF_FINE)
 		return false;
 	return evidence_checked(&at, &leaf, &salt, get_be64(place), ret_request, ret_response);
+}
+
+#define EVIDENCE_CHUNK 1024 /* leaves looked at together */
+
+/* One leaf of a chunk: gives its evidence to fn if what is kept is right. */
+static bool evidence_give(struct ledger_reader *reader, const struct lane_id *lane,
+			  const uint8_t *bytes, const struct salt *salt, uint64_t place,
+			  struct buf pair[2], ledger_evidence_fn *fn, void *arg)
+{
+	struct leaf leaf;
+
+	pair[0].n = pair[1].n = 0;
+	if (leaf_decode(bytes, &leaf) != LEAF_FINE ||
+	    !evidence_read(reader, place, &pair[0], &pair[1]) ||
+	    !response_is(&leaf, lane, salt, &pair[1]))
+		return true;
+	if (pair[0].n == 0 ? leaf.part == 0 : !request_is(&leaf, lane, salt, &pair[0]))
+		return true;
+	return fn(arg, leaf.seq, buf_view(&pair[0]), buf_view(&pair[1]));
+}
+
+bool ledger_each_evidence(struct ledger_reader *reader, const struct lane_id *lane, uint64_t from,
+			  uint64_t to, ledger_evidence_fn *fn, void *arg, struct err *err)
+{
+	CLEANUP(xfree) uint8_t *leaves = xmalloc((size_t)EVIDENCE_CHUNK * LEDGER_LEAF_BYTES);
+	CLEANUP(xfree) struct salt *salts = xmalloc(EVIDENCE_CHUNK * sizeof(*salts));
+	CLEANUP(xfree) uint8_t *places = xmalloc((size_t)EVIDENCE_CHUNK * LEDGER_PLACE_BYTES);
+	struct ledger_lane_info info;
+	struct buf pair[2] = {{0}, {0}};
+	uint64_t number;
+	bool ok, on = true;
+	size_t n = 1;
+	sqlite3 *db;
+
+	if (!reader_lane(reader, lane, &info, &number, err))
+		return false;
+	db = info.dropped ? NULL : reader_day(reader, info.day, err);
+	if (db == NULL)
+		return info.dropped || err->code == ERR_NOT_FOUND;
+	for (ok = true; ok && on && from < to && n > 0; from += n) {
+		ok = turns_read(db, number, from, MIN(EVIDENCE_CHUNK, to - from), leaves,
+				salts[0].b, places, &n, err);
+		for (size_t i = 0; ok && on && i < n; i++)
+			on = evidence_give(reader, lane, leaves + i * LEDGER_LEAF_BYTES, &salts[i],
+					   get_be64(places + i * LEDGER_PLACE_BYTES), pair, fn,
+					   arg);
+	}
+	buf_finish(&pair[0]);
+	buf_finish(&pair[1]);
+	return ok;
 }
 
 /* The cosigned head when it covers the leaf and its turn is here, else the newest. */
