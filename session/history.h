@@ -55,6 +55,7 @@ struct grant_entry {
 
 struct history;
 
+/* An empty history; until it is sealed entries may be added.  unref() frees it. */
 struct history *history_create(const struct network_id *network, const struct session_clock *clock);
 /* Shares a sealed history; each ref needs its unref.  unref(NULL) is a no-op. */
 struct history *history_ref(struct history *h);
@@ -152,6 +153,7 @@ struct seed_run {
 	struct height_seed *v;
 };
 
+/* Frees what the run holds. */
 void seed_run_finish(struct seed_run *run);
 /* height must be larger than the last one's; false when it is not. */
 MUST_USE bool seed_run_add(struct seed_run *run, height_t height, const struct seed *seed);

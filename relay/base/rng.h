@@ -6,6 +6,7 @@
 
 #include "relay/base/compiler.h"
 
+/* n random bytes.  Aborts when the kernel has none. */
 void rng_bytes(void *dst, size_t n);
 /* Uniform in [0, bound), bound > 0. */
 uint64_t rng_below(uint64_t bound);

@@ -97,6 +97,7 @@ struct ledger_reader *ledger_verb_open(const char *dir, const struct config *con
 struct config *ledger_verb_config(const struct verb *verb, const char *path, const char *role,
 				  int *ret_exit);
 
+/* The actions with a file of their own; exit status of the program. */
 int ledger_run_export(const struct verb *verb, int argc, char **argv);
 int ledger_run_totals(const struct verb *verb, int argc, char **argv);
 

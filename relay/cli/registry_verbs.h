@@ -5,6 +5,7 @@
 
 #include "relay/cli/cli.h"
 
+/* The actions of `counterfoil registry`, one each; exit status of the program. */
 int registry_run_init(const struct verb *verb, int argc, char **argv);
 int registry_run_show(const struct verb *verb, int argc, char **argv);
 int registry_run_export(const struct verb *verb, int argc, char **argv);

@@ -155,6 +155,7 @@ struct relay {
 	struct relay *next_free;
 };
 
+/* A relay of this session to this member, from the worker's free list; not sent yet. */
 struct relay *relay_create(struct worker *w, struct session *session, struct member *member);
 void relay_destroy(struct relay *relay);
 /* Sends the call's relay to a member that is ready.  Errors: ERR_ALLOWANCE, ERR_FRAME_TOO_LARGE. */
@@ -262,6 +263,7 @@ struct request {
 };
 TAILQ_HEAD(request_list, request);
 
+/* Listens at gateway.listen.  Errors: ERR_IO names the address. */
 MUST_USE bool http_open(struct worker *w, struct err *err);
 /* Stops listening; connections that are there may end their request. */
 void http_stop(struct worker *w);
@@ -344,6 +346,7 @@ struct worker {
 size_t owed_refresh(struct worker *w, struct pool_target ret[GATEWAY_OWED_MAX]);
 void owed_finish(struct worker *w);
 
+/* A worker with its base, links and listener; id is its number in HELLO and picks ([S9]). */
 MUST_USE bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret,
 				    struct err *err);
 void gateway_worker_destroy(struct worker *w);

@@ -204,6 +204,7 @@ struct peer {
 	UT_hash_handle hh;
 };
 
+/* One more ledger_tab_close() is due. */
 void ledger_tab_ref(struct ledger_tab *tab);
 /* What the ledger no longer counts: unpaid, and served too when it will never be paid. */
 void ledger_tab_paid(struct ledger_tab *tab, cu_t cu);

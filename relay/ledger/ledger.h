@@ -92,6 +92,7 @@ void ledger_stats(struct ledger *ledger, struct ledger_stats *ret);
 
 /* --- ports: create, use, reap and destroy on one thread --- */
 
+/* A way to the writer for the calling thread.  Cannot fail. */
 struct ledger_port *ledger_port_create(struct ledger *ledger);
 /* Nothing of the port may be in flight (see ledger_drain()).  Completions that were not reaped are
  * dropped without a call. */

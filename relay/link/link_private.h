@@ -62,6 +62,7 @@ struct link {
 	struct err err;
 };
 
+/* link_stats(), to be counted up. */
 struct link_stats *link_stats_of_thread(void);
 
 /* link.c: asserts the legal edge. */

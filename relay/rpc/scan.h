@@ -33,6 +33,7 @@ struct members {
 	bool escaped[RPC_MEMBERS_MAX];
 };
 
+/* A scan at the start of the bytes. */
 struct scan scan_of(struct view bytes, size_t depth_max);
 bool scan_fail(struct scan *s, enum err_code code, const char *why);
 

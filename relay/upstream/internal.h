@@ -98,6 +98,7 @@ void upstream_call_on_failure(struct upstream_call *call, bool sent, const char 
 
 /* --- the transports: start an attempt at call->url, or forget it --- */
 
+/* By libcurl: whatever is not plain HTTP to a numeric address. */
 void upstream_curl_start(struct upstream_call *call);
 void upstream_curl_abort(struct upstream_call *call);
 /* libcurl has ended the transfer. */
@@ -116,6 +117,7 @@ void upstream_call_destroy(struct upstream_call *call);
 /* The timer of the pool's deadlines; arg: the pool. */
 void upstream_pool_on_deadline(evutil_socket_t fd, short what, void *arg);
 
+/* Whether the URL rests after a failure. */
 bool upstream_url_is_cooling(const struct upstream_url *url);
 
 /* curl_easy_setopt callbacks that belong to the sockets; for each new easy handle. */

@@ -18,6 +18,7 @@ struct source_state {
 	height_t last_seed;
 };
 
+/* Frees what a read gave. */
 void source_state_finish(struct source_state *state);
 static inline void source_state_finish_at(struct source_state *state)
 {
