@@ -9,11 +9,14 @@
 
 #include <event2/event_struct.h>
 
+#include "relay/base/log.h"
 #include "relay/base/mem.h"
+#include "relay/base/metrics.h"
 #include "relay/link/link_private.h"
 
 #define ACCEPTS_PER_TURN 64
 #define BACKLOG 512
+#define REST_US 100000 /* without descriptors: until some are free again */
 
 /* One connection, from accept to link_destroy(). */
 struct door_entry {
@@ -33,6 +36,7 @@ struct listener {
 	struct link_callbacks cbs; /* the owner's, with ours in front */
 	void *arg;
 	struct event ev_accept;
+	struct event ev_rest;
 	int fd;
 	uint16_t port;
 	char unix_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -87,6 +91,12 @@ static uint32_t count_unfinished(const struct listener *l, uint64_t source)
 	return count;
 }
 
+static void count_refused(struct listener *l)
+{
+	l->refused++;
+	metric_add(METRIC_LINK_REFUSED, 1);
+}
+
 /* HELLO is checked; whether there is room for one more link is not. */
 static bool on_up(struct link *link, void *arg, struct err *err)
 {
@@ -95,7 +105,7 @@ static bool on_up(struct link *link, void *arg, struct err *err)
 
 	if (l->up >= l->params.links_max ||
 	    count_key(l, &link_peer(link)->key) >= l->params.links_per_key_max) {
-		l->refused++;
+		count_refused(l);
 		return err_set(err, ERR_LIMIT, "too many links%s",
 			       l->up >= l->params.links_max ? "" : " of this key");
 	}
@@ -121,7 +131,7 @@ static void take(struct listener *l, int fd, uint64_t source)
 
 	if (l->unfinished >= l->params.unfinished_max ||
 	    (source != 0 && count_unfinished(l, source) >= l->params.unfinished_per_source_max)) {
-		l->refused++;
+		count_refused(l);
 		close(fd);
 		return;
 	}
@@ -139,6 +149,26 @@ static void take(struct listener *l, int fd, uint64_t source)
 	e->link->on_destroyed = on_link_destroyed;
 }
 
+static void on_rested(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *l = arg;
+
+	event_add(&l->ev_accept, NULL);
+}
+
+/* No descriptor or memory for a connection that waits: asking again at once would only spin. */
+static void rest(struct listener *l, int error)
+{
+	static _Thread_local struct log_gate gate;
+	uint64_t more;
+
+	event_del(&l->ev_accept);
+	event_add(&l->ev_rest, &(struct timeval){0, REST_US});
+	if (log_every(&gate, 1000000, &more))
+		log_warn("link.accept", "error=\"%s\" more=%llu", strerror(error),
+			 (unsigned long long)more);
+}
+
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
 	struct listener *l = arg;
@@ -150,8 +180,12 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 
 		if (got >= 0)
 			take(l, got, address_source((struct sockaddr *)&sa));
-		else if (errno != EINTR && errno != ECONNABORTED)
-			return; /* none left, or no descriptor: the next turn asks again */
+		else if (errno == EAGAIN)
+			return;
+		else if (errno != EINTR && errno != ECONNABORTED) {
+			rest(l, errno);
+			return;
+		}
 	}
 }
 
@@ -214,6 +248,7 @@ bool listener_create(struct event_base *base, struct tls *tls, const struct link
 		return false;
 	l->port = bound_port(l->fd);
 	event_assign(&l->ev_accept, base, l->fd, EV_READ | EV_PERSIST, on_acceptable, l);
+	event_assign(&l->ev_rest, base, -1, 0, on_rested, l);
 	event_add(&l->ev_accept, NULL);
 	*ret = STEAL(l);
 	return true;
@@ -235,8 +270,10 @@ void listener_destroy(struct listener *l)
 		free(e);
 	}
 	if (l->fd >= 0) {
-		if (event_initialized(&l->ev_accept))
+		if (event_initialized(&l->ev_accept)) {
 			event_del(&l->ev_accept);
+			event_del(&l->ev_rest);
+		}
 		close(l->fd);
 		if (l->unix_path[0])
 			unlink(l->unix_path);

@@ -29,7 +29,8 @@ struct pool_slot {
 	bool seen; /* by the pool_set_wanted() that runs */
 	struct link *link;
 	struct evdns_getaddrinfo_request *lookup;
-	struct event ev; /* the next dial, or the end of grace */
+	unsigned lookups; /* each takes the next of a name's addresses */
+	struct event ev;  /* the next dial, or the end of grace */
 	usec_t backoff_us;
 	usec_t up_since_us;
 	struct err err; /* why the last link ended */
@@ -85,6 +86,20 @@ static void slot_dial(struct pool_slot *slot)
 	slot->link->holder = slot;
 }
 
+/* A name with several addresses: one of them may be out of reach. */
+static const struct evutil_addrinfo *nth_address(const struct evutil_addrinfo *found, unsigned n)
+{
+	const struct evutil_addrinfo *one;
+	unsigned count = 0;
+
+	for (one = found; one; one = one->ai_next)
+		count++;
+	one = found;
+	for (n %= count; n > 0; n--)
+		one = one->ai_next;
+	return one;
+}
+
 static void on_lookup(int result, struct evutil_addrinfo *found, void *arg)
 {
 	struct pool_slot *slot = arg;
@@ -93,7 +108,9 @@ static void on_lookup(int result, struct evutil_addrinfo *found, void *arg)
 		return; /* the slot is gone */
 	slot->lookup = NULL;
 	if (result == 0 && found) {
-		address_resolved(&slot->address, found->ai_addr, (socklen_t)found->ai_addrlen);
+		const struct evutil_addrinfo *one = nth_address(found, slot->lookups++);
+
+		address_resolved(&slot->address, one->ai_addr, (socklen_t)one->ai_addrlen);
 		slot_dial(slot);
 	} else {
 		err_set(&slot->err, ERR_LINK, "%s: %s", slot->endpoint,

@@ -2,6 +2,8 @@
  * The gateway's pool of links against listeners of nodes, and the limits at a node's door. */
 #include "tests/unit/unit.h"
 
+#include <sys/resource.h>
+
 #include "relay/base/log.h"
 #include "relay/link/pool.h"
 #include "tests/support/link_pair.h"
@@ -314,6 +316,30 @@ static void unfinished_handshakes_are_limited_per_source(void **state)
 	assert_true(wait_up(w, 1));
 }
 
+static void without_descriptors_the_door_rests_and_opens_again(void **state)
+{
+	struct world *w = *state;
+	struct rlimit old, low;
+	int fd[2], spare;
+
+	open_door(w, 0, "127.0.0.1:0");
+	fd[0] = connect_to(w->door[0]);
+	fd[1] = connect_to(w->door[0]);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	spare = dup(0);
+	low = old;
+	low.rlim_cur = (rlim_t)spare;
+	close(spare);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	pair_run(&w->pair, &(unsigned){0}, 1, 150);
+	assert_int_equal(listener_unfinished(w->door[0]), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	pair_run(&w->pair, &(unsigned){0}, 1, 250);
+	assert_int_equal(listener_unfinished(w->door[0]), 2);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 static void links_of_one_key_are_limited(void **state)
 {
 	struct world *w = *state;
@@ -385,6 +411,7 @@ int main(void)
 		T(a_unix_socket_serves_as_endpoint),
 		T(a_draining_node_gets_nothing_new),
 		T(unfinished_handshakes_are_limited_per_source),
+		T(without_descriptors_the_door_rests_and_opens_again),
 		T(links_of_one_key_are_limited),
 		T(a_busy_port_is_named),
 		T(addresses_are_read_strictly),
