@@ -69,6 +69,7 @@ bool node_params_from_config(const struct config *cfg, struct node_params *p, st
 		.cooldown_us = cfg->upstream.cooldown,
 		.connections_max = cfg->upstream.connections_max,
 		.body_max = cfg->node.response_max,
+		.ca_file = cfg->upstream.ca_file,
 	};
 	p->max_unpaid_cu = cfg->node.max_unpaid_cu;
 	p->in_flight_max = (uint32_t)cfg->node.in_flight_max;

@@ -39,6 +39,8 @@ static CURL *easy_create(struct upstream_pool *pool, struct upstream_call *call)
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
 			 (long)(pool->limits.connect_timeout_us / 1000));
 	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)(pool->limits.idle_us / 1000000));
+	if (pool->limits.ca_file)
+		curl_easy_setopt(easy, CURLOPT_CAINFO, pool->limits.ca_file);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
 	return easy;

@@ -56,6 +56,7 @@ struct upstream_pool {
 	struct upstream *up;
 	char *name;
 	struct upstream_limits limits;
+	char *ca_file;		    /* limits.ca_file, owned */
 	struct curl_slist *headers; /* each costs, so there is one */
 	struct curl_slist *headers_big;
 	struct upstream_url urls[UPSTREAM_URLS_MAX];

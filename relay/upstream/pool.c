@@ -67,6 +67,7 @@ bool upstream_pool_create(struct upstream *up, const char *name, const char *con
 	up->pools++;
 	pool->name = xstrdup(name);
 	pool->limits = *limits;
+	pool->limits.ca_file = pool->ca_file = limits->ca_file ? xstrdup(limits->ca_file) : NULL;
 	TAILQ_INIT(&pool->active);
 	TAILQ_INIT(&pool->spare);
 	pool->deadline_us = INT64_MAX;
@@ -106,6 +107,7 @@ void upstream_pool_destroy(struct upstream_pool *pool)
 	curl_slist_free_all(pool->headers);
 	curl_slist_free_all(pool->headers_big);
 	pool->up->pools--;
+	free(pool->ca_file);
 	free(pool->name);
 	free(pool);
 }

@@ -27,6 +27,7 @@ struct upstream_limits {
 	usec_t cooldown_us;	   /* a URL that failed rests this long, if there is another */
 	size_t connections_max; /* per URL; further requests wait for one, up to their deadline */
 	size_t body_max;	/* bytes of one answer, decoded; more is ERR_UPSTREAM_TOO_LARGE */
+	const char *ca_file;	/* PEM, for https; copied; NULL: the system's */
 	bool libcurl_only;	/* also where plain HTTP to a numeric address would do; for tests */
 };
 /* 2 s, 60 s, 5 s, 256 connections, 16 MiB */

@@ -63,11 +63,13 @@ static double cpu_us(void)
 static bool bench(struct run *run, const char *url, uint64_t n, uint64_t at_once, struct err *err)
 {
 	struct upstream *up = NULL;
+	struct upstream_limits limits = UPSTREAM_LIMITS_DEFAULT;
 	double cpu = cpu_us();
 	usec_t begun = clock_now_us();
 
+	limits.ca_file = getenv("CA_FILE"); /* for an https URL */
 	if (!upstream_create(run->base, &up, err) ||
-	    !upstream_pool_create(up, "bench", &url, 1, &UPSTREAM_LIMITS_DEFAULT, &run->pool, err))
+	    !upstream_pool_create(up, "bench", &url, 1, &limits, &run->pool, err))
 		return false;
 	run->left = n;
 	for (uint64_t i = 0; i < at_once && run->left > 0; i++)

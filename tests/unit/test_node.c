@@ -381,6 +381,7 @@ static void assert_refused(const struct outcome *o, enum err_code code)
 
 /* --- facts --- */
 
+/* [F6] [F7] [L1] */
 static void an_answer_is_receipted_with_the_methods_cu(void **state)
 {
 	static const char answer[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"0x1\"}";
@@ -399,6 +400,7 @@ static void an_answer_is_receipted_with_the_methods_cu(void **state)
 	world_destroy(w);
 }
 
+/* [F12] */
 static void relays_of_a_burst_share_signatures(void **state)
 {
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
@@ -412,6 +414,7 @@ static void relays_of_a_burst_share_signatures(void **state)
 	world_destroy(w);
 }
 
+/* [R9] */
 static void a_revert_is_charged_and_other_rpc_errors_are_not(void **state)
 {
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
@@ -431,6 +434,7 @@ static void a_revert_is_charged_and_other_rpc_errors_are_not(void **state)
 	world_destroy(w);
 }
 
+/* [E5] */
 static void a_backend_that_cannot_be_believed_is_an_upstream_refusal(void **state)
 {
 	static const char *const faults[] = {
@@ -483,6 +487,7 @@ static void a_black_hole_is_refused_at_the_deadline(void **state)
 	world_destroy(w);
 }
 
+/* [R8] */
 static void an_answer_over_64_KiB_is_a_stream_of_parts(void **state)
 {
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
@@ -531,6 +536,7 @@ static void a_method_that_is_not_relayed_is_refused(void **state)
 	world_destroy(w);
 }
 
+/* [E4] */
 static void a_notification_is_receipted_with_an_empty_answer(void **state)
 {
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
@@ -544,6 +550,7 @@ static void a_notification_is_receipted_with_an_empty_answer(void **state)
 	world_destroy(w);
 }
 
+/* [P5] */
 static void an_unpaid_gateway_is_refused_until_it_cosigns(void **state)
 {
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
@@ -565,6 +572,7 @@ static void an_unpaid_gateway_is_refused_until_it_cosigns(void **state)
 	world_destroy(w);
 }
 
+/* [P4] */
 static void a_relay_over_the_allowance_is_refused(void **state)
 {
 	struct network_params params = NETWORK_PARAMS_DEFAULT;
@@ -600,6 +608,7 @@ static void relays_over_the_limit_in_flight_are_refused(void **state)
 	world_destroy(w);
 }
 
+/* [F9] */
 static void more_than_64_refusals_of_a_turn_are_error_frames(void **state)
 {
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
@@ -618,6 +627,7 @@ static void more_than_64_refusals_of_a_turn_are_error_frames(void **state)
 	world_destroy(w);
 }
 
+/* [F10] */
 static void a_cancelled_relay_gets_no_leaf(void **state)
 {
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
@@ -636,6 +646,7 @@ static void a_cancelled_relay_gets_no_leaf(void **state)
 	world_destroy(w);
 }
 
+/* [F5] */
 static void sessions_that_do_not_hold_are_refused_by_name(void **state)
 {
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
@@ -661,6 +672,7 @@ static void sessions_that_do_not_hold_are_refused_by_name(void **state)
 	world_destroy(w);
 }
 
+/* [S10] */
 static void a_session_of_another_time_is_refused(void **state)
 {
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
@@ -745,6 +757,7 @@ static void a_relay_number_that_does_not_grow_closes_the_link(void **state)
 	world_destroy(w);
 }
 
+/* [F8] */
 static void a_cosignature_that_is_wrong_closes_the_link(void **state)
 {
 	struct world *w;
@@ -766,6 +779,7 @@ static void a_cosignature_that_is_wrong_closes_the_link(void **state)
 	}
 }
 
+/* [T2] */
 static void a_full_lane_is_followed_by_another_and_cosigned_to_its_end(void **state)
 {
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
