@@ -17,22 +17,37 @@ const struct network_params NETWORK_PARAMS_DEFAULT = {
 	.session_blocks = 60,
 };
 
-static bool put_supplier(struct network *net, struct store *store, const struct network_params *p,
-			 const struct store_write *w, struct err *err)
+static bool put_supplier(const struct relay_key *key, char *endpoint, struct store *store,
+			 const struct network_params *p, const struct store_write *w,
+			 struct err *err)
 {
 	static struct service_name eth = {"eth"};
 	struct supplier_entry e = {
-		.key = *relay_key_public(net->supplier),
+		.key = *relay_key_public(key),
 		.stake = session_params_default.stake_unit,
 		.price = p->price,
 		.services_n = 1,
 		.services = &eth,
-		.endpoint = net->endpoint,
+		.endpoint = endpoint,
 	};
 	height_t height;
 
 	e.owner = owner_default(&e.key);
 	return store_put_supplier(store, w, &e, &height, err);
+}
+
+static bool put_suppliers(struct network *net, struct store *store, const struct network_params *p,
+			  const struct store_write *w, struct err *err)
+{
+	for (size_t i = 1; i < p->suppliers; i++) {
+		char endpoint[96];
+
+		snprintf(endpoint, sizeof(endpoint), "unix:%s/node%zu.sock", net->dir, i);
+		net->more[i] = relay_key_generate(KEY_ROLE_SUPPLIER);
+		if (!put_supplier(net->more[i], endpoint, store, p, w, err))
+			return false;
+	}
+	return put_supplier(net->supplier, net->endpoint, store, p, w, err);
 }
 
 static bool put_grant(struct network *net, struct store *store, const struct network_params *p,
@@ -63,7 +78,7 @@ static bool fill(struct network *net, struct store *store, const struct network_
 
 	service.table = *method_table_hash(chain_table(chain_find("evm")));
 	return store_put_service(store, &w, &service, &height, err) &&
-	       put_supplier(net, store, p, &w, err) &&
+	       put_suppliers(net, store, p, &w, err) &&
 	       store_fund(store, &w, relay_key_public(net->application), p->budget * 100, false,
 			  &escrow, &height, err) &&
 	       put_grant(net, store, p, &w, err);
@@ -125,6 +140,8 @@ void network_destroy(struct network *net)
 	relay_key_destroy(net->application);
 	relay_key_destroy(net->gateway);
 	relay_key_destroy(net->supplier);
+	for (size_t i = 1; i < NETWORK_SUPPLIERS_MAX; i++)
+		relay_key_destroy(net->more[i]);
 	snprintf(command, sizeof(command), "rm -rf '%s'", net->dir);
 	if (system(command) != 0)
 		fprintf(stderr, "network: %s stays\n", net->dir);

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A real gateway with nodes that misbehave on order: they are made of the link layer, sign what
+ * they are told to sign, and count what they were asked. */
+#include "tests/unit/unit.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+#include <event2/event.h>
+
+#include "relay/base/clock.h"
+#include "relay/base/mem.h"
+#include "relay/base/rng.h"
+#include "relay/crypto/digest.h"
+#include "relay/gateway/gateway.h"
+#include "relay/link/listener.h"
+#include "relay/receipt/checkpoint.h"
+#include "relay/receipt/leaf.h"
+#include "relay/receipt/tree.h"
+#include "relay/rpc/encoding.h"
+#include "tests/support/network.h"
+
+#define NODES 2
+#define READ "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"eth_getBalance\",\"params\":[]}"
+#define WRITE "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"eth_sendRawTransaction\",\"params\":[]}"
+
+/* What a node does with a relay. */
+enum way {
+	ANSWER,
+	ANSWER_WRONG_ID,
+	LIE_HASH,      /* the answer is not what its leaf says */
+	LIE_ROOT,      /* the root is not that of the leaves */
+	LIE_SIGNATURE, /* signed by nobody */
+	LIE_CU,	       /* dearer than the table: provable */
+	LIE_RELAY,     /* an answer to what was not asked */
+	REFUSE_OVERLOAD,
+	REFUSE_UPSTREAM,
+	ERROR_FRAME,
+	SILENT,
+	HANG_UP,
+};
+
+struct world;
+
+struct fake {
+	struct world *world;
+	const struct relay_key *key;
+	struct link_self self;
+	struct listener *listener;
+	struct link *link;
+	struct lane_id lane;
+	struct checkpoint_lane names;
+	struct tree tree;
+	uint64_t cu;
+	struct session_id session;
+	_Atomic int way;
+	_Atomic unsigned asked, cancelled, cosigned;
+};
+
+struct world {
+	struct network *net;
+	struct event_base *base;
+	struct tls *tls;
+	struct fake nodes[NODES];
+	_Atomic bool stops;
+	pthread_t nodes_thread, gateway_thread;
+	struct config *config;
+	struct gateway *gateway;
+	struct buf body;
+	char url[64];
+};
+
+/* --- the nodes --- */
+
+static void fill_leaf(struct fake *n, const struct frame_relay *relay, enum way way,
+		      struct view response, uint16_t status, struct leaf *leaf)
+{
+	bool refused = way == REFUSE_OVERLOAD || way == REFUSE_UPSTREAM;
+	bool is_read = memmem(relay->request.p, relay->request.n, "getBalance", 10) != NULL;
+
+	*leaf = (struct leaf){
+		.kind = refused ? LEAF_REFUSAL : LEAF_ANSWER,
+		.status = status,
+		.seq = n->tree.size,
+		.session = n->session,
+		.cu_before = n->cu,
+		.cu = refused	      ? 0
+		      : way == LIE_CU ? 41
+		      : is_read	      ? 20
+				      : 40,
+		.method = is_read ? 20 : 80,
+		.time_ms = (uint64_t)clock_wall_ms(),
+		.block = LEAF_BLOCK_UNKNOWN,
+	};
+	leaf_request_hash(&n->lane, &relay->salt, &relay->request, 1, &leaf->request_hash);
+	leaf_response_hash(&n->lane, &relay->salt, 0, &response, 1, &leaf->response_hash);
+}
+
+static void put_response(enum way way, struct buf *out, uint16_t *ret_status)
+{
+	struct response_encoding response = {
+		.status = 200,
+		.content_type = VIEW_STR(RESPONSE_JSON_TYPE),
+		.body = VIEW_STR(way == ANSWER_WRONG_ID ? "{\"id\":2,\"result\":\"0xbad\"}"
+				 : way == ANSWER	? "{\"id\":1,\"result\":\"0x5\"}"
+							: "{\"id\":1,\"result\":\"0xbad\"}"),
+	};
+
+	*ret_status = 200;
+	if (way == REFUSE_OVERLOAD || way == REFUSE_UPSTREAM) {
+		enum err_code code = way == REFUSE_OVERLOAD ? ERR_OVERLOAD : ERR_UPSTREAM;
+
+		response_encoding_put_refusal(out, code);
+		*ret_status = err_info(code)->wire;
+	} else {
+		response_encoding_put(out, &response);
+	}
+}
+
+static void send_batch(struct fake *n, uint32_t number, const struct frame_relay *relay,
+		       enum way way)
+{
+	CLEANUP(buf_finish) struct buf response = {0};
+	struct checkpoint head = {0};
+	uint8_t bytes[LEAF_SIZE];
+	struct hash hash;
+	struct leaf leaf;
+	uint16_t status;
+	size_t begun;
+
+	put_response(way, &response, &status);
+	fill_leaf(n, relay, way, buf_view(&response), status, &leaf);
+	if (way == LIE_HASH)
+		leaf.response_hash.b[5] ^= 1;
+	leaf_encode(&leaf, bytes);
+	leaf_hash(bytes, &hash);
+	tree_append(&n->tree, &hash);
+	n->cu += leaf.cu;
+	head.size = n->tree.size;
+	tree_root(&n->tree, &head.root);
+	if (way == LIE_ROOT)
+		head.root.b[0] ^= 1;
+	checkpoint_sign(&n->names, n->key, &head);
+	if (way == LIE_SIGNATURE)
+		head.supplier_sig.b[3] ^= 1;
+	begun = frame_batch_begin(link_out(n->link), &n->lane, leaf.seq, 1);
+	frame_batch_add(link_out(n->link), way == LIE_RELAY ? number + 1 : number, bytes,
+			buf_view(&response));
+	frame_batch_end(link_out(n->link), begun, &head.root, &head.supplier_sig);
+	link_sent(n->link);
+}
+
+static bool on_relay(struct fake *n, const struct frame *f, struct err *err)
+{
+	enum way way = (enum way)atomic_load(&n->way);
+	struct frame_relay relay;
+
+	if (!frame_read_relay(f, &relay, err))
+		return false;
+	atomic_fetch_add(&n->asked, 1);
+	if (way == HANG_UP)
+		return err_set(err, ERR_INTERNAL, "told to");
+	if (way == SILENT)
+		return true;
+	if (way == ERROR_FRAME) {
+		frame_put_error(link_out(n->link), f->stream, FRAME_RELAY,
+				err_info(ERR_LEDGER)->wire, "told to");
+		link_sent(n->link);
+		return true;
+	}
+	send_batch(n, f->stream, &relay, way);
+	return true;
+}
+
+static bool on_frame(struct link *link, const struct frame *f, void *arg, struct err *err)
+{
+	struct fake *n = arg;
+	struct frame_session s;
+
+	if (f->type == FRAME_RELAY)
+		return on_relay(n, f, err);
+	if (f->type == FRAME_CANCEL)
+		atomic_fetch_add(&n->cancelled, 1);
+	if (f->type == FRAME_COSIGN)
+		atomic_fetch_add(&n->cosigned, 1);
+	if (f->type != FRAME_SESSION)
+		return true;
+	if (!frame_read_session(f, &s, err))
+		return false;
+	n->session = s.session; /* one session is all that these tests have */
+	frame_put_session_ok(link_out(link), f->stream, 1000);
+	link_sent(link);
+	return true;
+}
+
+static bool on_up(struct link *link, void *arg, struct err *err)
+{
+	struct fake *n = arg;
+	struct checkpoint_origin origin = {
+		.network = n->self.network,
+		.gateway = link_peer(link)->key,
+		.supplier = n->self.id,
+	};
+
+	n->link = link;
+	rng_bytes(n->lane.b, sizeof(n->lane.b));
+	origin.lane = n->lane;
+	checkpoint_lane_init(&n->names, &origin);
+	tree_init(&n->tree);
+	n->cu = 0;
+	return true;
+}
+
+static void on_down(struct link *link, enum link_reason reason, const struct err *err, void *arg)
+{
+	struct fake *n = arg;
+
+	if (n->link == link)
+		n->link = NULL;
+	link_destroy(link);
+}
+
+static const struct link_callbacks node_callbacks = {
+	.on_up = on_up, .on_frame = on_frame, .on_down = on_down};
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct world *w = arg;
+
+	clock_tick();
+	if (atomic_load(&w->stops))
+		event_base_loopbreak(w->base);
+}
+
+static void *nodes_main(void *arg)
+{
+	struct world *w = arg;
+	struct event *tick = event_new(w->base, -1, EV_PERSIST, on_tick, w);
+	struct timeval tv = {0, 3000};
+
+	event_add(tick, &tv);
+	event_base_dispatch(w->base);
+	event_free(tick);
+	for (size_t i = 0; i < NODES; i++) {
+		link_destroy(w->nodes[i].link);
+		listener_destroy(w->nodes[i].listener);
+	}
+	return NULL;
+}
+
+static void start_nodes(struct world *w)
+{
+	CLEANUP(registry_view_unref)
+	struct registry_view *view = registry_view_take(w->net->registry);
+	struct listener_params params;
+	struct err err;
+
+	listener_params_default(&params);
+	w->base = event_base_new();
+	assert_ok(tls_create(&w->tls, &err), err);
+	for (size_t i = 0; i < NODES; i++) {
+		struct fake *n = &w->nodes[i];
+		CLEANUP(xfree) char *address = NULL;
+
+		n->world = w;
+		n->key = i ? w->net->more[i] : w->net->supplier;
+		n->self = (struct link_self){
+			.key = n->key,
+			.id = *relay_key_public(n->key),
+			.role = FRAME_ROLE_SUPPLIER,
+			.network = *view_network(view),
+			.height = 1000,
+			.frame_max = 20 << 20,
+			.in_flight_max = 100,
+			.max_unpaid_cu = 1000000,
+		};
+		address = i ? xasprintf("unix:%s/node%zu.sock", w->net->dir, i)
+			    : xstrdup(w->net->endpoint);
+		assert_ok(listener_create(w->base, w->tls, &n->self, &params, address,
+					  &node_callbacks, n, &n->listener, &err),
+			  err);
+	}
+	pthread_create(&w->nodes_thread, NULL, nodes_main, w);
+}
+
+/* --- the gateway --- */
+
+static void *gateway_main(void *arg)
+{
+	struct err err;
+
+	if (!gateway_loop(((struct world *)arg)->gateway, &err))
+		fprintf(stderr, "# gateway: %s\n", err.msg);
+	return NULL;
+}
+
+static void start_gateway(struct world *w)
+{
+	struct config_source source = {.role = CONFIG_GATEWAY};
+	CLEANUP(buf_finish) struct buf yaml = {0}, problems = {0};
+	struct gateway_status status;
+	char hex[65];
+	struct err err;
+
+	hex_encode(relay_key_public(w->net->application)->b, 32, hex);
+	buf_putf(&yaml,
+		 "gateway:\n  key: %s\n  listen: 127.0.0.1:0\n  application: \"%s\"\n"
+		 "  deadline: 1500 ms\n  drain: 100 ms\n  cosign_interval: 50 ms\n"
+		 "registry:\n  source: %s\nledger:\n  dir: %s/gateway\n",
+		 w->net->gateway_path, hex, w->net->registry_path, w->net->dir);
+	assert_ok(config_load_text(&source, "test", buf_view(&yaml), &w->config, &problems, &err),
+		  err);
+	assert_ok(gateway_create(w->config, w->net->gateway, &w->gateway, &err), err);
+	pthread_create(&w->gateway_thread, NULL, gateway_main, w);
+	snprintf(w->url, sizeof(w->url), "http://127.0.0.1:%u/", gateway_port(w->gateway));
+	for (int i = 0; i < 1000; i++) {
+		gateway_status(w->gateway, &status);
+		if (status.members_ready == NODES)
+			return;
+		usleep(5000);
+	}
+	print_message("# %u of %u members ready: %s\n", status.members_ready, status.members,
+		      status.last_error.msg);
+	fail();
+}
+
+static struct world *world_create(enum way first, enum way second)
+{
+	struct network_params params = NETWORK_PARAMS_DEFAULT;
+	struct world *w = xcalloc(1, sizeof(*w));
+	struct err err;
+
+	signal(SIGPIPE, SIG_IGN);
+	crypto_init();
+	params.suppliers = NODES;
+	params.block_ms = 100000; /* one session for the whole test */
+	assert_ok(network_create(&params, &w->net, &err), err);
+	atomic_store(&w->nodes[0].way, first);
+	atomic_store(&w->nodes[1].way, second);
+	start_nodes(w);
+	start_gateway(w);
+	return w;
+}
+
+static void world_destroy(struct world *w)
+{
+	gateway_stop(w->gateway);
+	pthread_join(w->gateway_thread, NULL);
+	gateway_destroy(w->gateway);
+	config_destroy(w->config);
+	atomic_store(&w->stops, true);
+	pthread_join(w->nodes_thread, NULL);
+	tls_destroy(w->tls);
+	event_base_free(w->base);
+	network_destroy(w->net);
+	buf_finish(&w->body);
+	free(w);
+}
+
+static size_t take(char *p, size_t size, size_t n, void *arg)
+{
+	buf_put(arg, p, size * n);
+	return size * n;
+}
+
+static const char *post(struct world *w, const char *body)
+{
+	CURL *c = curl_easy_init();
+
+	w->body.n = 0;
+	curl_easy_setopt(c, CURLOPT_URL, w->url);
+	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c, CURLOPT_TIMEOUT, 8L);
+	curl_easy_setopt(c, CURLOPT_POSTFIELDS, body);
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, &w->body);
+	assert_int_equal(curl_easy_perform(c), CURLE_OK);
+	curl_easy_cleanup(c);
+	return buf_cstr(&w->body);
+}
+
+static unsigned asked(struct world *w)
+{
+	return atomic_load(&w->nodes[0].asked) + atomic_load(&w->nodes[1].asked);
+}
+
+/* --- tests --- */
+
+static void lies_are_never_answered_with_and_never_cosigned(void **state)
+{
+	static const enum way lies[] = {LIE_HASH, LIE_ROOT, LIE_SIGNATURE, LIE_CU, LIE_RELAY};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
+		struct world *w = world_create(lies[i], ANSWER);
+
+		for (int k = 0; k < 12; k++)
+			assert_non_null(strstr(post(w, READ), "\"result\":\"0x5\""));
+		/* The liar is asked until its first lie, then no more in this session. */
+		assert_true(atomic_load(&w->nodes[0].asked) <= 1);
+		usleep(150000);
+		assert_int_equal(atomic_load(&w->nodes[0].cosigned), 0);
+		assert_true(atomic_load(&w->nodes[1].cosigned) > 0);
+		world_destroy(w);
+	}
+}
+
+static void an_answer_with_another_id_is_a_fault_of_the_backend(void **state)
+{
+	struct world *w = world_create(ANSWER_WRONG_ID, ANSWER_WRONG_ID);
+
+	assert_non_null(strstr(post(w, READ), "\"error\":{\"code\":-32002"));
+	assert_int_equal(asked(w), 2);
+	world_destroy(w);
+}
+
+static void reads_that_fail_go_to_the_next_pick(void **state)
+{
+	static const enum way ways[] = {REFUSE_OVERLOAD, REFUSE_UPSTREAM, ERROR_FRAME,
+					SILENT,		 HANG_UP,	  ANSWER_WRONG_ID};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct world *w = world_create(ways[i], ANSWER);
+
+		for (int k = 0; k < 8; k++)
+			assert_non_null(strstr(post(w, READ), "\"result\":\"0x5\""));
+		if (ways[i] == SILENT && atomic_load(&w->nodes[0].asked) > 0)
+			assert_true(atomic_load(&w->nodes[0].cancelled) > 0);
+		world_destroy(w);
+	}
+}
+
+static void writes_are_not_sent_twice_once_they_may_have_left(void **state)
+{
+	static const enum way ways[] = {REFUSE_UPSTREAM, ERROR_FRAME,	  SILENT,
+					HANG_UP,	 ANSWER_WRONG_ID, LIE_HASH};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct world *w = world_create(ways[i], ways[i]);
+
+		assert_non_null(strstr(post(w, WRITE), "\"error\":"));
+		assert_int_equal(asked(w), 1);
+		world_destroy(w);
+	}
+}
+
+static void writes_that_a_node_refused_unseen_go_to_the_next_pick(void **state)
+{
+	struct world *w = world_create(REFUSE_OVERLOAD, REFUSE_OVERLOAD);
+
+	assert_non_null(strstr(post(w, WRITE), "\"error\":{\"code\":-32005"));
+	assert_int_equal(asked(w), 2);
+	world_destroy(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lies_are_never_answered_with_and_never_cosigned),
+		cmocka_unit_test(an_answer_with_another_id_is_a_fault_of_the_backend),
+		cmocka_unit_test(reads_that_fail_go_to_the_next_pick),
+		cmocka_unit_test(writes_are_not_sent_twice_once_they_may_have_left),
+		cmocka_unit_test(writes_that_a_node_refused_unseen_go_to_the_next_pick),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
