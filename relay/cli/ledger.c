@@ -300,10 +300,11 @@ const struct verb verb_ledger = {
 		"  Writes the folder that counterfoil-audit reads; DIR must not exist or be "
 		"empty,\n"
 		"  and is there only when it is whole.\n"
-		"  --without-private     no salts, requests and answers\n"
+		"  --private             salts, requests and answers too, which are left out "
+		"otherwise\n"
 		"  --registry-key FILE   signs the registry file of a sqlite registry; default:\n"
-		"                        REGISTRY.key, or registry.key or keys/registry.key "
-		"beside\n"
-		"                        it.  A registry that is a file or a URL needs none.\n",
+		"                        REGISTRY.key, or registry.key beside it.  A registry that "
+		"is\n"
+		"                        a file or a URL needs none.\n",
 	.run = run,
 };

@@ -126,13 +126,13 @@ static int export(const struct config *config, struct ledger_reader *reader, con
 
 int ledger_run_export(const struct verb *verb, int argc, char **argv)
 {
-	enum { CONFIG, DIR, ROLE, AUDIT, PUBLIC, KEY };
+	enum { CONFIG, DIR, ROLE, AUDIT, PRIVATE, KEY };
 	struct cli_option options[] = {
 		[CONFIG] = {.name = "config"},
 		[DIR] = {.name = "dir"},
 		[ROLE] = {.name = "role"},
 		[AUDIT] = {.name = "audit"},
-		[PUBLIC] = {.name = "without-private", .is_flag = true},
+		[PRIVATE] = {.name = "private", .is_flag = true},
 		[KEY] = {.name = "registry-key"},
 	};
 	CLEANUP(ledger_reader_close) struct ledger_reader *reader = NULL;
@@ -153,5 +153,5 @@ int ledger_run_export(const struct verb *verb, int argc, char **argv)
 	if (reader == NULL)
 		return status;
 	return export(config, reader, options[AUDIT].value, options[KEY].value,
-		      options[PUBLIC].value == NULL);
+		      options[PRIVATE].value != NULL);
 }

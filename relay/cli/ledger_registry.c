@@ -80,26 +80,18 @@ static bool sign_note(const struct store *store, const char *key_file,
 	return true;
 }
 
-/* Where `registry init` and `up` put the key: the first of these that is there, else the first. */
+/* SOURCE.key, where `registry init` and `up` put it, or registry.key beside SOURCE when only that
+ * is there. */
 static char *find_key(const char *source)
 {
-	static const char *const beside[] = {"registry.key", "keys/registry.key"};
 	const char *slash = strrchr(source, '/');
 	int dir = slash ? (int)(slash - source) + 1 : 0;
-	char *first = xasprintf("%s.key", source);
+	CLEANUP(xfree) char *own = xasprintf("%s.key", source);
+	CLEANUP(xfree) char *beside = xasprintf("%.*sregistry.key", dir, source);
 
-	if (access(first, F_OK) == 0)
-		return first;
-	for (size_t i = 0; i < ARRAY_SIZE(beside); i++) {
-		char *path = xasprintf("%.*s%s", dir, source, beside[i]);
-
-		if (access(path, F_OK) == 0) {
-			free(first);
-			return path;
-		}
-		free(path);
-	}
-	return first;
+	if (access(own, F_OK) != 0 && access(beside, F_OK) == 0)
+		return STEAL(beside);
+	return STEAL(own);
 }
 
 static bool read_sqlite(const char *source, const char *key_option, height_t from,

@@ -78,18 +78,21 @@ def test_wrong_words_are_named(network, words, says):
     assert says in ledger(network.gateway, *words, status=status)[1]
 
 
-def test_an_export_without_private_files_holds_no_salt(network):
+def test_an_export_holds_private_files_only_when_asked(network):
     """[R4]: and it verifies all the same."""
     into = network.folder / "public"
-    ledger(network.gateway, "export", "--without-private", "--audit", into)
-    names = {path.name for path in into.rglob("*")}
-    assert not names & {"salts.bin", "evidence.bin", "evidence.idx"}
+    ledger(network.gateway, "export", "--audit", into)
+    private = {"salts.bin", "evidence.bin", "evidence.idx"}
+    assert not private & {path.name for path in into.rglob("*")}
     everything = b"".join(p.read_bytes() for p in into.rglob("*") if p.is_file())
     for receipt in network.receipts:
         salt = receipt.split("/")[2]
         assert bytes.fromhex(salt) not in everything and salt.encode() not in everything
     status, said = audit("verify", into)
     assert status == 0, said
+    whole = network.folder / "private"
+    ledger(network.gateway, "export", "--private", "--audit", whole)
+    assert private <= {path.name for path in whole.rglob("*")}
 
 
 def test_an_export_never_touches_a_folder_that_is_not_empty(network):

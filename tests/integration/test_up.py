@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from support import net, paths
+from support.export import audit
 from support.process import Process, wait_for
 
 
@@ -103,6 +104,20 @@ def test_it_serves_stops_and_goes_on_with_the_same_state(up):
         [paths.COUNTERFOIL, "ledger", "list", "--config", up.state / "gateway.yaml"],
         capture_output=True, text=True, check=False)
     assert first["counterfoil-receipt"].split("/")[0] in exported.stdout, exported.stderr
+
+
+def test_an_export_of_its_ledgers_needs_no_further_option(up, tmp_path):
+    up.start()
+    up.call()
+    assert up.stop() == 0
+    done = subprocess.run([paths.COUNTERFOIL, "ledger", "export", "--config",
+                           up.state / "gateway.yaml", "--audit", tmp_path / "export"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert (tmp_path / "export" / "registry.note").exists()
+    for verb in ("verify", "session"):
+        status, said = audit(verb, tmp_path / "export")
+        assert status == 0, said
 
 
 def test_killing_the_parent_takes_the_children_down(up):

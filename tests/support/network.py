@@ -201,7 +201,8 @@ class Network:
         self.exported += 1
         into = self.folder / f"export-{process.name}-{self.exported}"
         role = "gateway" if process is self.gateway else "node"
-        run("ledger", "export", "--role", role, "--config", process.config, "--audit", into)
+        run("ledger", "export", "--role", role, "--config", process.config, "--private",
+            "--audit", into)
         return Export(into)
 
     def exports(self):
