@@ -105,6 +105,10 @@ static void send_body(struct worker *w, struct evhttp_request *http, int status,
 		metric_add(METRIC_GATEWAY_ANSWER, evbuffer_get_length(body));
 	}
 	answer_cors(w, http);
+	/* evhttp would send the body after the head of HEAD's answer too, where a client takes it
+	 * for the next answer. */
+	if (evhttp_request_get_command(http) == EVHTTP_REQ_HEAD)
+		body = NULL;
 	evhttp_send_reply(http, status, status_text(status), body);
 }
 

@@ -7,12 +7,14 @@
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 
 #include "relay/gateway/door.h"
@@ -194,6 +196,19 @@ static void on_post(struct worker *w, struct evhttp_request *http, const char *p
 	request_begin(w, http, account, &rpc);
 }
 
+/* Two lengths of one body (RFC 9112 6.3): evhttp takes the first, and a proxy in front of us may
+ * have taken the other. */
+static bool has_two_lengths(struct evhttp_request *http)
+{
+	const struct evkeyval *header;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (header, evhttp_request_get_input_headers(http), next)
+		n += (header->key[0] | 0x20) == 'c' &&
+		     strcasecmp(header->key, "Content-Length") == 0;
+	return n > 1;
+}
+
 static void on_request(struct evhttp_request *http, void *arg)
 {
 	struct worker *w = arg;
@@ -207,7 +222,9 @@ static void on_request(struct evhttp_request *http, void *arg)
 	metric_add(METRIC_GATEWAY_REQUESTS, 1);
 	if (!path || path[0] == '\0')
 		path = "/";
-	if (verb == EVHTTP_REQ_OPTIONS) {
+	if (has_two_lengths(http)) {
+		evhttp_send_error(http, HTTP_BADREQUEST, NULL); /* and the connection ends */
+	} else if (verb == EVHTTP_REQ_OPTIONS) {
 		answer_cors(w, http);
 		evhttp_send_reply(http, 204, "No Content", NULL);
 	} else if (verb == EVHTTP_REQ_GET && strncmp(path, receipts, sizeof(receipts) - 1) == 0) {

@@ -3,7 +3,9 @@
 
 import json
 import re
+import socket
 import subprocess
+import urllib.parse
 
 import pytest
 
@@ -114,6 +116,33 @@ def test_other_http_methods_and_paths_are_refused_by_name(network, tmp_path):
     assert curl(network.url + "no-such-service", GOOD, tmp_path)[0] == 404
     assert curl(network.url + "eth/no-such-token", GOOD, tmp_path)[0] == 404
     assert curl(network.url + "eth", GOOD, tmp_path)[0] == 200
+    works(network.url, tmp_path)
+
+
+def exchange(url, sent):
+    """What comes back for these bytes on one connection, until it is closed."""
+    place = urllib.parse.urlsplit(url)
+    with socket.create_connection((place.hostname, place.port), timeout=10) as connection:
+        connection.sendall(sent)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def head(method, *lines):
+    return "\r\n".join([f"{method} / HTTP/1.1", "Host: x", *lines, "", ""]).encode()
+
+
+def test_the_answer_to_head_has_no_body_that_the_next_answer_would_stand_behind(network):
+    last = head("POST", f"Content-Length: {len(GOOD)}", "Connection: close") + GOOD
+    first, second = exchange(network.url, head("HEAD") + last).split(b"\r\n\r\n", 1)
+    assert first.startswith(b"HTTP/1.1 405 ") and second.startswith(b"HTTP/1.1 200 "), second
+
+
+def test_two_lengths_of_one_body_are_refused_and_the_connection_ends(network, tmp_path):
+    for lines in (("Content-Length: 1", f"Content-Length: {len(GOOD)}"),
+                  (f"Content-Length: {len(GOOD)}", "Content-Length: 1")):
+        said = exchange(network.url, head("POST", *lines) + GOOD)
+        assert said.startswith(b"HTTP/1.1 400 ") and b"\r\nConnection: close\r\n" in said, said
+        assert said.count(b"HTTP/1.1 ") == 1
     works(network.url, tmp_path)
 
 
