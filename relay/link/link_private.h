@@ -63,6 +63,7 @@ struct link {
 };
 
 /* link_stats(), to be counted up. */
+/* link.c: the same as link_stats(), to be counted in. */
 struct link_stats *link_stats_of_thread(void);
 
 /* link.c: asserts the legal edge. */
