@@ -219,9 +219,17 @@ bool recovery_gateway_on_answer(struct recovery *r, const struct frame_lane *e, 
 
 	if (!recovery_own(r, &e->lane, &own))
 		return true; /* closed already, by this or another link */
-	if (e->size > own.head.size)
+	if (e->size > own.head.size && e->cosigned_size != e->size)
 		return err_set(err, ERR_PROTOCOL,
 			       "lanes: closed at a size that was never cosigned");
+	if (e->size > own.head.size) { /* we did cosign it: ours is an older copy of our ledger */
+		recovery_adopt(r, &(struct recovery_target){.lane = e->lane,
+							    .head = {.size = e->cosigned_size,
+								     .root = e->cosigned_root,
+								     .time = e->cosigned_time_s,
+								     .signature = e->cosignature}});
+		return true;
+	}
 	if (e->size > 0) {
 		head = own.head;
 		if (e->size != own.head.size &&

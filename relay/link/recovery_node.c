@@ -23,6 +23,10 @@ static void answer_final(struct recovery *r, const struct recovery_target *targe
 		answer.size = head.size;
 		answer.root = head.root;
 		answer.signature = head.signature;
+		answer.cosigned_size = head.size; /* for a gateway with an older copy */
+		answer.cosigned_root = target->head.root;
+		answer.cosigned_time_s = target->head.time;
+		answer.cosignature = target->head.signature;
 	}
 	recovery_answer(r, &answer);
 }
@@ -84,13 +88,19 @@ static void repeat_closed(struct recovery *r, const struct lane_id *lane)
 {
 	struct recovery_target target = {.lane = *lane};
 	struct ledger_lane_info info;
-	struct err err;
+	struct err err = {0};
 
 	if (!ledger_lane_read(r->p.reader, lane, &info, &err)) {
 		recovery_failed(r, lane, &err);
 		return;
 	}
-	target.head.size = info.final_size;
+	if (info.final_size > 0)
+		target.head = info.cosigned;
+	if (target.head.size != info.final_size) {
+		err_set(&err, ERR_LEDGER, "closed at a size that is not the cosigned one");
+		recovery_failed(r, lane, &err);
+		return;
+	}
 	answer_final(r, &target);
 }
 

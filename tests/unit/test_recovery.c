@@ -595,6 +595,43 @@ static void live_lanes_are_left_alone_until_their_link_ends(void **state)
 	closed_on_both(w, 1, 8);
 }
 
+/* Closes a lane at its end, as an earlier recovery did. */
+static void half_close(struct half *half, uint8_t name, uint64_t final)
+{
+	struct lane_id id = lane_of(name);
+	struct ledger_lane *lane;
+
+	assert_int_equal(ledger_lane_find(half->ledger, &id, &half->peer, &lane),
+			 LEDGER_LANE_UNCLOSED);
+	ledger_lane_close(half->port, lane, final, NULL, NULL);
+	ledger_drain(half->ledger);
+	ledger_port_reap(half->port);
+}
+
+static void a_gateway_with_an_older_copy_of_its_ledger_catches_up(void **state)
+{
+	struct world *w = *state;
+
+	half_lane(&w->node, 1, 20, BATCH, 16, false);
+	half_close(&w->node, 1, 16);
+	half_lane(&w->gateway, 1, 8, BATCH, 8, false);
+	assert_true(run_until_done(w));
+	closed_on_both(w, 1, 16);
+	assert_int_equal(recovery_stats(w->gateway.recovery)->adopted, 8);
+}
+
+static void a_node_with_an_older_copy_of_its_ledger_catches_up(void **state)
+{
+	struct world *w = *state;
+
+	half_lane(&w->gateway, 1, 20, BATCH, 20, false);
+	half_close(&w->gateway, 1, 20);
+	half_lane(&w->node, 1, 8, BATCH, 8, false);
+	assert_true(run_until_done(w));
+	closed_on_both(w, 1, 20);
+	assert_int_equal(recovery_stats(w->node.recovery)->adopted, 12);
+}
+
 static void a_link_cut_at_any_step_recovers_on_the_next(void **state)
 {
 	unsigned cuts = 0;
@@ -808,6 +845,8 @@ int main(void)
 		T(a_second_link_finds_nothing_left_to_do),
 		T(both_ledgers_start_anew_and_recover),
 		T(live_lanes_are_left_alone_until_their_link_ends),
+		T(a_gateway_with_an_older_copy_of_its_ledger_catches_up),
+		T(a_node_with_an_older_copy_of_its_ledger_catches_up),
 		cmocka_unit_test(a_link_cut_at_any_step_recovers_on_the_next),
 		cmocka_unit_test(tampered_leaves_close_the_link_and_change_nothing),
 		cmocka_unit_test(tampered_lanes_close_the_link_and_change_nothing),
