@@ -9,7 +9,8 @@
 #include "relay/upstream/upstream.h"
 #include "session/registry/registry.h"
 
-static void look_at_service(struct doctor *doctor, const struct config_entry *entry)
+static void look_at_service(struct doctor *doctor, const struct config_entry *entry,
+			    const char *ca_file)
 {
 	uint64_t first = 0, id;
 	char subject[512], url[256];
@@ -19,7 +20,8 @@ static void look_at_service(struct doctor *doctor, const struct config_entry *en
 	for (size_t i = 0; i < entry->list.n; i++) {
 		snprintf(subject, sizeof(subject), "backend %s %s", entry->name,
 			 upstream_url_text(entry->list.items[i], url, sizeof(url)));
-		if (!upstream_probe_chain_id(entry->list.items[i], DOCTOR_TIMEOUT_US, &id, &err)) {
+		if (!upstream_probe_chain_id(entry->list.items[i], ca_file, DOCTOR_TIMEOUT_US, &id,
+					     &err)) {
 			doctor_fix(doctor, subject,
 				   "%s; start that chain node, or correct node.services", err.msg);
 			continue;
@@ -40,7 +42,8 @@ static void look_at_service(struct doctor *doctor, const struct config_entry *en
 void doctor_backends(struct doctor *doctor)
 {
 	for (size_t i = 0; i < doctor->config->node.services.n; i++)
-		look_at_service(doctor, &doctor->config->node.services.entries[i]);
+		look_at_service(doctor, &doctor->config->node.services.entries[i],
+				doctor->config->upstream.ca_file);
 }
 
 /* The registry's seeds tell its keeper's clock, to a height. */

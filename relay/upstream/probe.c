@@ -34,17 +34,19 @@ static void asking_on_done(void *arg, struct upstream_result *result, const stru
 	event_base_loopbreak(asking->base);
 }
 
-static bool ask_on(struct event_base *base, const char *url, struct view body, usec_t timeout_us,
-		   struct asking *asking, struct err *err)
+static bool ask_on(struct event_base *base, const char *url, const char *ca_file, struct view body,
+		   usec_t timeout_us, struct asking *asking, struct err *err)
 {
+	struct upstream_limits limits = UPSTREAM_LIMITS_DEFAULT;
 	struct upstream *up = NULL;
 	struct upstream_pool *pool = NULL;
 	struct upstream_request request = {.body = body, .done = asking_on_done, .arg = asking};
 	bool ok;
 
+	limits.ca_file = ca_file;
 	if (!upstream_create(base, &up, err))
 		return false;
-	ok = upstream_pool_create(up, "probe", &url, 1, &UPSTREAM_LIMITS_DEFAULT, &pool, err);
+	ok = upstream_pool_create(up, "probe", &url, 1, &limits, &pool, err);
 	if (ok) {
 		clock_tick();
 		request.deadline_us = clock_mono_us() + timeout_us;
@@ -56,15 +58,15 @@ static bool ask_on(struct event_base *base, const char *url, struct view body, u
 	return ok;
 }
 
-bool upstream_ask(const char *url, struct view body, usec_t timeout_us, struct buf *ret_body,
-		  struct err *err)
+bool upstream_ask(const char *url, const char *ca_file, struct view body, usec_t timeout_us,
+		  struct buf *ret_body, struct err *err)
 {
 	struct asking asking = {.base = event_base_new()};
 	bool ok;
 
 	if (!asking.base)
 		return err_set(err, ERR_INTERNAL, "libevent gives no base");
-	ok = ask_on(asking.base, url, body, timeout_us, &asking, err);
+	ok = ask_on(asking.base, url, ca_file, body, timeout_us, &asking, err);
 	event_base_free(asking.base);
 	if (!ok)
 		return false;
@@ -80,8 +82,8 @@ bool upstream_ask(const char *url, struct view body, usec_t timeout_us, struct b
 	return true;
 }
 
-bool upstream_probe_chain_id(const char *url, usec_t timeout_us, uint64_t *ret_chain_id,
-			     struct err *err)
+bool upstream_probe_chain_id(const char *url, const char *ca_file, usec_t timeout_us,
+			     uint64_t *ret_chain_id, struct err *err)
 {
 	CLEANUP(buf_finish) struct buf body = {0};
 	const char *text;
@@ -90,7 +92,7 @@ bool upstream_probe_chain_id(const char *url, usec_t timeout_us, uint64_t *ret_c
 	uint64_t id = 0;
 	bool ok = false;
 
-	if (!upstream_ask(url, VIEW_STR(CHAIN_ID_CALL), timeout_us, &body, err))
+	if (!upstream_ask(url, ca_file, VIEW_STR(CHAIN_ID_CALL), timeout_us, &body, err))
 		return false;
 	json = json_loadb((const char *)body.p, body.n, 0, NULL);
 	text = json_string_value(json_object_get(json, "result"));

@@ -98,12 +98,13 @@ size_t upstream_pool_in_flight(const struct upstream_pool *pool);
 bool upstream_pool_is_up(const struct upstream_pool *pool);
 
 /* Asks one URL, waiting for the answer on a base of its own: for `doctor` and start-up checks.
- * ret_body is the caller's to finish.  Any HTTP status but 200 is ERR_UPSTREAM. */
-MUST_USE bool upstream_ask(const char *url, struct view body, usec_t timeout_us,
-			   struct buf *ret_body, struct err *err);
+ * ca_file as in struct upstream_limits; ret_body is the caller's to finish.  Any HTTP status but
+ * 200 is ERR_UPSTREAM. */
+MUST_USE bool upstream_ask(const char *url, const char *ca_file, struct view body,
+			   usec_t timeout_us, struct buf *ret_body, struct err *err);
 /* eth_chainId of one URL, waiting; ERR_UPSTREAM when the answer is not one. */
-MUST_USE bool upstream_probe_chain_id(const char *url, usec_t timeout_us, uint64_t *ret_chain_id,
-				      struct err *err);
+MUST_USE bool upstream_probe_chain_id(const char *url, const char *ca_file, usec_t timeout_us,
+				      uint64_t *ret_chain_id, struct err *err);
 
 /* The URL without user, password, path and query, for logs, into dst[n]; returns dst. */
 char *upstream_url_text(const char *url, char *dst, size_t n);

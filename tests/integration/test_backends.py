@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from support import net, paths
-from support.network import Network
+from support.network import Network, run
 from support.process import Process
 
 

@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -463,6 +464,59 @@ static void urls_that_cannot_be_used_are_named_without_their_secrets(void **stat
 	world_destroy(w);
 }
 
+/* A backend in a process of its own, for what waits. */
+static pid_t backend_fork(const char *json, char url[64])
+{
+	uint16_t port = 0;
+	int pipes[2];
+	pid_t child;
+
+	assert_int_equal(pipe(pipes), 0);
+	child = fork();
+	if (child == 0) {
+		struct event_base *base = event_base_new();
+		struct faultnode *node = NULL;
+		struct err err;
+
+		if (faultnode_create(base, 0, &node, &err) && faultnode_script(node, json, &err))
+			port = faultnode_port(node);
+		if (write(pipes[1], &port, sizeof(port)) == sizeof(port))
+			event_base_dispatch(base);
+		_exit(0);
+	}
+	assert_int_equal(read(pipes[0], &port, sizeof(port)), sizeof(port));
+	close(pipes[0]);
+	close(pipes[1]);
+	snprintf(url, 64, "http://127.0.0.1:%u", port);
+	return child;
+}
+
+static void a_probe_waits_for_the_chain_id(void **state)
+{
+	static const char script_text[] =
+		"{\"queue\":[{\"result\":\"0x7a69\"},{\"result\":\"0x\"},{\"result\":7},"
+		"{\"status\":500},{\"body\":\"no\"}],\"default\":{\"hang\":true}}";
+	char url[64];
+	pid_t child = backend_fork(script_text, url);
+	uint64_t id = 0;
+	struct err err;
+
+	assert_ok(upstream_probe_chain_id(url, NULL, 5000000, &id, &err), err);
+	assert_int_equal(id, 31337);
+	for (int i = 0; i < 4; i++) {
+		assert_false(upstream_probe_chain_id(url, NULL, 5000000, &id, &err));
+		assert_err(err, ERR_UPSTREAM);
+	}
+	assert_false(upstream_probe_chain_id(url, NULL, 50000, &id, &err));
+	assert_err(err, ERR_DEADLINE);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	assert_false(upstream_probe_chain_id(url, NULL, 5000000, &id, &err));
+	assert_err(err, ERR_UPSTREAM);
+	assert_false(upstream_probe_chain_id("mailto:x", NULL, 5000000, &id, &err));
+	assert_err(err, ERR_CONFIG);
+}
+
 static int by_plain(void **state)
 {
 	libcurl_only = false;
@@ -504,6 +558,7 @@ int main(void)
 		BOTH(a_redirect_is_not_followed),
 		BOTH(a_cancelled_request_has_no_callback),
 		BOTH(a_pool_may_be_destroyed_with_requests_in_flight),
+		cmocka_unit_test(a_probe_waits_for_the_chain_id),
 		BOTH(urls_that_cannot_be_used_are_named_without_their_secrets),
 	};
 
