@@ -43,6 +43,7 @@ bool file_open(struct ledger *ledger, uint32_t day, struct file *ret, struct err
 {
 	char name[32] = "state.db", path[LEDGER_PATH_MAX], wal[LEDGER_PATH_MAX + 8];
 	struct file file = {.day = day, .wal_fd = -1};
+	char limit[64];
 
 	if (day != 0)
 		store_day_name(day, name);
@@ -51,9 +52,11 @@ bool file_open(struct ledger *ledger, uint32_t day, struct file *ret, struct err
 	if (!ledger_db_open(path, day == 0 ? "state" : "leaves", STORE_WRITE, &file.db, err))
 		return false;
 	*ret = file;
+	snprintf(limit, sizeof(limit), "PRAGMA journal_size_limit = %d",
+		 ledger->wal_pages_rest * LEDGER_PAGE_BYTES);
 	/* Durability is the syncer's business from here on. */
 	if (!store_exec(file.db, "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE; COMMIT", err) ||
-	    !file_prepare(ret, err)) {
+	    !store_exec(file.db, limit, err) || !file_prepare(ret, err)) {
 		file_finish(ret);
 		return false;
 	}
@@ -121,7 +124,7 @@ static void file_tell_keeper(struct ledger *ledger, struct file *file)
 
 	if (pages < file->wal_pages_told)
 		file->wal_pages_told = 0; /* the WAL began anew */
-	if (pages < file->wal_pages_told + LEDGER_WAL_PAGES)
+	if (pages < file->wal_pages_told + ledger->wal_pages_rest / 4)
 		return;
 	file->wal_pages_told = pages;
 	ledger_keeper_poke(ledger);

@@ -24,8 +24,9 @@
 
 #define LEDGER_COSIGNATURES_MAX 4 /* [P5]: more than four count as four */
 #define LEDGER_PATH_MAX 4096
-#define LEDGER_WAL_PAGES 2048	   /* the keeper is told when a WAL has as many more (8 MiB) */
-#define LEDGER_WAL_PAGES_HARD 8192 /* the writer rests for the keeper then (32 MiB) */
+#define LEDGER_PAGE_BYTES 4096
+#define LEDGER_WAL_MIN (UINT64_C(512) << 10) /* bytes at which the writer rests for the keeper: */
+#define LEDGER_WAL_MAX (UINT64_C(32) << 20)  /* max_bytes / 32 between these */
 #define LEDGER_FREE_MIN (UINT64_C(64) << 20) /* bytes that the disk must keep free */
 #define LEDGER_SALT_BYTES 16
 #define LEDGER_PLACE_BYTES 8
@@ -246,6 +247,8 @@ struct ledger {
 	sqlite3_stmt *lane_find; /* used under lock by lookups of closed lanes: own connection */
 	sqlite3 *lookup;
 	struct file *days;
+	int wal_pages_rest; /* pages of a WAL at which the writer rests; the keeper is told every
+			       quarter */
 	pthread_mutex_t files_lock; /* of the list `days` and the life of a file's descriptors */
 	struct evidence evidence;
 

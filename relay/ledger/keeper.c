@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define TICK_US 1000000	  /* measures as often */
+#define BUSY_MS 20	  /* for readers, when a WAL is to be cut */
 #define QUIET_US 30000000 /* a WAL with fewer pages is checkpointed as often */
 #define PRUNE_US 60000000 /* days and evidence are looked at as often */
 
@@ -46,17 +47,18 @@ static struct keep *keep_get(struct ledger *ledger, struct keep **list, uint32_t
 		free(keep);
 		return NULL;
 	}
+	sqlite3_busy_timeout(keep->db, BUSY_MS); /* the writer may be resting meanwhile */
 	keep->next = *list;
 	*list = keep;
 	return keep;
 }
 
-static void keep_checkpoint(struct keep *keep)
+static void keep_checkpoint(struct keep *keep, int mode)
 {
 	usec_t begun_us = clock_now_us();
 	int pages = 0, done = 0, rc;
 
-	rc = sqlite3_wal_checkpoint_v2(keep->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
+	rc = sqlite3_wal_checkpoint_v2(keep->db, NULL, mode, &pages, &done);
 	metric_observe(METRIC_LEDGER_WAL_CHECKPOINT_TIME, (uint64_t)(clock_now_us() - begun_us));
 	if (rc != SQLITE_OK && rc != SQLITE_BUSY)
 		log_warn("ledger.checkpoint", "day=%" PRIu32 " error=\"%s\"", keep->day,
@@ -65,7 +67,7 @@ static void keep_checkpoint(struct keep *keep)
 
 /* While commits go on a checkpoint never reaches the end of the WAL, and it would grow for ever: so
  * the writer rests for the last, short stretch. */
-static void keep_catch_up(struct ledger *ledger, struct keep *keep)
+static void keep_catch_up(struct ledger *ledger, struct keep *keep, int mode)
 {
 	pthread_mutex_lock(&ledger->queue_lock);
 	ledger->keeper_wants = true;
@@ -73,7 +75,7 @@ static void keep_catch_up(struct ledger *ledger, struct keep *keep)
 	while (!ledger->writer_rests && !ledger->stop)
 		pthread_cond_wait(&ledger->rest_cond, &ledger->queue_lock);
 	pthread_mutex_unlock(&ledger->queue_lock);
-	keep_checkpoint(keep);
+	keep_checkpoint(keep, mode);
 	pthread_mutex_lock(&ledger->queue_lock);
 	ledger->keeper_wants = false;
 	ledger->writer_rests = false;
@@ -85,18 +87,21 @@ static void keep_file(struct ledger *ledger, struct keep **list, uint32_t day, i
 {
 	usec_t now = clock_now_us();
 	struct keep *keep = keep_get(ledger, list, day);
+	bool full = ledger_is_full(ledger);
 
 	if (keep == NULL)
 		return;
 	keep->seen = true;
 	if (pages < keep->pages_done)
 		keep->pages_done = 0; /* the WAL began anew */
-	if (pages == keep->pages_done ||
-	    (pages < keep->pages_done + LEDGER_WAL_PAGES && now < keep->done_us + QUIET_US))
+	if (pages == keep->pages_done || (pages < keep->pages_done + ledger->wal_pages_rest / 4 &&
+					  now < keep->done_us + QUIET_US && !full))
 		return;
-	keep_checkpoint(keep);
-	if (pages >= LEDGER_WAL_PAGES_HARD)
-		keep_catch_up(ledger, keep);
+	keep_checkpoint(keep, SQLITE_CHECKPOINT_PASSIVE);
+	if (full) /* gives the WAL's bytes back */
+		keep_catch_up(ledger, keep, SQLITE_CHECKPOINT_TRUNCATE);
+	else if (pages >= ledger->wal_pages_rest)
+		keep_catch_up(ledger, keep, SQLITE_CHECKPOINT_PASSIVE);
 	keep->pages_done = pages;
 	keep->done_us = now;
 }

@@ -143,6 +143,14 @@ static bool thread_start(pthread_t *thread, void *(*run)(void *), struct ledger 
 	return true;
 }
 
+/* A WAL is a part of max_bytes, and must not fill a small one by itself. */
+static uint64_t wal_bytes(uint64_t max_bytes)
+{
+	if (max_bytes == 0)
+		return LEDGER_WAL_MAX;
+	return MIN(MAX(max_bytes / 32, LEDGER_WAL_MIN), LEDGER_WAL_MAX);
+}
+
 static struct ledger *ledger_alloc(const struct ledger_params *p)
 {
 	struct ledger *ledger = xcalloc(1, sizeof(*ledger));
@@ -154,6 +162,9 @@ static struct ledger *ledger_alloc(const struct ledger_params *p)
 	ledger->state.wal_fd = -1;
 	ledger->evidence.fd = -1;
 	ledger->next_number = 1;
+	ledger->wal_pages_rest = (int)(wal_bytes(p->max_bytes) / LEDGER_PAGE_BYTES);
+	if (p->max_bytes > 0) /* evidence is what can be dropped: it never fills the ledger */
+		ledger->p.evidence_max_bytes = MIN(p->evidence_max_bytes, p->max_bytes / 2);
 	op_list_init(&ledger->queue);
 	op_list_init(&ledger->sync_queue);
 	pthread_mutex_init(&ledger->files_lock, NULL);

@@ -116,7 +116,7 @@ static bool store_setup(sqlite3 *db, const struct migrations *m, enum store_mode
 	if (mode == STORE_WRITE &&
 	    !store_exec(db,
 			"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-			"PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;"
+			"PRAGMA wal_autocheckpoint = 0;"
 			"PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY",
 			err))
 		return false;
