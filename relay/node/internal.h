@@ -27,7 +27,7 @@
 
 #define NODE_PART_BYTES 65536	    /* of a body in one leaf [R8] */
 #define NODE_TURN_REFUSALS_MAX 64   /* waiting on a link; more are ERROR frames [F9] */
-#define NODE_HEADS_MAX 65536	    /* heads of a lane without a cosignature */
+#define NODE_HEADS_MAX 65536	    /* heads without a cosignature; more closes the link */
 #define NODE_BYTES_MAX (512u << 20) /* requests and answers of a worker in memory */
 #define NODE_OUT_HIGH (8u << 20)    /* waiting for a gateway to read: no further batch till then */
 #define NODE_STALL_US 5000

@@ -268,6 +268,14 @@ static void on_commit(void *arg, const struct err *err)
 	for (uint32_t i = 0; i < lane->begun_n; i++)
 		metric_observe(METRIC_NODE_RELAY_TIME,
 			       (uint64_t)(clock_mono_us() - lane->begun_us[i]));
+	if (lane->heads_n >= NODE_HEADS_MAX) {
+		struct err unpaid;
+
+		err_set(&unpaid, ERR_UNPAID, "%zu heads and no cosignature for any", lane->heads_n);
+		log_warn("node.never_cosigned", "gateway=%s", link_address(nl->link));
+		link_close(nl->link, &unpaid);
+		return;
+	}
 	if (!TAILQ_EMPTY(&nl->ready))
 		node_link_mark(nl);
 }
