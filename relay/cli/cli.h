@@ -33,7 +33,7 @@ void cli_help(const struct verb *verb);
 
 /* "counterfoil VERB: MESSAGE" and where to read on; returns CLI_USAGE. */
 int cli_usage(const struct verb *verb, const char *fmt, ...) PRINTF(2, 3);
-/* "counterfoil: MESSAGE"; returns CLI_FAILED. */
+/* "counterfoil: MESSAGE"; returns CLI_USAGE for ERR_USAGE, else CLI_FAILED. */
 int cli_fail(const struct err *err);
 
 /* --- options of a verb --- */

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "relay/cli/registry_args.h"
+
 char *init_text(struct init *in, const char *fmt, ...)
 {
 	char line[2 * PATH_MAX];
@@ -182,7 +184,7 @@ static bool give_all(struct init *in, struct err *err)
 	else if (in->is_node) /* beside a gateway on the same machine */
 		give(in, "admin.listen", "127.0.0.1:8581");
 	if (in->is_node)
-		return give_backends(in, err);
+		return true;
 	if (in->o[OPT_SERVICE].value != NULL) {
 		give(in, "gateway.service", quoted(in, in->o[OPT_SERVICE].value));
 		give(in, "gateway.services", quoted(in, in->o[OPT_SERVICE].value));
@@ -229,10 +231,15 @@ static bool make(struct init *in, struct err *err)
 	const char *role = in->is_node ? "node" : "gateway";
 	const char *path = init_text(in, "%s/%s.yaml", in->dir, role);
 
-	if (mkdir(in->dir, 0700) != 0 && errno != EEXIST)
-		return err_set(err, ERR_IO, "%s: %s", in->dir, strerror(errno));
 	if (access(path, F_OK) == 0)
 		return err_set(err, ERR_IO, "%s: exists already; it is not overwritten", path);
+	/* What can be wrong with the words comes before anything is written. */
+	if ((in->is_node && !give_backends(in, err)) ||
+	    (in->o[OPT_ENDPOINT].value != NULL &&
+	     !registry_parse_endpoint("--endpoint", in->o[OPT_ENDPOINT].value, err)))
+		return false;
+	if (mkdir(in->dir, 0700) != 0 && errno != EEXIST)
+		return err_set(err, ERR_IO, "%s: %s", in->dir, strerror(errno));
 	if (!make_key(in, in->is_node ? KEY_ROLE_SUPPLIER : KEY_ROLE_GATEWAY,
 		      init_text(in, "%s/%s.key", in->dir, role), &in->self, err) ||
 	    !give_all(in, err) || !write_config(in, path, err))

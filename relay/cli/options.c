@@ -32,7 +32,7 @@ int cli_usage(const struct verb *verb, const char *fmt, ...)
 int cli_fail(const struct err *err)
 {
 	fprintf(stderr, "counterfoil: %s\n", err->msg);
-	return CLI_FAILED;
+	return err->code == ERR_USAGE ? CLI_USAGE : CLI_FAILED;
 }
 
 static struct cli_option *find(struct cli_option *options, size_t count, const char *name, size_t n)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "relay/base/clock.h"
+#include "relay/link/address.h"
 
 bool registry_source(const char *option, const char **ret, struct err *err)
 {
@@ -41,6 +42,16 @@ bool registry_parse_number(const char *what, const char *text, uint64_t max, uin
 	if (!u64_parse(text, strlen(text), ret) || *ret > max)
 		return err_set(err, ERR_USAGE, "%s: `%.30s' is not a whole number up to %" PRIu64,
 			       what, text, max);
+	return true;
+}
+
+bool registry_parse_endpoint(const char *what, const char *text, struct err *err)
+{
+	struct address ignored;
+
+	if (!address_parse(text, &ignored, err))
+		return err_set(err, ERR_USAGE, "%s: `%.100s' is not host:port or unix:/path", what,
+			       text);
 	return true;
 }
 

@@ -22,6 +22,8 @@ MUST_USE bool registry_parse_key(const char *what, const char *text, struct key_
 MUST_USE bool registry_parse_amount(const char *what, const char *text, u128 *ret, struct err *err);
 MUST_USE bool registry_parse_number(const char *what, const char *text, uint64_t max, uint64_t *ret,
 				    struct err *err);
+/* An address that a gateway can dial: host:port or unix:/path.  Errors: ERR_USAGE. */
+MUST_USE bool registry_parse_endpoint(const char *what, const char *text, struct err *err);
 MUST_USE bool registry_parse_service(const char *text, struct service_name *ret, struct err *err);
 
 /* Opens the registry that is to be written; errors as store_open(). */

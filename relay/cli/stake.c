@@ -37,6 +37,9 @@ static bool offer_of(const struct cli_option *options, const struct supplier_ent
 		e->owner = owner_default(&e->key);
 	if (!services_of(&options[STAKE_SERVICE], names, e, err))
 		return false;
+	if (options[STAKE_ENDPOINT].value &&
+	    !registry_parse_endpoint("--endpoint", options[STAKE_ENDPOINT].value, err))
+		return false;
 	if (options[STAKE_ENDPOINT].value)
 		e->endpoint = (char *)options[STAKE_ENDPOINT].value; /* copied, not changed */
 	if (options[STAKE_PRICE].value &&

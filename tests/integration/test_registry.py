@@ -83,23 +83,23 @@ def test_what_does_not_fit_is_refused_by_name(made):
     supplier, application = made.keys["supplier"], made.keys["application"]
     made.fill()
     for words, status, said in [
-            (["stake", "abc", 5], 1, "not a public key"),
-            (["stake", supplier, "-5"], 1, "whole number"),
-            (["stake", supplier, 2**96], 1, "whole number"),
+            (["stake", "abc", 5], 3, "not a public key"),
+            (["stake", supplier, "-5"], 3, "whole number"),
+            (["stake", supplier, 2**96], 3, "whole number"),
             (["stake", supplier], 3, "stake SUPPLIER AMOUNT"),
-            (["stake", application, 5, "--service", "eth"], 1, "needs --endpoint"),
+            (["stake", application, 5, "--service", "eth"], 3, "needs --endpoint"),
             (["stake", supplier, 5, "--service", "btc"], 1, "no service btc"),
             (["stake", supplier, 5, "--price", 10**9], 1, "price_max"),
-            (["stake", supplier, 5, "--endpoint", "a b"], 1, "without spaces"),
-            (["stake", supplier, 5, "--owner", "00"], 1, "40 hex digits"),
+            (["stake", supplier, 5, "--endpoint", "a b"], 3, "not host:port"),
+            (["stake", supplier, 5, "--owner", "00"], 3, "40 hex digits"),
             (["unstake", application], 1, "nothing at stake"),
             (["unstake", supplier, 10**9], 1, "less at stake"),
             (["fund", "--withdraw", application, 10**10], 1, "only 1000000000"),
-            (["grant", "--key", made.application_key, "x", "eth", 3], 1, "not a public key"),
+            (["grant", "--key", made.application_key, "x", "eth", 3], 3, "not a public key"),
             (["grant", "--key", made.application_key, supplier, "btc", 3], 1, "no service btc"),
             (["grant", "--key", made.application_key, "--nonce", 1, made.keys["gateway"], "eth", 3], 1,
              "larger than 1"),
-            (["grant", "--record", "grant/x"], 1, "not a line")]:
+            (["grant", "--record", "grant/x"], 3, "not a line")]:
         got = made.refused(*words)
         assert got[0] == status and said in got[1], (words, got)
     assert "is there already" in refused("registry", "init", made.path)[1]

@@ -172,6 +172,16 @@ def test_init_keeps_what_is_there(tmp_path):
     assert (tmp_path / "node.yaml").read_bytes() == config
 
 
+@pytest.mark.parametrize("words, says", [
+    (("--backend", "eth"), "SERVICE=URL"),
+    (("--endpoint", "here"), "`here' is not host:port"),
+])
+def test_init_writes_nothing_when_a_word_is_wrong(tmp_path, words, says):
+    status, _, err = counterfoil("init", "node", "--dir", tmp_path / "n", *words)
+    assert status == 3 and says in err
+    assert not (tmp_path / "n").exists()
+
+
 def test_doctor_says_what_to_do_about_each_thing(tmp_path):
     path = tmp_path / "node.yaml"
     path.write_text("node: {key: no.key, services: {eth: 'http://127.0.0.1:1'}}\n"
