@@ -185,7 +185,8 @@ class Run:
         report = path / "meson-logs" / "testlog.junit.xml"
         report.unlink(missing_ok=True)
         status = self.command(log, ["meson", "test", "-C", path, "--no-rebuild", "--print-errorlogs",
-                                    "--num-processes", "2"] + arguments)
+                                    "--num-processes", "2", "--timeout-multiplier",
+                                    "20" if self.options.soak else "3"] + arguments)
         return self.count_junit(report, status, log)
 
     def pytest(self, build, arguments, log):
@@ -270,6 +271,15 @@ def step_fuzz(run):
     return good
 
 
+def step_bench(run):
+    """gateway and node beside nginx, and the micro-benchmarks (soak only); see build/logs/bench.log"""
+    rounds = run.env["CF_COUNT_BENCH_ROUNDS"]
+    if rounds == "0":
+        return None
+    status = run.command("bench", ["tests/bench/run", "--rounds", rounds])
+    return run.count_junit(pathlib.Path("/nonexistent"), status, "bench") if status else count_one(run)
+
+
 def count_one(run):
     """One more test that passed."""
     run.passed += 1
@@ -278,7 +288,7 @@ def count_one(run):
 
 STEPS = {"lint": step_lint, "gcc": step_gcc, "clang": step_clang, "asan": step_asan,
          "vectors": step_vectors, "integration": step_integration, "up": step_up,
-         "fuzz": step_fuzz}
+         "fuzz": step_fuzz, "bench": step_bench}
 
 
 def plan_named(run, name):
@@ -326,6 +336,10 @@ def run_step(run, name, step):
         run.failed += 1
         run.bad.append(f"{name}: {failure} failed, see build/logs/{failure}.log")
         tail(str(failure))
+        good = False
+    except OSError as error:
+        run.failed += 1
+        run.bad.append(f"{name}: {error}")
         good = False
     else:
         if good is False:
