@@ -218,7 +218,8 @@ bool relay_key_load_role(const char *path, const char *passphrase, enum key_role
 	if (!relay_key_peek(path, &info, err))
 		return false;
 	if (info.role != role)
-		return err_set(err, ERR_KEY, "%s: this is the key of a role %s, %s is needed", path,
+		return err_set(err, ERR_KEY,
+			       "%s: this is the key of role %s, one of role %s is needed", path,
 			       key_role_name(info.role), key_role_name(role));
 	return relay_key_load(path, passphrase, ret, err);
 }

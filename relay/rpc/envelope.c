@@ -176,7 +176,13 @@ bool rpc_request_scan(struct view body, const struct rpc_limits *limits, struct 
 	assert(limits->batch_max >= 1);
 	if (!scan_body(&s, limits->batch_max, &request)) {
 		rpc_request_finish(&request);
-		if (s.code == ERR_PARSE || s.code == ERR_TOO_DEEP)
+		if (s.code == ERR_BATCH_TOO_LARGE)
+			return err_set(err, s.code, "%s of %zu", err_info(s.code)->text,
+				       (size_t)limits->batch_max);
+		if (s.code == ERR_TOO_DEEP)
+			return err_set(err, s.code, "%s of %zu at byte %zu", err_info(s.code)->text,
+				       (size_t)limits->depth_max, (size_t)(s.p - s.start));
+		if (s.code == ERR_PARSE)
 			return err_set(err, s.code, "%s: %s at byte %zu", err_info(s.code)->text,
 				       s.why, (size_t)(s.p - s.start));
 		return err_set(err, s.code, "%s: %s", err_info(s.code)->text, s.why);

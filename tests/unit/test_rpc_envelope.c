@@ -448,6 +448,7 @@ static void very_deep_nesting_is_refused_and_harmless(void **state)
 	assert_int_equal(refused(mixed), ERR_TOO_DEEP);
 	assert_false(rpc_request_scan(VIEW_STR(lists), &deep, &r, &err));
 	assert_int_equal(err.code, ERR_TOO_DEEP);
+	assert_non_null(strstr(err.msg, "deeper than the limit of "));
 	CLEANUP(xfree) char *fits = nested("[", "]", RPC_DEPTH_MAX);
 	assert_true(rpc_request_scan(VIEW_STR(fits), &deep, &r, &err));
 	assert_int_equal(r.calls[0].error, ERR_REQUEST);
@@ -501,7 +502,9 @@ static void a_batch_over_the_limit_is_refused_whole(void **state)
 	assert_ok(scan("[1,1,1,1]", &r, &err), err);
 	assert_int_equal(r.count, 4);
 	rpc_request_finish(&r);
-	assert_int_equal(refused("[1,1,1,1,1]"), ERR_BATCH_TOO_LARGE);
+	assert_false(scan("[1,1,1,1,1]", &r, &err));
+	assert_int_equal(err.code, ERR_BATCH_TOO_LARGE);
+	assert_string_equal(err.msg, "the batch has more calls than the limit of 4");
 }
 
 static void a_batch_with_a_broken_entry_does_not_parse(void **state)
