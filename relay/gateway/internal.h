@@ -51,7 +51,10 @@ struct supplier {
 	char hex[65];
 	unsigned label; /* of metrics */
 	unsigned refs;
-	struct peer *peer; /* its newest link that is up; NULL */
+	unsigned members; /* of sessions: links are kept up while there are any */
+	char endpoint[POOL_ENDPOINT_MAX + 1];
+	height_t endpoint_start; /* the session that said so */
+	struct peer *peer;	 /* its newest link that is up; NULL */
 	usec_t cool_until_us;
 	UT_hash_handle hh;
 };
@@ -111,7 +114,7 @@ struct account *account_get(struct worker *w, const struct key_id *application,
 /* The session that takes new relays now, rolled over if need be; borrowed. */
 MUST_USE bool account_session(struct worker *w, struct account *account, struct session **ret,
 			      struct err *err);
-/* Height or view changed: derives next sessions, drops what is over, tells the pool. */
+/* Height or view changed: derives next sessions, drops what is over. */
 void sessions_refresh(struct worker *w);
 void sessions_finish(struct worker *w);
 struct session *session_ref(struct session *session);
@@ -341,7 +344,12 @@ struct worker {
 	struct worker_state state;
 };
 
-/* --- owed.c --- */
+/* --- wanted.c, owed.c --- */
+/* A session's ref to a member's supplier. */
+struct supplier *wanted_ref(struct worker *w, const struct session_member *member, height_t start);
+void wanted_unref(struct worker *w, struct supplier *s);
+/* Tells the pool when something has changed. */
+void wanted_tell(struct worker *w);
 /* Whom a lane must still be closed with, and where; at most GATEWAY_OWED_MAX. */
 size_t owed_refresh(struct worker *w, struct pool_target ret[GATEWAY_OWED_MAX]);
 void owed_finish(struct worker *w);

@@ -103,7 +103,7 @@ void session_unref(struct worker *w, struct session *session)
 
 		member_forget(m);
 		ledger_tab_close(m->tab);
-		supplier_unref(w, m->supplier);
+		wanted_unref(w, m->supplier);
 	}
 	free(session->info);
 	free(session);
@@ -122,7 +122,7 @@ static void member_init(struct worker *w, struct session *s, size_t i, u128 allo
 
 	s->members[i] = (struct member){
 		.session = s,
-		.supplier = supplier_ref(w, &from->key),
+		.supplier = wanted_ref(w, from, s->info->start),
 		.tab = ledger_tab_open(w->gateway->ledger, &session, &from->key),
 		.served_max = budget_cu(allowance, from->price),
 	};
@@ -222,6 +222,19 @@ static bool account_roll(struct worker *w, struct account *a, height_t start, st
 	return true;
 }
 
+/* The next session ahead of its time; fails quietly until its seed is known. */
+static void account_prepare(struct worker *w, struct account *a, height_t next)
+{
+	struct err err;
+
+	if (a->next && a->next->info->start != next)
+		account_drop(w, &a->next);
+	if (!a->next && (!a->current || a->current->info->start != next) &&
+	    !session_derive(w, a, next, &a->next, &err))
+		return;
+	session_name(a->next); /* those that refused it before are asked again */
+}
+
 bool account_session(struct worker *w, struct account *a, struct session **ret, struct err *err)
 {
 	height_t height = view_height(w->view, clock_wall_ms());
@@ -240,23 +253,10 @@ bool account_session(struct worker *w, struct account *a, struct session **ret, 
 			return false;
 		}
 		a->failed = false;
-		sessions_refresh(w);
+		account_prepare(w, a, start + a->current->info->params.session_blocks);
 	}
 	*ret = a->current;
 	return true;
-}
-
-/* The next session ahead of its time; fails quietly until its seed is known. */
-static void account_prepare(struct worker *w, struct account *a, height_t next)
-{
-	struct err err;
-
-	if (a->next && a->next->info->start != next)
-		account_drop(w, &a->next);
-	if (!a->next && (!a->current || a->current->info->start != next) &&
-	    !session_derive(w, a, next, &a->next, &err))
-		return;
-	session_name(a->next); /* those that refused it before are asked again */
 }
 
 static void account_refresh(struct worker *w, struct account *a, height_t start, height_t next)
@@ -286,69 +286,6 @@ static void account_refresh(struct worker *w, struct account *a, height_t start,
 	account_prepare(w, a, next);
 }
 
-/* --- what the pool should keep up --- */
-
-struct wanted {
-	struct pool_target *targets;
-	size_t count;
-	size_t cap;
-};
-
-static bool wanted_has(const struct wanted *wanted, const struct key_id *key)
-{
-	for (size_t i = 0; i < wanted->count; i++) {
-		if (ID_EQ(&wanted->targets[i].key, key))
-			return true;
-	}
-	return false;
-}
-
-static void wanted_add(struct wanted *wanted, const struct session *s)
-{
-	for (size_t i = 0; s && i < s->count; i++) {
-		const struct session_member *m = &s->info->members[i];
-
-		if (wanted_has(wanted, &m->key))
-			continue;
-		if (wanted->count == wanted->cap) {
-			wanted->cap = wanted->cap ? wanted->cap * 2 : 16;
-			wanted->targets =
-				xrealloc(wanted->targets, wanted->cap * sizeof(*wanted->targets));
-		}
-		wanted->targets[wanted->count].key = m->key;
-		memcpy(wanted->targets[wanted->count++].endpoint, m->endpoint, sizeof(m->endpoint));
-	}
-}
-
-/* Those who are only owed a cosignature come after those who serve. */
-static void wanted_add_owed(struct wanted *wanted, struct worker *w)
-{
-	struct pool_target owed[GATEWAY_OWED_MAX];
-	size_t n = owed_refresh(w, owed);
-
-	wanted->targets = xrealloc(wanted->targets, (wanted->count + n) * sizeof(*wanted->targets));
-	for (size_t i = 0; i < n; i++)
-		if (!wanted_has(wanted, &owed[i].key))
-			wanted->targets[wanted->count++] = owed[i];
-}
-
-static void tell_pool(struct worker *w)
-{
-	struct wanted wanted = {0};
-	struct account *a, *tmp;
-
-	/* The newest session's endpoint is the one that counts. */
-	HASH_ITER (hh, w->accounts, a, tmp)
-		wanted_add(&wanted, a->next);
-	HASH_ITER (hh, w->accounts, a, tmp)
-		wanted_add(&wanted, a->current);
-	atomic_store_explicit(&w->state.suppliers, (unsigned)wanted.count, memory_order_relaxed);
-	wanted_add_owed(&wanted, w);
-	pool_set_wanted(w->pool, wanted.targets, wanted.count);
-	free(wanted.targets);
-	w->wanted_changed = false;
-}
-
 void sessions_refresh(struct worker *w)
 {
 	height_t start = view_start(w->view, w->height);
@@ -358,8 +295,6 @@ void sessions_refresh(struct worker *w)
 
 	HASH_ITER (hh, w->accounts, a, tmp)
 		account_refresh(w, a, start, next);
-	if (w->wanted_changed)
-		tell_pool(w);
 }
 
 void sessions_on_peer(struct peer *peer)

@@ -88,6 +88,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	clock_tick();
 	now = clock_mono_us();
 	look_at_registry(w);
+	if (w->wanted_changed)
+		wanted_tell(w);
 	calls_expire(w, now);
 	relays_expire(w, now);
 	if (!TAILQ_EMPTY(&w->waiting))
@@ -226,6 +228,7 @@ bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret, 
 	w->tick = add_event(w, -1, on_tick, TICK_US);
 	w->cosign = add_event(w, -1, on_cosign, cfg->gateway.cosign_interval);
 	sessions_refresh(w);
+	wanted_tell(w);
 	publish(w);
 	*ret = w;
 	return true;
