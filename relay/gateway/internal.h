@@ -100,7 +100,8 @@ struct account {
 	unsigned label;
 	struct session *current;
 	struct session *next;
-	height_t used_start; /* session in which it was last used */
+	height_t used_start;   /* session in which it was last used */
+	uint64_t tried_serial; /* of the view from which `next` was tried to be derived */
 	height_t failed_start;
 	bool failed; /* failed_start cannot be served, for the reason in why */
 	struct err why;
@@ -114,8 +115,10 @@ struct account *account_get(struct worker *w, const struct key_id *application,
 /* The session that takes new relays now, rolled over if need be; borrowed. */
 MUST_USE bool account_session(struct worker *w, struct account *account, struct session **ret,
 			      struct err *err);
-/* Height or view changed: derives next sessions, drops what is over. */
+/* Height or view changed: sessions begin, what is over is dropped. */
 void sessions_refresh(struct worker *w);
+/* Derives next sessions ahead of their time, some at each call, until w->prepare is false. */
+void sessions_prepare(struct worker *w);
 void sessions_finish(struct worker *w);
 struct session *session_ref(struct session *session);
 void session_unref(struct worker *w, struct session *session);
@@ -337,6 +340,7 @@ struct worker {
 	unsigned free_relay_count;
 	unsigned in_flight;
 	usec_t attempt_us;
+	bool prepare;	     /* next sessions may be derived */
 	bool wanted_changed; /* the pool's set must be told anew */
 	usec_t stop_at_us;   /* draining until then; 0: not */
 	struct frame_batch batch;

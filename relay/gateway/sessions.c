@@ -7,6 +7,10 @@
 #include "relay/base/log.h"
 #include "session/budget.h"
 
+#define PREPARE_MAX                                                                                \
+	64 /* sessions derived ahead in one tick, so that calls need not wait for it               \
+	    */
+
 /* --- suppliers --- */
 
 struct supplier *supplier_find(struct worker *w, const struct key_id *key)
@@ -217,22 +221,11 @@ static bool account_roll(struct worker *w, struct account *a, height_t start, st
 		metric_add(METRIC_GATEWAY_ROLLOVERS, 1);
 	session_unref(w, a->current);
 	a->current = session;
+	a->tried_serial = 0; /* now the one after it */
+	w->prepare = true;
 	w->wanted_changed = true;
 	session_name(session);
 	return true;
-}
-
-/* The next session ahead of its time; fails quietly until its seed is known. */
-static void account_prepare(struct worker *w, struct account *a, height_t next)
-{
-	struct err err;
-
-	if (a->next && a->next->info->start != next)
-		account_drop(w, &a->next);
-	if (!a->next && (!a->current || a->current->info->start != next) &&
-	    !session_derive(w, a, next, &a->next, &err))
-		return;
-	session_name(a->next); /* those that refused it before are asked again */
 }
 
 bool account_session(struct worker *w, struct account *a, struct session **ret, struct err *err)
@@ -253,10 +246,15 @@ bool account_session(struct worker *w, struct account *a, struct session **ret, 
 			return false;
 		}
 		a->failed = false;
-		account_prepare(w, a, start + a->current->info->params.session_blocks);
 	}
 	*ret = a->current;
 	return true;
+}
+
+/* Not used for two sessions: its links may go. */
+static bool account_is_idle(const struct account *a, height_t start, height_t next)
+{
+	return a->used_start + 2 * (next - start) < start;
 }
 
 static void account_refresh(struct worker *w, struct account *a, height_t start, height_t next)
@@ -266,35 +264,68 @@ static void account_refresh(struct worker *w, struct account *a, height_t start,
 	a->failed = false;
 	if (a == w->main_account)
 		a->used_start = start;
-	if (a->used_start + 2 * (next - start) < start) {
-		/* Not used for two sessions: its links may go. */
-		if (a->current || a->next)
-			w->wanted_changed = true;
+	if (account_is_idle(a, start, next)) {
 		account_drop(w, &a->current);
 		account_drop(w, &a->next);
 		return;
 	}
-	if (!a->current || a->current->info->start < start) {
-		if (!account_roll(w, a, start, &err)) {
-			a->failed = true;
-			a->failed_start = start;
-			a->why = err;
-		}
-	} else {
-		session_name(a->current);
+	if (a->current && a->current->info->start >= start) {
+		session_name(a->current); /* those that refused it before are asked again */
+	} else if ((a->current || a->next || a == w->main_account) &&
+		   !account_roll(w, a, start, &err)) {
+		a->failed = true;
+		a->failed_start = start;
+		a->why = err;
 	}
-	account_prepare(w, a, next);
+	if (a->next && a->next->info->start != next)
+		account_drop(w, &a->next);
+	session_name(a->next);
+}
+
+static height_t next_start(const struct worker *w, height_t start)
+{
+	return start + view_params(w->view, start)->session_blocks;
 }
 
 void sessions_refresh(struct worker *w)
 {
 	height_t start = view_start(w->view, w->height);
-	const struct session_params *params = view_params(w->view, start);
-	height_t next = start + params->session_blocks;
+	height_t next = next_start(w, start);
 	struct account *a, *tmp;
 
 	HASH_ITER (hh, w->accounts, a, tmp)
 		account_refresh(w, a, start, next);
+	w->prepare = true;
+}
+
+/* Derives the next session, once a view: until its seed is known that fails. */
+static bool account_prepare(struct worker *w, struct account *a, height_t next)
+{
+	struct err err;
+
+	if (a->next || a->tried_serial == view_serial(w->view) ||
+	    (a->current && a->current->info->start == next))
+		return false;
+	a->tried_serial = view_serial(w->view);
+	if (session_derive(w, a, next, &a->next, &err))
+		session_name(a->next);
+	return true;
+}
+
+void sessions_prepare(struct worker *w)
+{
+	height_t start = view_start(w->view, w->height);
+	height_t next = next_start(w, start);
+	unsigned left = PREPARE_MAX;
+	struct account *a, *tmp;
+
+	HASH_ITER (hh, w->accounts, a, tmp) {
+		if (left == 0)
+			return; /* the others in the next tick */
+		if (!account_is_idle(a, start, next))
+			left -= account_prepare(w, a, next);
+	}
+	w->prepare = false;
 }
 
 void sessions_on_peer(struct peer *peer)

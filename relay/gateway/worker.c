@@ -88,6 +88,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	clock_tick();
 	now = clock_mono_us();
 	look_at_registry(w);
+	if (w->prepare)
+		sessions_prepare(w);
 	if (w->wanted_changed)
 		wanted_tell(w);
 	calls_expire(w, now);
