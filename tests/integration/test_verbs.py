@@ -189,6 +189,7 @@ def test_doctor_says_what_to_do_about_each_thing(tmp_path):
     status, out, err = counterfoil("doctor", path)
     assert status == 1 and err == ""
     fixes = re.findall(r"^fix   (.+?): .*$", out, re.M)
-    assert fixes == ["key", "backend eth http://127.0.0.1:1", "registry"]
+    # Whether the disk is large enough is this machine's business.
+    assert [f for f in fixes if f != "disk"] == ["key", "backend eth http://127.0.0.1:1", "registry"]
     assert f"counterfoil key new supplier {tmp_path}/no.key" in out
-    assert re.search(r"^pass  disk: ", out, re.M) and re.search(r"^pass  files: ", out, re.M)
+    assert re.search(r"^(pass|fix )  disk: ", out, re.M) and re.search(r"^pass  files: ", out, re.M)
