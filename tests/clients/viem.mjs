@@ -9,14 +9,13 @@ import { OTHER, Recorder, TEST_KEY, url } from './record.mjs';
 const till = JSON.parse(fs.readFileSync(new URL('contract/Till.json', import.meta.url)));
 const record = new Recorder();
 
-// viem's own hooks: the request's body, and a copy of the response.
-const sentBodies = [];
+// viem's own hook: the fetch that it is given, so that each answer stands with its own request.
 const watch = {
-  onFetchRequest: (_, init) => { sentBodies.push(init.body); },
-  onFetchResponse: async (response) => {
-    const body = sentBodies.shift();
+  fetchFn: async (input, init) => {
+    const response = await fetch(input, init);
     const copy = response.clone();
-    record.exchange(body, copy.status, (name) => copy.headers.get(name), Buffer.from(await copy.arrayBuffer()));
+    record.exchange(init.body, copy.status, (name) => copy.headers.get(name), Buffer.from(await copy.arrayBuffer()));
+    return response;
   },
   retryCount: 0,
 };

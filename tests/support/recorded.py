@@ -32,16 +32,20 @@ def calls_of(exchange):
     return [(call, by_id[json.dumps(call["id"])]) for call in request]
 
 
-def answers_of(step):
-    """What each distinct call of a step was answered at last: {(method, params): answer}."""
-    found = {}
+def every_answer(step):
+    """(method, params, answer) of each call of a step, in the order of the answers."""
     for exchange in step["exchanges"]:
         for call, answer in calls_of(exchange):
             assert answer["id"] == call["id"] and answer["jsonrpc"] == "2.0", (call, answer)
-            key = call["method"] + " " + json.dumps(call.get("params", []), sort_keys=True)
-            found[key] = {k: v for k, v in answer.items() if k in ("result", "error")}
-            assert len(found[key]) == 1, (call, answer)
-    return found
+            told = {k: v for k, v in answer.items() if k in ("result", "error")}
+            assert len(told) == 1, (call, answer)
+            yield call["method"], call.get("params", []), told
+
+
+def answers_of(step):
+    """What each distinct call of a step was answered at last: {"METHOD PARAMS": answer}."""
+    return {method + " " + json.dumps(params, sort_keys=True): told
+            for method, params, told in every_answer(step)}
 
 
 def methods_of(steps):
