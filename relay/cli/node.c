@@ -3,6 +3,7 @@
 
 #include "relay/admin/admin.h"
 #include "relay/base/mem.h"
+#include "relay/base/metrics.h"
 #include "relay/cli/cli.h"
 #include "relay/cli/program.h"
 
@@ -13,6 +14,11 @@ static bool is_ready(void *arg, struct err *ret_why)
 
 static void refresh(void *arg)
 {
+	struct node_status status;
+
+	node_status(arg, &status);
+	metric_set(METRIC_NODE_IN_FLIGHT, (int64_t)status.in_flight);
+	metric_set(METRIC_NODE_UNPAID_CU, (int64_t)status.unpaid);
 	program_refresh(node_ledger(arg), node_registry(arg));
 }
 

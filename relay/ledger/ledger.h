@@ -161,6 +161,9 @@ cu_t ledger_tab_served(const struct ledger_tab *tab); /* reserved included */
  * for "cosign when half of the bound is unpaid". */
 cu_t ledger_unpaid_with(struct ledger *ledger, const struct key_id *peer);
 
+/* Unpaid CU of all applications and peers together, reserved included. */
+cu_t ledger_unpaid(struct ledger *ledger);
+
 /* How many cosigned heads of lanes with this peer the ledger holds or held, 4 for "4 or more" [P5].
  */
 uint32_t ledger_cosignatures(struct ledger *ledger, const struct key_id *peer);

@@ -175,6 +175,19 @@ cu_t ledger_unpaid_with(struct ledger *ledger, const struct key_id *peer)
 	return most;
 }
 
+cu_t ledger_unpaid(struct ledger *ledger)
+{
+	struct account *account, *tmp;
+	cu_t all = 0;
+
+	pthread_mutex_lock(&ledger->tabs_lock);
+	HASH_ITER (hh, ledger->accounts, account, tmp) {
+		all += atomic_load(&account->unpaid);
+	}
+	pthread_mutex_unlock(&ledger->tabs_lock);
+	return all;
+}
+
 struct peer *ledger_peer(struct ledger *ledger, const struct key_id *key)
 {
 	struct peer *peer;

@@ -338,8 +338,19 @@ size_t link_out_bytes(const struct link *link)
 
 void link_goaway(struct link *link, enum err_code why, uint32_t drain_ms)
 {
+	uint8_t bytes[8];
+
+	link->goaway_us = clock_now_us();
+	put_be64(bytes, (uint64_t)link->goaway_us);
 	frame_put_goaway(&link->out, &(struct frame_goaway){err_info(why)->wire, drain_ms});
+	frame_put_ping(&link->out, false,
+		       bytes); /* its answer comes after all that was sent before */
 	link_sent(link);
+}
+
+bool link_goaway_is_heard(const struct link *link)
+{
+	return link->goaway_heard;
 }
 
 enum link_state link_state(const struct link *link)

@@ -106,6 +106,9 @@ size_t link_out_bytes(const struct link *link);
 void link_close(struct link *link, const struct err *err);
 /* Says GOAWAY: the peer opens nothing new.  The owner closes when all in flight has ended. */
 void link_goaway(struct link *link, enum err_code why, uint32_t drain_ms);
+/* Whether the peer has taken our GOAWAY, and all that it sent before has been given to on_frame:
+ * it has answered the PING that went out behind it. */
+bool link_goaway_is_heard(const struct link *link);
 
 enum link_state link_state(const struct link *link);
 bool link_is_up(const struct link *link);

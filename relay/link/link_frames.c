@@ -47,8 +47,9 @@ static bool on_ping(struct link *link, const struct frame *f, struct err *err)
 	if (!frame_read_ping(f, &answer, bytes, err))
 		return false;
 	if (answer) {
-		usec_t took = clock_now_us() - (usec_t)get_be64(bytes);
+		usec_t sent = (usec_t)get_be64(bytes), took = clock_now_us() - sent;
 
+		link->goaway_heard |= link->goaway_us != 0 && sent == link->goaway_us;
 		if (took >= 0 && took < link->params.idle_timeout_us) { /* our bytes, it seems */
 			link->rtt_us = took;
 			metric_observe(METRIC_LINK_ROUND_TRIP_TIME, (uint64_t)took);

@@ -49,7 +49,9 @@ struct link {
 
 	uint8_t exporter[TLS_EXPORTER_BYTES];
 	struct frame_hello peer;
-	bool draining;
+	bool draining;	  /* the peer said GOAWAY */
+	usec_t goaway_us; /* in the PING behind our GOAWAY; 0: not said */
+	bool goaway_heard;
 	usec_t begun_us;
 	usec_t heard_us; /* last time bytes came */
 	usec_t moved_us; /* last time the kernel took bytes, or none waited */

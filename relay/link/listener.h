@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A node's door: accepts connections, keeps strangers within limits, hands over links that are up.
  *
- * One listener a worker; SO_REUSEPORT lets the workers share a port.  It knows nothing of stakes or
- * grants: on_up of its owner does. */
+ * One listener a worker; SO_REUSEPORT lets the workers share a port.  Who accepts a connection
+ * hands it to the worker that has the fewest, so that a few links are spread as evenly as many;
+ * limits hold for all workers together.  It knows nothing of stakes or grants: on_up of its owner
+ * does. */
 #ifndef RELAY_LINK_LISTENER_H
 #define RELAY_LINK_LISTENER_H
 
@@ -28,11 +30,19 @@ MUST_USE bool listener_create(struct event_base *base, struct tls *tls,
 			      const struct link_self *self, const struct listener_params *params,
 			      const char *address, const struct link_callbacks *cbs, void *arg,
 			      struct listener **ret, struct err *err);
+/* One more listener at the address of `first`, for the loop of another thread: it shares first's
+ * limits, TLS and callbacks, and the links of both are spread evenly over them.  To be called
+ * before either loop runs; each listener is destroyed on its own, at any time.  At most 64 in all.
+ * Errors: ERR_IO. */
+MUST_USE bool listener_join(const struct listener *first, struct event_base *base,
+			    const struct link_self *self, void *arg, struct listener **ret,
+			    struct err *err);
 /* Stops accepting and drops unfinished handshakes; links that are up stay their owner's. */
 void listener_destroy(struct listener *listener);
 /* The port that is listened on; 0 for a unix socket. */
 uint16_t listener_port(const struct listener *listener);
-/* Connections that have not finished their HELLO, and those refused by a limit so far. */
+/* Connections that have not finished their HELLO, and those refused by a limit so far; of all
+ * listeners at the address. */
 uint32_t listener_unfinished(const struct listener *listener);
 uint64_t listener_refused(const struct listener *listener);
 

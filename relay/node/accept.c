@@ -211,9 +211,10 @@ static bool on_up(struct link *link, void *arg, struct err *err)
 	TAILQ_INIT(&nl->ready);
 	LIST_INIT(&nl->retired);
 	LIST_INSERT_HEAD(&w->links, nl, entry);
+	metric_move_at(METRIC_NODE_WORKER_LINKS, w->label, 0, 1);
 	link_set_user(link, nl);
 	nl->recovery = recovery_create(&recovery);
-	log_info("node.link_up", "gateway=%s", link_address(link));
+	log_info("node.link_up", "gateway=%s worker=%u", link_address(link), w->index);
 	return true;
 }
 
@@ -276,6 +277,7 @@ void node_link_end(struct node_link *nl)
 	nl->is_dirty = false;
 	link_destroy(nl->link);
 	nl->link = NULL;
+	metric_move_at(METRIC_NODE_WORKER_LINKS, nl->worker->label, 0, -1);
 	node_link_maybe_free(nl);
 }
 

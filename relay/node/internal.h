@@ -2,11 +2,12 @@
  * What the files of the node share: the worker, its links, their sessions, relays and lanes.
  *
  * A worker is one thread with its own loop, listener, links, backends and ledger port; nothing of
- * it is touched by another thread.  What workers share hangs in struct node and is immutable after
- * start, or has its own locking (ledger, registry). */
+ * it but struct worker_state is touched by another thread.  What workers share hangs in struct node
+ * and is immutable after start, atomic, or has its own locking (ledger, registry, lobby). */
 #ifndef RELAY_NODE_INTERNAL_H
 #define RELAY_NODE_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/queue.h>
 
@@ -28,7 +29,7 @@
 #define NODE_PART_BYTES 65536	    /* of a body in one leaf [R8] */
 #define NODE_TURN_REFUSALS_MAX 64   /* waiting on a link; more are ERROR frames [F9] */
 #define NODE_HEADS_MAX 65536	    /* heads without a cosignature; more closes the link */
-#define NODE_BYTES_MAX (512u << 20) /* requests and answers of a worker in memory */
+#define NODE_BYTES_MAX (512u << 20) /* requests and answers in memory */
 #define NODE_OUT_HIGH (8u << 20)    /* waiting for a gateway to read: no further batch till then */
 #define NODE_STALL_US 5000
 #define NODE_PEER_FRAME_MIN (128 << 10) /* a gateway must take at least this */
@@ -39,8 +40,8 @@ struct worker;
 struct node_service {
 	struct service_name name;
 	const struct chain *chain;
-	struct upstream_pool *pool; /* of the one worker */
-	unsigned label;		    /* in metrics */
+	struct upstream_pool *pool;
+	unsigned label; /* in metrics */
 };
 
 struct node {
@@ -50,8 +51,11 @@ struct node {
 	struct registry *registry;
 	struct ledger *ledger;
 	struct node_params p; /* strings are not valid after node_create() */
-	struct worker *worker;
-	atomic_int why_not; /* enum err_code; ERR_NONE: ready */
+	struct worker *workers[NODE_WORKERS_MAX];
+	size_t workers_n;
+	int wake_fd;	     /* eventfd: a stop is asked for, or a worker has ended */
+	atomic_uint stops;   /* asked for; the second skips the draining */
+	atomic_uint running; /* workers whose thread has not ended */
 };
 
 /* A head that was signed, for the cosignature that will come. */
@@ -156,10 +160,23 @@ struct node_link {
 	size_t retired_n;
 };
 
+/* What other threads may read of a worker: true to within a turn of its loop, why_not to within a
+ * second. */
+struct worker_state {
+	_Atomic size_t in_flight;
+	_Atomic size_t bytes;
+	atomic_int why_not; /* enum err_code; ERR_NONE: ready */
+};
+
 struct worker {
 	struct node *node;
+	uint32_t index;
+	unsigned label; /* in metrics */
+	pthread_t thread;
+	struct worker_state state;
 	struct event_base *base;
-	struct listener *listener;
+	struct listener *listener; /* NULL: nobody may come in any more */
+	uint16_t listen_port;
 	struct upstream *upstream;
 	struct node_service services[NODE_SERVICES_MAX];
 	size_t services_n;
@@ -168,14 +185,14 @@ struct worker {
 	struct ledger_reader *reader;
 	struct registry_view *view;
 	struct event on_commit; /* the ledger port has completions */
-	struct event on_view;	/* the registry has published a view */
+	struct event on_wake;	/* a new view of the registry, or a stop */
 	struct event on_second;
 	struct event on_turn; /* active: relays became ready in this turn */
-	struct event on_stop;
 	struct event on_drain;
 	struct event on_stall; /* to look again at links whose gateway reads slowly */
 	bool watching;
-	int stop_fd;
+	int wake_fd;
+	unsigned stops; /* of node->stops, as far as they are heeded */
 	bool turn_open;
 	height_t height;
 	uint64_t lanes;
@@ -184,7 +201,8 @@ struct worker {
 	struct relays spare;
 	size_t spare_n;
 	size_t in_flight;
-	size_t bytes; /* of relays in flight */
+	size_t bytes;	     /* of relays in flight */
+	size_t bytes_others; /* of the other workers, as of the last turn */
 	bool draining;
 	usec_t drain_begun_us;
 	usec_t drain_until_us;
@@ -212,6 +230,10 @@ void relay_done(struct relay *relay);
 void relay_set_refusal(struct relay *relay, enum err_code code);
 /* Turns a relay that has no leaf yet into a refusal, or an ERROR frame if there are too many. */
 void relay_refuse(struct relay *relay, enum err_code code);
+
+/* --- worker.c --- */
+/* The end of a turn: tells the other workers what this one holds, and looks at what they do. */
+void worker_publish(struct worker *w);
 
 /* --- turn.c: the batch --- */
 /* To be called by every callback before it reads the clock or makes relays ready. */

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/node/node.h"
 
+#include <assert.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "relay/base/log.h"
 #include "relay/base/mem.h"
@@ -10,6 +14,7 @@
 void node_params_default(struct node_params *ret)
 {
 	*ret = (struct node_params){
+		.workers = 1,
 		.ledger = {.sync = LEDGER_SYNC_NORMAL,
 			   .max_bytes = UINT64_C(10) << 30,
 			   .evidence_max_bytes = 256 << 20,
@@ -37,11 +42,25 @@ static msec_t recent_ms(const struct registry_view *view)
 	return (msec_t)(blocks * view_clock(view)->block_ms);
 }
 
+static bool open_workers(struct node *node, const struct node_params *p, struct err *err)
+{
+	assert(p->workers >= 1 && p->workers <= NODE_WORKERS_MAX);
+	for (size_t i = 0; i < p->workers; i++) {
+		if (!worker_create(node, (uint32_t)i, p, &node->workers[i], err))
+			return false;
+		node->workers_n = i + 1;
+	}
+	return true;
+}
+
 static bool node_open(struct node *node, const struct node_params *p, struct err *err)
 {
 	struct ledger_params ledger = p->ledger;
 	struct registry_view *view;
 
+	node->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (node->wake_fd < 0)
+		return err_set(err, ERR_IO, "eventfd: %s", strerror(errno));
 	if (relay_key_role(p->key) != KEY_ROLE_SUPPLIER)
 		return err_set(err, ERR_KEY, "the key of a node has the role supplier");
 	node->key = p->key;
@@ -57,7 +76,7 @@ static bool node_open(struct node *node, const struct node_params *p, struct err
 	ledger.self = node->id;
 	if (!ledger_open(&ledger, &node->ledger, err))
 		return err_prefix(err, "ledger");
-	return worker_create(node, 0, p, &node->worker, err);
+	return open_workers(node, p, err);
 }
 
 bool node_create(const struct node_params *p, struct node **ret, struct err *err)
@@ -67,13 +86,12 @@ bool node_create(const struct node_params *p, struct node **ret, struct err *err
 
 	crypto_init();
 	node->p = *p;
-	atomic_store(&node->why_not, (int)ERR_SHUTDOWN);
 	if (!node_open(node, p, err)) {
 		node_destroy(node);
 		return false;
 	}
-	log_info("node.listening", "key=%s address=%s port=%u", hex_encode(node->id.b, 32, hex),
-		 p->listen, node_port(node));
+	log_info("node.listening", "key=%s address=%s port=%u workers=%zu",
+		 hex_encode(node->id.b, 32, hex), p->listen, node_port(node), node->workers_n);
 	*ret = node;
 	return true;
 }
@@ -82,33 +100,118 @@ void node_destroy(struct node *node)
 {
 	if (!node)
 		return;
-	worker_destroy(node->worker);
+	for (size_t i = 0; i < node->workers_n; i++)
+		worker_destroy(node->workers[i]);
 	ledger_close(node->ledger);
 	registry_close(node->registry);
 	tls_destroy(node->tls);
+	if (node->wake_fd >= 0)
+		close(node->wake_fd);
 	free(node);
+}
+
+/* --- the threads --- */
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct node *node = w->node;
+	const uint64_t one = 1;
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL); /* they are for the thread of node_loop() */
+	worker_loop(w);
+	atomic_fetch_sub(&node->running, 1);
+	if (write(node->wake_fd, &one, sizeof(one)) != sizeof(one))
+		log_error("node.eventfd", "error=\"%s\"", strerror(errno));
+	return NULL;
+}
+
+/* Starts all; those that could be started stop again when one cannot. */
+static size_t start_workers(struct node *node, struct err *err)
+{
+	for (size_t i = 0; i < node->workers_n; i++) {
+		struct worker *w = node->workers[i];
+		int failed;
+
+		atomic_fetch_add(&node->running, 1);
+		failed = pthread_create(&w->thread, NULL, worker_main, w);
+		if (failed == 0)
+			continue;
+		atomic_fetch_sub(&node->running, 1);
+		atomic_fetch_add(&node->stops, 2);
+		err_set(err, ERR_INTERNAL, "worker %zu: %s", i, strerror(failed));
+		return i;
+	}
+	return node->workers_n;
+}
+
+static void wake_workers(const struct node *node)
+{
+	for (size_t i = 0; i < node->workers_n; i++)
+		worker_wake(node->workers[i]);
+}
+
+static void take_count(int fd)
+{
+	uint64_t count;
+
+	if (read(fd, &count, sizeof(count)) < 0)
+		errno = 0; /* nobody had written */
 }
 
 bool node_loop(struct node *node, struct err *err)
 {
-	return worker_loop(node->worker, err);
+	struct pollfd fds[] = {{.fd = node->wake_fd, .events = POLLIN},
+			       {.fd = registry_notify_fd(node->registry), .events = POLLIN}};
+	size_t started = start_workers(node, err);
+
+	wake_workers(node);
+	while (atomic_load(&node->running) > 0) {
+		if (poll(fds, ARRAY_SIZE(fds), -1) <= 0)
+			continue; /* a signal, whose handler has written */
+		for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+			if (fds[i].revents)
+				take_count(fds[i].fd);
+		wake_workers(node);
+	}
+	for (size_t i = 0; i < started; i++)
+		pthread_join(node->workers[i]->thread, NULL);
+	return started == node->workers_n;
 }
 
 void node_stop(struct node *node)
 {
-	worker_stop(node->worker);
+	const uint64_t one = 1;
+
+	atomic_fetch_add(&node->stops, 1);
+	if (write(node->wake_fd, &one, sizeof(one)) < 0)
+		return; /* it is full: it will be read anyway */
 }
+
+/* --- how it fares --- */
 
 bool node_is_ready(const struct node *node, struct err *ret_why)
 {
-	enum err_code why = (enum err_code)atomic_load(&node->why_not);
+	enum err_code why = atomic_load(&node->stops) > 0 ? ERR_SHUTDOWN : ERR_NONE;
 
+	for (size_t i = 0; i < node->workers_n && why == ERR_NONE; i++)
+		why = (enum err_code)atomic_load(&node->workers[i]->state.why_not);
 	return why == ERR_NONE || err_set(ret_why, why, "%s", err_info(why)->text);
+}
+
+void node_status(const struct node *node, struct node_status *ret)
+{
+	*ret = (struct node_status){.unpaid = ledger_unpaid(node->ledger)};
+	for (size_t i = 0; i < node->workers_n; i++)
+		ret->in_flight += atomic_load_explicit(&node->workers[i]->state.in_flight,
+						       memory_order_relaxed);
 }
 
 uint16_t node_port(const struct node *node)
 {
-	return listener_port(node->worker->listener);
+	return worker_port(node->workers[0]);
 }
 
 const struct key_id *node_id(const struct node *node)

@@ -18,6 +18,7 @@ struct config;
 struct node; /* opaque */
 
 #define NODE_SERVICES_MAX 64
+#define NODE_WORKERS_MAX 64
 
 /* One service that is offered. */
 struct node_service_params {
@@ -33,6 +34,7 @@ struct node_params {
 	const char *registry;		   /* path or URL, as registry_open() takes it */
 	const struct key_id *registry_key; /* NULL: not pinned */
 	const char *listen;		   /* "host:port" or "unix:/path" */
+	size_t workers;			   /* threads that serve links; 1..NODE_WORKERS_MAX */
 	struct ledger_params ledger;	   /* role and self are filled in */
 	struct listener_params listener;
 	struct upstream_limits upstream;
@@ -40,7 +42,7 @@ struct node_params {
 	size_t services_n;
 	cu_t max_unpaid_cu;	/* CU served without a cosigned checkpoint, of each gateway [P5] */
 	uint32_t in_flight_max; /* relays of one link; told in HELLO */
-	size_t bytes_max;	/* requests and answers in memory, per worker */
+	size_t bytes_max;	/* requests and answers in memory */
 	uint32_t sessions_max;	/* sessions of one link */
 	uint32_t frame_max;	/* bytes of one frame from a gateway */
 	uint64_t lane_leaves;	/* a lane is left before it has more; at most 2^20 [T2] */
@@ -50,14 +52,15 @@ struct node_params {
 /* Defaults for all but the strings, the services and ledger.dir. */
 void node_params_default(struct node_params *ret);
 
-/* Opens registry, ledger, backends and the listening socket; nothing is served before
+/* Opens registry, ledger, backends and the listening sockets; nothing is served before
  * node_loop().  Errors: those of the parts, with the part's name in front. */
 MUST_USE bool node_create(const struct node_params *p, struct node **ret, struct err *err);
 /* NULL is a no-op.  Not while node_loop() runs. */
 void node_destroy(struct node *node);
 
-/* Serves until node_stop(): then says GOAWAY, ends what is in flight for at most drain_us, commits,
- * closes the links.  Errors: the event loop cannot run. */
+/* Runs the workers until node_stop(): then each says GOAWAY, ends what is in flight for at most
+ * drain_us, waits for the last cosignatures, commits; node_destroy() closes the links.  Errors: a
+ * thread cannot be started. */
 MUST_USE bool node_loop(struct node *node, struct err *err);
 /* Any thread; once is enough, twice skips the draining. */
 void node_stop(struct node *node);
@@ -65,6 +68,12 @@ void node_stop(struct node *node);
 /* True when relays can be served now; else *ret_why says what is missing (registry stale, a backend
  * down, ledger full, draining).  Any thread. */
 bool node_is_ready(const struct node *node, struct err *ret_why);
+/* What all workers together do now.  Any thread. */
+struct node_status {
+	size_t in_flight; /* relays */
+	cu_t unpaid;	  /* CU under no cosigned head, of all gateways */
+};
+void node_status(const struct node *node, struct node_status *ret);
 /* The port of the listening socket; 0 for a unix one. */
 uint16_t node_port(const struct node *node);
 const struct key_id *node_id(const struct node *node);

@@ -61,6 +61,7 @@ bool node_params_from_config(const struct config *cfg, struct node_params *p, st
 	p->registry = cfg->registry.source;
 	p->registry_key = cfg->registry.key.is_set ? &cfg->registry.key.id : NULL;
 	p->listen = cfg->node.listen.text;
+	p->workers = cfg->node.workers;
 	ledger_params_of(cfg, &p->ledger);
 	link_params_of(cfg, &p->listener);
 	p->upstream = (struct upstream_limits){

@@ -275,7 +275,8 @@ static enum err_code relay_admit(struct relay *relay)
 		return ERR_SHUTDOWN;
 	if (ledger_is_full(w->node->ledger))
 		return ERR_LEDGER_FULL;
-	if (nl->in_flight > w->node->p.in_flight_max || w->bytes > w->node->p.bytes_max)
+	if (nl->in_flight > w->node->p.in_flight_max ||
+	    w->bytes + w->bytes_others > w->node->p.bytes_max)
 		return ERR_OVERLOAD;
 	if (!session_node_accepts(&s->params, s->start, w->height))
 		return ERR_SESSION_OVER;

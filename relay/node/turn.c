@@ -332,6 +332,7 @@ static void turn_run(struct node_link *nl)
 	lane->frame.n = 0;
 	lane->begun_n = 0;
 	metric_observe(METRIC_NODE_TURN_RELAYS, n);
+	metric_add_at(METRIC_NODE_WORKER_RELAYS, w->label, 0, n);
 	begun = frame_batch_begin(&lane->frame, &lane->id.origin.lane, lane->tree.size, n);
 	for (uint32_t i = 0; i < n; i++) {
 		struct relay *relay = TAILQ_FIRST(&nl->ready);
@@ -357,5 +358,6 @@ void worker_on_turn(evutil_socket_t fd, short what, void *arg)
 		nl->is_dirty = false;
 		turn_run(nl);
 	}
+	worker_publish(w);
 	w->turn_open = false;
 }

@@ -2,6 +2,7 @@
 #include "relay/node/worker.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -26,17 +27,6 @@ static void on_commit(evutil_socket_t fd, short what, void *arg)
 	ledger_port_reap(w->port);
 }
 
-static void on_view(evutil_socket_t fd, short what, void *arg)
-{
-	struct worker *w = arg;
-	uint64_t count;
-
-	if (read(fd, &count, sizeof(count)) < 0)
-		return;
-	registry_view_unref(w->view);
-	w->view = registry_view_take(w->node->registry);
-}
-
 /* What is missing so that relays could be served; ERR_NONE: nothing. */
 static enum err_code worker_why_not(const struct worker *w)
 {
@@ -56,17 +46,9 @@ static enum err_code worker_why_not(const struct worker *w)
 	return ERR_NONE;
 }
 
-static void worker_report(struct worker *w)
+static void publish_why_not(struct worker *w)
 {
-	cu_t unpaid = 0;
-	struct node_link *nl;
-
-	LIST_FOREACH (nl, &w->links, entry)
-		unpaid += ledger_unpaid_with(w->node->ledger, &nl->gateway);
-	metric_set(METRIC_NODE_UNPAID_CU, (int64_t)unpaid);
-	metric_set(METRIC_NODE_IN_FLIGHT, (int64_t)w->in_flight);
-	metric_set(METRIC_REGISTRY_HEIGHT, (int64_t)w->height);
-	atomic_store(&w->node->why_not, (int)worker_why_not(w));
+	atomic_store(&w->state.why_not, (int)worker_why_not(w));
 }
 
 static void on_second(evutil_socket_t fd, short what, void *arg)
@@ -81,17 +63,46 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 		nl->cosignatures = ledger_cosignatures(w->node->ledger, &nl->gateway);
 		node_link_expire(nl);
 	}
-	worker_report(w);
+	publish_why_not(w);
+}
+
+void worker_publish(struct worker *w)
+{
+	const struct node *node = w->node;
+	size_t others = 0;
+
+	atomic_store_explicit(&w->state.in_flight, w->in_flight, memory_order_relaxed);
+	atomic_store_explicit(&w->state.bytes, w->bytes, memory_order_relaxed);
+	for (size_t i = 0; i < node->workers_n; i++) {
+		if (i != w->index)
+			others += atomic_load_explicit(&node->workers[i]->state.bytes,
+						       memory_order_relaxed);
+	}
+	w->bytes_others = others;
 }
 
 /* --- stopping --- */
+
+/* Has the gateway heard GOAWAY, so that no relay is under way to us, and cosigned all heads? */
+static bool link_is_settled(const struct node_link *nl)
+{
+	const struct node_lane *lane;
+
+	if (!link_is_up(nl->link))
+		return true;
+	LIST_FOREACH (lane, &nl->retired, entry) {
+		if (lane->heads_n > 0)
+			return false;
+	}
+	return link_goaway_is_heard(nl->link) && (!nl->lane || nl->lane->heads_n == 0);
+}
 
 static bool is_settled(const struct worker *w)
 {
 	const struct node_link *nl;
 
 	LIST_FOREACH (nl, &w->links, entry) {
-		if (nl->link && nl->lane && nl->lane->heads_n > 0)
+		if (nl->link && !link_is_settled(nl))
 			return false;
 	}
 	return true;
@@ -114,49 +125,72 @@ static void on_drain(evutil_socket_t fd, short what, void *arg)
 	event_base_loopbreak(w->base);
 }
 
-static void on_stop(evutil_socket_t fd, short what, void *arg)
+static void drain_begin(struct worker *w)
 {
 	struct timeval tick = {0, DRAIN_TICK_US};
-	struct worker *w = arg;
 	struct node_link *nl;
-	uint64_t count;
 
-	if (read(fd, &count, sizeof(count)) < 0)
-		return;
-	worker_tick(w);
-	if (w->draining) { /* the second time */
-		event_base_loopbreak(w->base);
-		return;
-	}
 	w->draining = true;
 	w->drain_begun_us = clock_mono_us();
 	w->drain_until_us = w->drain_begun_us + w->node->p.drain_us;
-	atomic_store(&w->node->why_not, (int)ERR_SHUTDOWN);
+	atomic_store(&w->state.why_not, (int)ERR_SHUTDOWN);
 	listener_destroy(w->listener);
 	w->listener = NULL;
 	LIST_FOREACH (nl, &w->links, entry) {
 		if (nl->link && link_is_up(nl->link))
 			link_goaway(nl->link, ERR_SHUTDOWN, (uint32_t)(w->node->p.drain_us / 1000));
 	}
-	log_info("node.draining", "in_flight=%zu", w->in_flight);
+	log_info("node.draining", "worker=%u in_flight=%zu", w->index, w->in_flight);
 	evtimer_add(&w->on_drain, &tick);
 }
 
-void worker_stop(struct worker *w)
+static void heed_stops(struct worker *w)
 {
-	uint64_t one = 1;
+	unsigned stops = atomic_load(&w->node->stops);
 
-	if (write(w->stop_fd, &one, sizeof(one)) < 0)
-		return; /* it is full: the stop is already asked for */
+	if (stops == w->stops)
+		return;
+	w->stops = stops;
+	if (stops > 1)
+		event_base_loopbreak(w->base);
+	else
+		drain_begin(w);
 }
 
-bool worker_loop(struct worker *w, struct err *err)
+/* --- the loop --- */
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	uint64_t count;
+
+	if (read(fd, &count, sizeof(count)) < 0)
+		return;
+	worker_tick(w);
+	registry_view_unref(w->view);
+	w->view = registry_view_take(w->node->registry);
+	heed_stops(w);
+}
+
+void worker_wake(const struct worker *w)
+{
+	const uint64_t one = 1;
+
+	if (write(w->wake_fd, &one, sizeof(one)) < 0)
+		errno = 0; /* it is full: the worker will wake anyway */
+}
+
+uint16_t worker_port(const struct worker *w)
+{
+	return w->listen_port;
+}
+
+void worker_loop(struct worker *w)
 {
 	worker_tick(w);
-	worker_report(w);
+	publish_why_not(w);
 	if (event_base_dispatch(w->base) < 0)
-		return err_set(err, ERR_INTERNAL, "the event loop cannot run");
-	return true;
+		log_error("node.loop_failed", "worker=%u", w->index);
 }
 
 /* --- making and unmaking --- */
@@ -177,14 +211,17 @@ static bool worker_open_base(struct worker *w, struct err *err)
 	event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
 	w->base = event_base_new_with_config(config);
 	event_config_free(config);
-	w->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (!w->base || w->stop_fd < 0)
+	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (!w->base || w->wake_fd < 0)
 		return err_set(err, ERR_INTERNAL, "no event loop");
 	return true;
 }
 
 static bool worker_open_services(struct worker *w, const struct node_params *p, struct err *err)
 {
+	struct upstream_limits limits = p->upstream;
+
+	limits.connections_max = MAX(limits.connections_max / p->workers, (size_t)1);
 	if (!upstream_create(w->base, &w->upstream, err))
 		return false;
 	for (size_t i = 0; i < p->services_n; i++) {
@@ -198,14 +235,14 @@ static bool worker_open_services(struct worker *w, const struct node_params *p, 
 			return err_set(err, ERR_CONFIG, "service %s: no family %s", from->name.s,
 				       from->family);
 		if (!upstream_pool_create(w->upstream, from->name.s, from->urls, from->urls_n,
-					  &p->upstream, &service->pool, err))
+					  &limits, &service->pool, err))
 			return false;
 		w->services_n++;
 	}
 	return true;
 }
 
-static void worker_say_hello(struct worker *w, uint32_t index)
+static void worker_say_hello(struct worker *w)
 {
 	const struct node *node = w->node;
 
@@ -217,7 +254,7 @@ static void worker_say_hello(struct worker *w, uint32_t index)
 		.frame_max = node->p.frame_max,
 		.in_flight_max = node->p.in_flight_max,
 		.max_unpaid_cu = node->p.max_unpaid_cu,
-		.worker = index,
+		.worker = w->index,
 	};
 }
 
@@ -230,19 +267,40 @@ static void worker_watch(struct worker *w)
 	event_assign(&w->on_drain, w->base, -1, EV_PERSIST, on_drain, w);
 	watch(w, &w->on_second, -1, EV_PERSIST, on_second, &second);
 	watch(w, &w->on_commit, ledger_port_fd(w->port), EV_READ | EV_PERSIST, on_commit, NULL);
-	watch(w, &w->on_view, registry_notify_fd(w->node->registry), EV_READ | EV_PERSIST, on_view,
-	      NULL);
-	watch(w, &w->on_stop, w->stop_fd, EV_READ | EV_PERSIST, on_stop, NULL);
+	watch(w, &w->on_wake, w->wake_fd, EV_READ | EV_PERSIST, on_wake, NULL);
 	w->watching = true;
+}
+
+/* The first worker says where; the others join it there. */
+static bool worker_listen(struct worker *w, const struct node_params *p, struct err *err)
+{
+	struct node *node = w->node;
+	bool ok;
+
+	if (w->index == 0)
+		ok = listener_create(w->base, node->tls, &w->self, &p->listener, p->listen,
+				     &node_link_callbacks, w, &w->listener, err);
+	else
+		ok = listener_join(node->workers[0]->listener, w->base, &w->self, w, &w->listener,
+				   err);
+	if (!ok)
+		return err_prefix(err, "listen");
+	w->listen_port = listener_port(w->listener);
+	return true;
 }
 
 bool worker_create(struct node *node, uint32_t index, const struct node_params *p,
 		   struct worker **ret, struct err *err)
 {
 	struct worker *w = xcalloc(1, sizeof(*w));
+	char number[12];
 
 	w->node = node;
-	w->stop_fd = -1;
+	w->index = index;
+	w->wake_fd = -1;
+	snprintf(number, sizeof(number), "%u", index);
+	w->label = metrics_label(METRIC_LABEL_WORKER, number);
+	atomic_init(&w->state.why_not, (int)ERR_SHUTDOWN);
 	LIST_INIT(&w->links);
 	TAILQ_INIT(&w->dirty);
 	TAILQ_INIT(&w->spare);
@@ -253,12 +311,11 @@ bool worker_create(struct node *node, uint32_t index, const struct node_params *
 	}
 	w->view = registry_view_take(node->registry);
 	w->port = ledger_port_create(node->ledger);
-	worker_say_hello(w, index);
+	worker_say_hello(w);
 	worker_watch(w);
-	if (!listener_create(w->base, node->tls, &w->self, &p->listener, p->listen,
-			     &node_link_callbacks, w, &w->listener, err)) {
+	if (!worker_listen(w, p, err)) {
 		worker_destroy(w);
-		return err_prefix(err, "listen");
+		return false;
 	}
 	*ret = w;
 	return true;
@@ -266,8 +323,8 @@ bool worker_create(struct node *node, uint32_t index, const struct node_params *
 
 static void worker_unwatch(struct worker *w)
 {
-	struct event *const events[] = {&w->on_turn,   &w->on_stall, &w->on_drain, &w->on_second,
-					&w->on_commit, &w->on_view,  &w->on_stop};
+	struct event *const events[] = {&w->on_turn,   &w->on_stall,  &w->on_drain,
+					&w->on_second, &w->on_commit, &w->on_wake};
 
 	for (size_t i = 0; w->watching && i < ARRAY_SIZE(events); i++)
 		event_del(events[i]);
@@ -311,8 +368,8 @@ void worker_destroy(struct worker *w)
 		ledger_port_destroy(w->port);
 	ledger_reader_close(w->reader);
 	registry_view_unref(w->view);
-	if (w->stop_fd >= 0)
-		close(w->stop_fd);
+	if (w->wake_fd >= 0)
+		close(w->wake_fd);
 	if (w->base)
 		event_base_free(w->base);
 	free(w);

@@ -374,6 +374,127 @@ static void a_busy_port_is_named(void **state)
 	assert_null(door);
 }
 
+/* --- listeners that share an address --- */
+
+#define DIALS 8
+
+/* A second listener for the same node: its links come to node2. */
+static void join_door(struct world *w)
+{
+	struct err err = {0};
+
+	w->node2.self = w->pair.node.self;
+	assert_ok(listener_join(w->door[0], w->pair.base, &w->node2.self, &w->node2, &w->door[1],
+				&err),
+		  err);
+}
+
+/* Dials n times, as n workers of one gateway do; true when all are up. */
+static bool dial_times(struct world *w, struct pool **pools, unsigned n)
+{
+	unsigned want = w->pair.gateway.ups + n;
+
+	for (unsigned i = 0; i < n; i++) {
+		pools[i] = pool_create(w->pair.base, w->pair.tls, &w->pair.gateway.self,
+				       &w->pool_params, &w->pair.gateway.cbs, &w->pair.gateway);
+		pool_set_wanted(pools[i], w->target, 1);
+	}
+	return pair_run(&w->pair, &w->pair.gateway.ups, want, 3000);
+}
+
+/* All links end, at both ends. */
+static void hang_up(struct world *w, struct pool **pools, unsigned n)
+{
+	struct side *both[] = {&w->pair.node, &w->node2};
+
+	for (unsigned i = 0; i < n; i++)
+		pool_destroy(pools[i]);
+	for (int i = 0; i < 2; i++)
+		assert_true(pair_run(&w->pair, &both[i]->downs, both[i]->ups, 2000));
+}
+
+static void links_are_spread_evenly_over_listeners(struct world *w)
+{
+	struct pool *pools[DIALS];
+
+	join_door(w);
+	for (unsigned n = 2; n <= DIALS; n += 2) { /* also when there are only two */
+		w->pair.node.ups = w->node2.ups = w->pair.node.downs = w->node2.downs = 0;
+		assert_true(dial_times(w, pools, n));
+		assert_int_equal(w->pair.node.ups, n / 2);
+		assert_int_equal(w->node2.ups, n / 2);
+		hang_up(w, pools, n);
+	}
+}
+
+static void a_few_links_are_spread_as_evenly_as_many(void **state)
+{
+	struct world *w = *state;
+
+	open_door(w, 0, "127.0.0.1:0");
+	links_are_spread_evenly_over_listeners(w);
+}
+
+static void links_of_a_unix_socket_are_spread_too(void **state)
+{
+	struct world *w = *state;
+	char dir[] = "/tmp/cf-test-XXXXXX", path[64];
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "unix:%s/link", dir);
+	open_door(w, 0, path);
+	links_are_spread_evenly_over_listeners(w);
+	listener_destroy(w->door[0]);
+	w->door[0] = NULL;
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void limits_hold_for_all_listeners_together(void **state)
+{
+	struct world *w = *state;
+	struct pool *pools[3];
+
+	w->door_params.links_per_key_max = 2;
+	open_door(w, 0, "127.0.0.1:0");
+	join_door(w);
+	assert_true(dial_times(w, pools, 2));
+	assert_true(dial_times(w, &pools[2], 1)); /* up at this end, refused at the other */
+	assert_true(pair_run(&w->pair, &w->pair.gateway.downs, 1, 2000));
+	assert_err(w->pair.gateway.err, ERR_LIMIT);
+	assert_int_equal(w->pair.node.ups + w->node2.ups, 2);
+	assert_int_equal(listener_refused(w->door[1]), 1);
+	hang_up(w, pools, 3);
+}
+
+static void a_listener_that_has_left_is_given_nobody(void **state)
+{
+	struct world *w = *state;
+	struct pool *pools[4];
+
+	open_door(w, 0, "127.0.0.1:0");
+	join_door(w);
+	listener_destroy(w->door[0]);
+	w->door[0] = NULL;
+	assert_true(dial_times(w, pools, 4));
+	assert_int_equal(w->pair.node.ups, 0);
+	assert_int_equal(w->node2.ups, 4);
+	hang_up(w, pools, 4);
+}
+
+static void a_port_that_another_listens_on_is_named(void **state)
+{
+	struct world *w = *state;
+	struct listener *door = NULL;
+	struct err err = {0};
+
+	open_door(w, 0, "127.0.0.1:0");
+	assert_false(listener_create(w->pair.base, w->pair.tls, &w->pair.node.self, &w->door_params,
+				     w->target[0].endpoint, &w->pair.node.cbs, &w->pair.node, &door,
+				     &err));
+	assert_err(err, ERR_IO);
+	assert_non_null(strstr(err.msg, w->target[0].endpoint));
+}
+
 static void addresses_are_read_strictly(void **state)
 {
 	static const char *const good[] = {"127.0.0.1:1", "[::1]:65535", "node-1.example.org:4000",
@@ -414,6 +535,11 @@ int main(void)
 		T(without_descriptors_the_door_rests_and_opens_again),
 		T(links_of_one_key_are_limited),
 		T(a_busy_port_is_named),
+		T(a_port_that_another_listens_on_is_named),
+		T(a_few_links_are_spread_as_evenly_as_many),
+		T(links_of_a_unix_socket_are_spread_too),
+		T(limits_hold_for_all_listeners_together),
+		T(a_listener_that_has_left_is_given_nobody),
 		T(addresses_are_read_strictly),
 	};
 
