@@ -47,12 +47,14 @@ class Network:
 
     def __init__(self, folder, upstreams, stakes=(1, 1, 1), block_ms=100, session_blocks=30,
                  session_suppliers=None, applications=1, by_url=False, gateway=None, node=None,
-                 params=None):
+                 params=None, guests=(), gateways=()):
+        """guests: (key, port, stake) of suppliers and gateways: keys, that the test itself plays."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.upstreams, self.stakes = list(upstreams), list(stakes)
         self.block_ms, self.session_blocks = block_ms, session_blocks
-        self.session_suppliers = session_suppliers or len(self.stakes)
+        self.guests, self.guest_gateways = list(guests), list(gateways)
+        self.session_suppliers = session_suppliers or len(self.stakes) + len(self.guests)
         self.params = LAGS | (params or {})
         self.by_url = by_url
         self.port = net.free_port()
@@ -82,13 +84,15 @@ class Network:
         for name, value in self.params.items():
             words += ["--" + name.replace("_", "-"), value]
         run("registry", "init", "--key", self.folder / "registry.db.key", *words, self.registry)
-        for n, stake in enumerate(self.stakes):
+        own = zip(self.node_keys, self.node_ports, self.stakes)
+        for key, port, stake in [*own, *self.guests]:
             run("stake", "--registry", self.registry, "--service", SERVICE, "--endpoint",
-                f"127.0.0.1:{self.node_ports[n]}", self.node_keys[n], stake * TOKEN)
+                f"127.0.0.1:{port}", key, stake * TOKEN)
         for n, application in enumerate(self.applications):
             run("fund", "--registry", self.registry, application, 10**6 * TOKEN)
-            run("grant", "--registry", self.registry, "--key", self.folder / f"app{n}.key",
-                self.gateway_key, SERVICE, TOKEN)
+            for gateway in [self.gateway_key, *self.guest_gateways]:
+                run("grant", "--registry", self.registry, "--key", self.folder / f"app{n}.key",
+                    gateway, SERVICE, TOKEN)
         port = net.free_port()
         self.registry_url = f"http://127.0.0.1:{port}/"
         self.keeper = Process("keeper", [
@@ -147,13 +151,18 @@ class Network:
 
     def start(self, timeout=30):
         """Starts all; returns when a call would be answered."""
-        self.keeper.start()
-        self.keeper.ready(lambda: net.answers(self.registry_url))
+        self.start_keeper()
         for node in self.nodes:
             node.start()
         self.gateway.start()
         self.wait_ready(timeout)
         return self
+
+    def start_keeper(self):
+        """Starts the registry's keeper, if it does not run yet: guests need it before the others."""
+        if not self.keeper.running():
+            self.keeper.start()
+        self.keeper.ready(lambda: net.answers(self.registry_url))
 
     def wait_ready(self, timeout=30):
         """Waits until every process says so and a call is answered."""

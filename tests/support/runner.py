@@ -114,10 +114,10 @@ class Run:
     def venv(self):
         """The Python packages of tests/requirements.txt, in a venv of the project's own."""
         wanted = (ROOT / "tests/requirements.txt").read_text()
-        stamp = VENV / "requirements.txt"
+        stamp = VENV / ".requirements"
         if self.once("venv") and not (stamp.exists() and stamp.read_text() == wanted):
-            shutil.rmtree(VENV, ignore_errors=True)
-            self.must("venv", [sys.executable, "-m", "venv", VENV])
+            if not (VENV / "bin/python").exists():
+                self.must("venv", [sys.executable, "-m", "venv", VENV])
             self.must("venv", [VENV / "bin/pip", "install", "-q", "--disable-pip-version-check",
                                "-r", ROOT / "tests/requirements.txt"])
             stamp.write_text(wanted)
