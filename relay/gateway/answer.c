@@ -96,6 +96,13 @@ static void set_head(struct evhttp_request *http, struct buf *lines)
 	TAILQ_INSERT_TAIL(evhttp_request_get_output_headers(http), header, next);
 }
 
+/* A worker that stops answers what comes on its connections, and ends each with its answer. */
+static void end_if_stopping(struct worker *w, struct evhttp_request *http)
+{
+	if (w->stop_at_us)
+		evhttp_add_header(evhttp_request_get_output_headers(http), "Connection", "close");
+}
+
 static void send_body(struct worker *w, struct evhttp_request *http, int status,
 		      struct evbuffer *body)
 {
@@ -105,6 +112,7 @@ static void send_body(struct worker *w, struct evhttp_request *http, int status,
 		metric_add(METRIC_GATEWAY_ANSWER, evbuffer_get_length(body));
 	}
 	answer_cors(w, http);
+	end_if_stopping(w, http);
 	/* evhttp would send the body after the head of HEAD's answer too, where a client takes it
 	 * for the next answer. */
 	if (evhttp_request_get_command(http) == EVHTTP_REQ_HEAD)
@@ -236,6 +244,7 @@ static void add_head(struct request *request)
 		put_list(&head, "\r\nCounterfoil-Session: ", request, request->count, put_session);
 	}
 	set_head(request->http, &head);
+	end_if_stopping(w, request->http);
 }
 
 /* --- the whole --- */

@@ -156,10 +156,17 @@ static usec_t attempt_until(const struct call *call)
 	return until;
 }
 
+/* Has no node failed it by itself?  A node that stops, or whose link went, leaves the others time
+ * to come back: of two nodes that restart one after the other one is always there. */
+static bool is_untried(const struct call *call)
+{
+	return call->attempts == 0 || call->err.code == ERR_SHUTDOWN || call->err.code == ERR_LINK;
+}
+
 /* Nobody could be asked: waits if that may change, else ends the call. */
 static void nobody_left(struct call *call, bool hope)
 {
-	if (call->attempts == 0 && hope) {
+	if (hope && is_untried(call)) {
 		wait_for_member(call);
 		return;
 	}
@@ -229,9 +236,6 @@ void call_start(struct call *call)
 	if (call->rpc->error != ERR_NONE) {
 		err_set(&err, call->rpc->error, "%s: %s", err_info(call->rpc->error)->text,
 			call->rpc->why);
-		finish_with(call, &err);
-	} else if (w->stop_at_us) {
-		err_set(&err, ERR_SHUTDOWN, "%s", err_info(ERR_SHUTDOWN)->text);
 		finish_with(call, &err);
 	} else if (w->in_flight > w->cfg->gateway.in_flight_max) {
 		err_set(&err, ERR_OVERLOAD, "gateway.in_flight_max is reached");
@@ -341,6 +345,8 @@ static void fail_relay(struct call *call, const struct err *why)
 	struct relay *r = call->relay;
 
 	judge_supplier(r->member->supplier, r->member, why->code);
+	if (why->code == ERR_SHUTDOWN) /* not begun there: it may be asked when it is back */
+		call->asked &= ~((uint64_t)1 << (r->member - r->session->members));
 	call->relay = NULL;
 	relay_destroy(r);
 	try_again(call, why);

@@ -17,6 +17,7 @@
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 
+#include "relay/base/log.h"
 #include "relay/gateway/door.h"
 #include "relay/gateway/internal.h"
 
@@ -369,8 +370,13 @@ void http_stop(struct worker *w)
 {
 	door_destroy(w->door); /* nobody opens it again */
 	w->door = NULL;
-	if (w->listener)
-		evconnlistener_disable(w->listener);
+	if (!w->listener)
+		return;
+	evconnlistener_disable(w->listener);
+	/* Who comes now is refused at once, and does not wait for nobody.  The descriptor stays:
+	 * its name is what connections are counted by. */
+	if (shutdown(evconnlistener_get_fd(w->listener), SHUT_RDWR) != 0)
+		log_warn("gateway.listener", "worker=%u error=\"%s\"", w->id, strerror(errno));
 }
 
 void http_finish(struct worker *w)

@@ -193,6 +193,8 @@ struct relay *peer_relay(struct peer *peer, uint32_t number);
 /* Gives the relay a number and a place.  The link is up. */
 void peer_add(struct peer *peer, struct relay *relay);
 void peer_remove(struct peer *peer, struct relay *relay);
+/* The node has said GOAWAY and owes nothing any more: it waits for its last cosignature. */
+bool peer_is_leaving(const struct peer *peer);
 void peers_finish(struct worker *w);
 
 /* --- lane.c --- */
@@ -343,6 +345,7 @@ struct worker {
 	bool prepare;	     /* next sessions may be derived */
 	bool wanted_changed; /* the pool's set must be told anew */
 	usec_t stop_at_us;   /* draining until then; 0: not */
+	usec_t stop_begun_us;
 	struct frame_batch batch;
 	struct inbound_batch good;
 	struct worker_state state;

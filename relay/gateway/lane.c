@@ -174,7 +174,8 @@ static void on_committed(void *arg, const struct err *err)
 	}
 	if (err && lane->peer)
 		link_close(lane->peer->link, err); /* the lane is dead ([L3]) */
-	else if (lane->peer && lane->uncosigned > lane->peer->half_bound)
+	else if (lane->peer &&
+		 (lane->uncosigned > lane->peer->half_bound || peer_is_leaving(lane->peer)))
 		lane_cosign(lane);
 	lane_end_if_retired(lane);
 	lane_unref(lane);

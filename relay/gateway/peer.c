@@ -131,6 +131,11 @@ static bool on_error(struct peer *peer, const struct frame *frame, struct err *e
 	return true;
 }
 
+bool peer_is_leaving(const struct peer *peer)
+{
+	return peer->draining && peer->count == 0;
+}
+
 static bool on_goaway(struct peer *peer, const struct frame *frame, struct err *err)
 {
 	struct frame_goaway goaway;
@@ -140,6 +145,8 @@ static bool on_goaway(struct peer *peer, const struct frame *frame, struct err *
 	log_info("gateway.node_leaves", "supplier=%s why=%s drain_ms=%" PRIu32, peer->supplier->hex,
 		 err_info(err_from_wire(goaway.code))->name, goaway.drain_ms);
 	peer->draining = true;
+	if (peer->lane && peer_is_leaving(peer))
+		lane_cosign(peer->lane);
 	return true;
 }
 

@@ -7,6 +7,8 @@
 #include "relay/base/log.h"
 #include "relay/gateway/internal.h"
 
+#define LINGER_US 500000 /* of a stop, with connections that are idle */
+
 /* --- what others may read --- */
 
 static void count_members(const struct worker *w, unsigned *ret_members, unsigned *ret_ready)
@@ -66,7 +68,7 @@ static void look_at_registry(struct worker *w)
 	publish(w);
 }
 
-static void say_last_words(struct worker *w)
+static void cosign_all(struct worker *w)
 {
 	struct peer *peer, *tmp;
 
@@ -76,8 +78,26 @@ static void say_last_words(struct worker *w)
 	}
 	ledger_drain(w->gateway->ledger);
 	ledger_port_reap(w->port);
-	HASH_ITER (hh, w->peers, peer, tmp)
+}
+
+static void say_last_words(struct worker *w)
+{
+	struct peer *peer, *tmp;
+
+	cosign_all(w);
+	cosign_all(w); /* what had not committed before */
+	HASH_ITER (hh, w->peers, peer, tmp) {
+		link_goaway(peer->link, ERR_SHUTDOWN, 0);
 		link_flush(peer->link);
+	}
+}
+
+/* Nothing is on its way, and clients had time to hear that their connection ends: one that is
+ * silent may be about to send its next call. */
+static bool is_done(const struct worker *w, usec_t now)
+{
+	return w->in_flight == 0 &&
+	       (now >= w->stop_begun_us + LINGER_US || gateway_connections(w->gateway) == 0);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -97,7 +117,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (!TAILQ_EMPTY(&w->waiting))
 		calls_kick(w);
 	publish(w);
-	if (w->stop_at_us && (w->in_flight == 0 || now >= w->stop_at_us)) {
+	if (w->stop_at_us && (now >= w->stop_at_us || is_done(w, now))) {
 		say_last_words(w);
 		event_base_loopbreak(w->base);
 	}
@@ -131,9 +151,13 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
 	clock_tick();
 	if (read(fd, &n, sizeof(n)) != sizeof(n))
 		return;
+	if (w->stop_at_us) { /* the second time */
+		w->stop_at_us = clock_mono_us();
+		return;
+	}
 	http_stop(w);
-	w->stop_at_us =
-		w->stop_at_us ? clock_mono_us() : clock_mono_us() + MAX(w->cfg->gateway.drain, 1);
+	w->stop_begun_us = clock_mono_us();
+	w->stop_at_us = w->stop_begun_us + MAX(w->cfg->gateway.drain, 1);
 }
 
 /* --- life --- */

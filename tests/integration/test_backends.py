@@ -10,29 +10,9 @@ import threading
 
 import pytest
 
-from support import net, paths
+from support import net
+from support.faulty import Faulty
 from support.network import Network, run
-from support.process import Process
-
-
-class Faulty(Process):
-    """A scripted backend; script() replaces what it does."""
-
-    def __init__(self, folder, name):
-        self.port = net.free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        super().__init__(name, [paths.FAULTNODE, self.port], folder)
-
-    def script(self, **script):
-        """default=ACTION, methods={NAME: ACTION}, queue=[ACTION]; see tests/support/faultnode.h"""
-        client = net.Http(self.url)
-        status, _, _ = client.request("PUT", "/script", json.dumps(script).encode())
-        client.close()
-        assert status == 200
-
-    def stats(self):
-        """What it has seen."""
-        return json.loads(net.get(self.url + "/stats")[2])
 
 
 class Tls:

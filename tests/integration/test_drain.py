@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SIGTERM under load: programs leave in order, and nobody's call fails because of it."""
+
+import http.client
+import json
+import os
+import threading
+import time
+
+import pytest
+
+from support import net
+from support.counts import count
+from support.export import check_all, missing
+from support.faulty import Faulty
+from support.load import Load
+from support.process import wait_for
+
+FEW = 50  # relays before anything is stopped
+
+
+def descriptors(process):
+    """How many files and sockets a process has open."""
+    return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+
+def relayed_more(network, than):
+    """True when the gateway has assigned MORE relays since."""
+    return lambda: network.relayed() >= than + FEW
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rolling_restarts_of_every_node_cost_no_call_and_no_receipt(network_factory, anvil, workers):
+    """[F11]"""
+    network = network_factory(upstreams=[anvil.url], stakes=(1, 1), gateway={"workers": workers},
+                              node={"workers": workers})
+    with Load(network.url, clients=6) as load:
+        wait_for("first relays", relayed_more(network, 0))
+        open_before = descriptors(network.gateway)
+        for _ in range(count("rolling_rounds")):
+            for node in network.nodes:
+                begun = time.monotonic()
+                assert node.stop() == 0, node.log()[-2000:]
+                assert time.monotonic() - begun < 10, "within node.drain"
+                node.start()
+                node.ready(lambda node=node: net.answers(node.admin + "/readyz"))
+                wait_for("the node is asked again", lambda node=node: network.metric(
+                    node, "counterfoil_node_relays_total") > FEW)
+        wait_for("no descriptor is left behind",
+                 lambda: descriptors(network.gateway) <= open_before + 2)
+    assert load.failed() == []
+    assert len(load.answers) > FEW
+    network.stop()
+    for node in network.nodes:
+        assert f"workers={workers}" in node.log()
+    gateway, nodes = network.exports()
+    receipts = [a.receipt for a in load.answers]
+    assert len(set(receipts)) == len(receipts)
+    assert missing(receipts, [gateway]) == []
+    assert missing(receipts, nodes) == []
+    check_all(gateway, nodes)
+    for lane in (lane for node in nodes for lane in node.lanes.values()):
+        assert lane.final_size() == len(lane.leaves), "the last head of each lane is cosigned"
+
+
+def test_links_are_spread_over_the_workers_of_a_node(network_factory, anvil):
+    network = network_factory(upstreams=[anvil.url], stakes=(1,), gateway={"workers": 2},
+                              node={"workers": 2})
+    def links():
+        text = net.get(network.nodes[0].admin + "/metrics")[2].decode()
+        return [float(line.rpartition(" ")[2]) for line in text.splitlines()
+                if line.startswith("counterfoil_node_worker_links{")]
+    wait_for("a link for each worker", lambda: links() == [1, 1])
+    assert network.metric(network.nodes[0], "counterfoil_link_open") == 2
+    network.nodes[0].stop()
+    network.nodes[0].start()
+    wait_for("the same after a restart", lambda: network.nodes[0].running() and
+             net.answers(network.nodes[0].admin + "/readyz") and links() == [1, 1])
+
+
+@pytest.fixture(scope="module")
+def slow(folder):
+    """A backend that takes its time over eth_gasPrice."""
+    backend = Faulty(folder, "slow")
+    backend.start()
+    backend.ready(lambda: net.answers(backend.url + "/stats"))
+    backend.script(methods={"eth_gasPrice": {"delay_ms": 1500}})
+    yield backend
+    backend.end()
+
+
+class Asked(threading.Thread):
+    """One call on a thread of its own: (status, headers, answer), or what went wrong."""
+
+    def __init__(self, url, method):
+        super().__init__(daemon=True)
+        self.url, self.method, self.outcome = url, method, None
+        self.start()
+
+    def run(self):
+        try:
+            status, headers, data = net.Http(self.url).post(json.dumps(
+                {"jsonrpc": "2.0", "id": 1, "method": self.method, "params": []}))
+            self.outcome = status, headers, json.loads(data)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.outcome = error
+
+    def answer(self):
+        """Its result, once it is there."""
+        self.join(20)
+        assert isinstance(self.outcome, tuple), self.outcome
+        return self.outcome[2]["result"]
+
+
+def in_flight(network, process, name):
+    """Waits until a process has a call in flight."""
+    wait_for("a call in flight", lambda: network.metric(process, name) > 0)
+
+
+def test_a_node_that_stops_ends_what_it_began_and_its_only_gateway_waits_for_it(network_factory,
+                                                                               slow):
+    """[F11]"""
+    network = network_factory(upstreams=[slow.url], stakes=(1,))
+    node = network.nodes[0]
+    begun = Asked(network.url, "eth_gasPrice")
+    in_flight(network, node, "counterfoil_node_in_flight")
+    stopping = threading.Thread(target=node.stop)
+    stopping.start()
+    wait_for("the node says so", lambda: "node.draining" in node.log())
+    late = Asked(network.url, "eth_chainId")
+    stopping.join(20)
+    assert node.child.returncode == 0
+    assert begun.answer()
+    assert late.is_alive(), "there is nobody to ask"
+    node.start()
+    assert late.answer()
+    network.stop()
+    gateway, nodes = network.exports()
+    check_all(gateway, nodes)
+
+
+def test_a_gateway_that_stops_answers_what_comes_on_its_connections_and_ends_them(network_factory,
+                                                                                 slow):
+    network = network_factory(upstreams=[slow.url], stakes=(1,), gateway={"workers": 2},
+                              node={"workers": 2})
+    idle, silent = net.Http(network.url), net.Http(network.url)
+    idle.call("eth_chainId")
+    silent.call("eth_chainId")
+    begun = Asked(network.url, "eth_gasPrice")
+    in_flight(network, network.gateway, "counterfoil_gateway_in_flight")
+    stopping = threading.Thread(target=network.gateway.stop)
+    stopping.start()
+    wait_for("the gateway says so", lambda: "gateway.stopping" in network.gateway.log())
+    _, headers = idle.call("eth_chainId")
+    assert headers["connection"] == "close"
+    with pytest.raises(OSError):
+        net.Http(network.url).call("eth_chainId")
+    assert begun.answer()
+    assert begun.outcome[1]["connection"] == "close"
+    stopping.join(20)
+    assert network.gateway.child.returncode == 0
+    silent.connection.sock.settimeout(5)
+    assert silent.connection.sock.recv(1) == b"", "an idle connection ends with the program"
+    network.stop()
+    gateway, nodes = network.exports()
+    receipts = [headers["counterfoil-receipt"], begun.outcome[1]["counterfoil-receipt"]]
+    assert missing(receipts, [gateway]) == missing(receipts, nodes) == []
+    check_all(gateway, nodes)
+    for lane in nodes[0].lanes.values():
+        assert lane.final_size() == len(lane.leaves), "cosigned before it left"
