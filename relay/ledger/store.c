@@ -117,7 +117,7 @@ static bool store_setup(sqlite3 *db, const struct migrations *m, enum store_mode
 	    !store_exec(db,
 			"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
 			"PRAGMA wal_autocheckpoint = 0;"
-			"PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY",
+			"PRAGMA cache_size = -2000; PRAGMA temp_store = MEMORY",
 			err))
 		return false;
 	if (mode == STORE_READ && !store_exec(db, "PRAGMA query_only = 1", err))
