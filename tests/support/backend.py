@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A scripted backend as a program of its own (tests/support/faultnode.h)."""
+
+import json
+
+from support import net, paths
+from support.process import Process
+
+
+class Backend(Process):
+    """Listens on `url` whenever it runs; a new start forgets script and counts."""
+
+    def __init__(self, folder, name):
+        self.port = net.free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(name, [paths.FAULTNODE, self.port], folder)
+
+    def script(self, **script):
+        """default=ACTION, methods={NAME: ACTION}, queue=[ACTION]: what it does from now on."""
+        client = net.Http(self.url)
+        status, _, _ = client.request("PUT", "/script", json.dumps(script).encode())
+        client.close()
+        assert status == 200
+
+    def asked(self, method):
+        """How often it was asked for a method since it was started."""
+        return json.loads(net.get(self.url + "/stats")[2])["methods"].get(method, 0)

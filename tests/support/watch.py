@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Memory and descriptors of running processes over time, and whether they grow."""
+
+import os
+import pathlib
+import statistics
+import threading
+import time
+
+WARM_UP = 0.25  # of the time, before which nothing is compared
+
+
+def resident_kib(pid):
+    """VmRSS of a process."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise ProcessLookupError(pid)
+
+
+def descriptors(pid):
+    """How many descriptors a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+class Trend:
+    """A measure over time: the medians of its first and of its last third after the warm-up."""
+
+    def __init__(self, values):
+        after = values[int(len(values) * WARM_UP):]
+        third = max(1, len(after) // 3)
+        self.first = statistics.median(after[:third])
+        self.last = statistics.median(after[-third:])
+        self.growth = self.last - self.first
+
+
+class Watch:
+    """Samples processes that must not end meanwhile, until stop()."""
+
+    def __init__(self, processes, interval):
+        self.processes, self.interval = processes, interval
+        self.samples = {p.name: [] for p in processes}  # of (KiB, descriptors)
+        self.pids = {p.name: p.pid for p in processes}
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self):
+        """Begins."""
+        self.thread.start()
+        return self
+
+    def _run(self):
+        while not self.stopping.is_set():
+            begun = time.monotonic()
+            for process in self.processes:
+                pid = self.pids[process.name]
+                try:
+                    self.samples[process.name].append((resident_kib(pid), descriptors(pid)))
+                except OSError:
+                    return  # it ended: stop() says so
+            self.stopping.wait(max(0.0, self.interval - (time.monotonic() - begun)))
+
+    def stop(self):
+        """AssertionError when one of them is not the process that it was."""
+        self.stopping.set()
+        self.thread.join()
+        for process in self.processes:
+            assert process.running(), f"{process.name} ended by itself"
+            assert process.pid == self.pids[process.name], f"{process.name} was started anew"
+
+    def memory(self, process):
+        """The trend of its resident KiB."""
+        return Trend([kib for kib, _ in self.samples[process.name]])
+
+    def files(self, process):
+        """The trend of its open descriptors."""
+        return Trend([files for _, files in self.samples[process.name]])
