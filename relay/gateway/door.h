@@ -1,31 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The limit on open client connections.  evhttp neither counts its connections nor says when one
- * ends, so the door counts what it lets in, and when that reaches the limit it shuts and looks at
- * the process's own descriptors.  Nobody is turned away: who comes to a shut door waits in the
- * kernel's queue until somebody leaves. */
+ * Who may come in and how long they may stay: the limits on client connections.  A house has one
+ * door a worker.  At connections_max the connection that has been idle longest makes room for who
+ * comes; when none is idle, who comes waits in the kernel's queue. */
 #ifndef RELAY_GATEWAY_DOOR_H
 #define RELAY_GATEWAY_DOOR_H
 
-#include "relay/base/compiler.h"
+#include <event2/http.h>
+#include <event2/listener.h>
 
-struct event_base;
-struct evconnlistener;
-struct evhttp;
+#include "relay/gateway/client.h"
+
+struct house; /* what the doors of all workers share */
 struct door;
 
-/* Watches a listener that is bound to `http`.
- *
- * In:     max     connections of all listeners on this address in this process, >= workers
- *         shares  how many such listeners there are (one a worker)
- * Out:    until door_destroy(), which must come before the listener goes
- */
+struct house_limits {
+	size_t connections_max;
+	size_t connections_per_address_max;
+	size_t calls_per_address_max;
+	size_t request_bytes_max; /* of requests in memory, CLIENT_FREE_BYTES of each apart */
+	size_t answer_bytes_max;  /* of answers that wait for their clients to read */
+	size_t request_max;	  /* of one request, as long as evhttp lets one be */
+	size_t head_max;
+	usec_t request_timeout_us;
+	usec_t idle_timeout_us;
+	usec_t send_timeout_us;
+};
+
+struct house *house_create(const struct house_limits *limits);
+/* After all its doors.  NULL is a no-op. */
+void house_destroy(struct house *house);
+/* Client connections that are open, and the bytes that they hold.  Any thread. */
+size_t house_connections(const struct house *house);
+size_t house_request_bytes(const struct house *house);
+size_t house_answer_bytes(const struct house *house);
+
+/* Watches a listener that is bound to `http` and every connection that comes in by it; both are
+ * borrowed until door_empty(). */
 struct door *door_create(struct event_base *base, struct evhttp *http,
-			 struct evconnlistener *listener, size_t max, size_t shares);
-/* The listener stays as it is: open or shut.  NULL is a no-op. */
+			 struct evconnlistener *listener, struct house *house);
+/* Nobody comes in any more; who is in may stay. */
+void door_close(struct door *door);
+/* Ends all connections. */
+void door_empty(struct door *door);
+/* After both of these; `http` may be gone.  NULL is a no-op. */
 void door_destroy(struct door *door);
 
-/* Connections that this process has open on the address of a listening socket.  Looks at each
- * descriptor: about 0.5 us each. */
-size_t door_count(int listening_fd);
+/* The client of a request. */
+struct client *door_client(const struct door *door, struct evhttp_request *http);
 
 #endif

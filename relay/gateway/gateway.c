@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "relay/base/log.h"
-#include "relay/gateway/door.h"
 #include "relay/gateway/internal.h"
 
 /* --- opening --- */
@@ -93,6 +92,7 @@ bool gateway_create(const struct config *cfg, const struct relay_key *key, struc
 	crypto_init();
 	g->cfg = cfg;
 	g->key = key;
+	g->house = http_house(cfg);
 	g->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (g->stop_fd < 0)
 		return err_set(err, ERR_IO, "eventfd: %s", strerror(errno));
@@ -110,6 +110,7 @@ void gateway_destroy(struct gateway *g)
 		return;
 	for (size_t i = 0; i < g->worker_count; i++)
 		gateway_worker_destroy(g->workers[i]);
+	house_destroy(g->house);
 	tls_destroy(g->tls);
 	ledger_close(g->ledger);
 	registry_close(g->registry);
@@ -215,7 +216,7 @@ uint16_t gateway_port(const struct gateway *g)
 
 size_t gateway_connections(const struct gateway *g)
 {
-	return door_count(g->listen_fd);
+	return house_connections(g->house);
 }
 
 void gateway_status(const struct gateway *g, struct gateway_status *ret)

@@ -23,7 +23,6 @@
 
 #define BACKLOG 1024
 #define BODY_SLACK (1 << 20)
-#define READ_AHEAD_MAX (256 << 10) /* bytes of a client that waits for its answer */
 
 /* --- requests --- */
 
@@ -43,7 +42,7 @@ static void request_destroy(struct request *r)
 }
 
 /* The client went away: nothing may touch its bytes any more. */
-static void on_client_gone(struct evhttp_connection *connection, void *arg)
+static void on_client_gone(void *arg)
 {
 	struct request *r = arg;
 
@@ -53,6 +52,7 @@ static void on_client_gone(struct evhttp_connection *connection, void *arg)
 	r->http = NULL;
 	for (size_t i = 0; i < r->count; i++)
 		call_abandon(&r->calls[i]);
+	client_give_calls(r->client);
 	request_destroy(r);
 }
 
@@ -61,7 +61,8 @@ void request_on_call(struct request *r)
 	assert(r->pending > 0);
 	if (--r->pending > 0)
 		return;
-	evhttp_connection_set_closecb(evhttp_request_get_connection(r->http), NULL, NULL);
+	client_on_gone(r->client, NULL, NULL);
+	client_give_calls(r->client);
 	metric_observe(METRIC_GATEWAY_CALL_TIME, (uint64_t)(clock_now_us() - r->from_us));
 	answer_send(r);
 	request_destroy(r);
@@ -69,7 +70,7 @@ void request_on_call(struct request *r)
 
 /* While a call is on its way evhttp would stop to read, and begin again with the answer: two system
  * calls, and a client that leaves is not seen.  So reading goes on, without evhttp being told of
- * it; READ_AHEAD_MAX bounds what is taken. */
+ * it; client.c bounds what is taken. */
 static void read_on(struct evhttp_request *http)
 {
 	struct bufferevent *bev =
@@ -80,7 +81,6 @@ static void read_on(struct evhttp_request *http)
 
 	bufferevent_getcb(bev, &on_read, &on_write, &on_event, &arg);
 	bufferevent_setcb(bev, NULL, on_write, on_event, arg);
-	bufferevent_setwatermark(bev, EV_READ, 0, READ_AHEAD_MAX);
 	bufferevent_enable(bev, EV_READ);
 }
 
@@ -92,7 +92,6 @@ void http_reply(struct evhttp_request *http, int status, const char *text, struc
 		evhttp_connection_get_bufferevent(evhttp_request_get_connection(http));
 	struct evbuffer *out = bufferevent_get_output(bev);
 
-	bufferevent_setwatermark(bev, EV_READ, 0, 0); /* a body may be as long as it may be */
 	evhttp_send_reply(http, status, text, body);
 	evbuffer_unfreeze(out, 1);
 	if (evbuffer_write(out, bufferevent_getfd(bev)) < 0 && errno != EAGAIN)
@@ -104,13 +103,14 @@ void http_reply(struct evhttp_request *http, int status, const char *text, struc
 	bufferevent_trigger(bev, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS);
 }
 
-static void request_begin(struct worker *w, struct evhttp_request *http, struct account *account,
-			  struct rpc_request *rpc)
+static void request_begin(struct worker *w, struct client *client, struct evhttp_request *http,
+			  struct account *account, struct rpc_request *rpc)
 {
 	size_t n = rpc->count;
 	struct request *r = xcalloc(1, sizeof(*r) + n * sizeof(r->calls[0]));
 
 	r->worker = w;
+	r->client = client;
 	r->http = http;
 	r->account = account;
 	r->rpc = *rpc;
@@ -122,7 +122,7 @@ static void request_begin(struct worker *w, struct evhttp_request *http, struct 
 	TAILQ_INSERT_TAIL(&w->requests, r, all);
 	if (rpc->batch)
 		metric_observe(METRIC_GATEWAY_BATCH_CALLS, n);
-	evhttp_connection_set_closecb(evhttp_request_get_connection(http), on_client_gone, r);
+	client_on_gone(client, on_client_gone, r);
 	read_on(http);
 	for (size_t i = 0; i < n; i++) {
 		r->calls[i].request = r;
@@ -166,7 +166,8 @@ static struct account *route(struct worker *w, const char *path, struct err *err
 	return account_get(w, application, service, err);
 }
 
-static void on_post(struct worker *w, struct evhttp_request *http, const char *path)
+static void on_post(struct worker *w, struct client *client, struct evhttp_request *http,
+		    const char *path)
 {
 	struct rpc_limits limits = {
 		.depth_max = w->cfg->gateway.depth_max,
@@ -194,7 +195,14 @@ static void on_post(struct worker *w, struct evhttp_request *http, const char *p
 		answer_error(w, http, &err);
 		return;
 	}
-	request_begin(w, http, account, &rpc);
+	if (!client_take_calls(client, rpc.count)) {
+		metric_add_at(METRIC_GATEWAY_CALLS, account->label, ERR_OVERLOAD, rpc.count);
+		err_set(&err, ERR_OVERLOAD, "gateway.in_flight_per_address_max is reached");
+		answer_error(w, http, &err);
+		rpc_request_finish(&rpc);
+		return;
+	}
+	request_begin(w, client, http, account, &rpc);
 }
 
 /* Two lengths of one body (RFC 9112 6.3): evhttp takes the first, and a proxy in front of us may
@@ -217,6 +225,7 @@ static void on_request(struct evhttp_request *http, void *arg)
 	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
 	enum evhttp_cmd_type verb = evhttp_request_get_command(http);
 	static const char receipts[] = "/.counterfoil/receipts/";
+	struct client *client;
 	struct err err;
 
 	clock_tick();
@@ -225,13 +234,17 @@ static void on_request(struct evhttp_request *http, void *arg)
 		path = "/";
 	if (has_two_lengths(http)) {
 		evhttp_send_error(http, HTTP_BADREQUEST, NULL); /* and the connection ends */
-	} else if (verb == EVHTTP_REQ_OPTIONS) {
+		return;
+	}
+	client = door_client(w->door, http);
+	client_serve(client, http);
+	if (verb == EVHTTP_REQ_OPTIONS) {
 		answer_cors(w, http);
 		evhttp_send_reply(http, 204, "No Content", NULL);
 	} else if (verb == EVHTTP_REQ_GET && strncmp(path, receipts, sizeof(receipts) - 1) == 0) {
 		receipts_get(w, http, path + sizeof(receipts) - 1, evhttp_uri_get_query(uri));
 	} else if (verb == EVHTTP_REQ_POST) {
-		on_post(w, http, path);
+		on_post(w, client, http, path);
 	} else {
 		evhttp_add_header(evhttp_request_get_output_headers(http), "Allow",
 				  "POST, OPTIONS");
@@ -328,10 +341,29 @@ static uint16_t port_of(int fd)
 	return ss.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&ss)->sin6_port) : 0;
 }
 
-/* A connection may be silent for as long as its call takes. */
-static int timeout_s(const struct config *cfg)
+/* Longest body that is read. */
+static size_t read_max(const struct config *cfg)
 {
-	return (int)(MAX(cfg->gateway.idle_timeout, cfg->gateway.deadline + 5000000) / 1000000);
+	return 2 * cfg->gateway.body_max + BODY_SLACK;
+}
+
+struct house *http_house(const struct config *cfg)
+{
+	const struct house_limits limits = {
+		.connections_max = cfg->gateway.connections_max,
+		.connections_per_address_max = cfg->gateway.connections_per_address_max,
+		.calls_per_address_max = cfg->gateway.in_flight_per_address_max,
+		.request_bytes_max = cfg->gateway.request_bytes_max,
+		.answer_bytes_max = cfg->gateway.answer_bytes_max,
+		/* the body with the chunk lines or the head of what stands before and after it */
+		.request_max = read_max(cfg) + cfg->gateway.header_max + CLIENT_FREE_BYTES,
+		.head_max = cfg->gateway.header_max,
+		.request_timeout_us = cfg->gateway.request_timeout,
+		.idle_timeout_us = cfg->gateway.idle_timeout,
+		.send_timeout_us = cfg->gateway.send_timeout,
+	};
+
+	return house_create(&limits);
 }
 
 bool http_open(struct worker *w, struct err *err)
@@ -344,20 +376,17 @@ bool http_open(struct worker *w, struct err *err)
 		return err_prefix(err, "gateway.listen %s", address->text);
 	if (w->id == 0) {
 		w->gateway->port = port_of(fd);
-		w->gateway->listen_fd = fd;
 	}
 	w->http = evhttp_new(w->base);
 	w->listener = evconnlistener_new(w->base, NULL, NULL,
 					 LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	if (!w->http || !w->listener || !evhttp_bind_listener(w->http, w->listener))
 		return err_set(err, ERR_IO, "gateway.listen %s: no listener", address->text);
-	w->door = door_create(w->base, w->http, w->listener, w->cfg->gateway.connections_max,
-			      w->cfg->gateway.workers);
+	w->door = door_create(w->base, w->http, w->listener, w->gateway->house);
 	evhttp_set_max_headers_size(w->http, (ev_ssize_t)w->cfg->gateway.header_max);
 	/* Bodies that are somewhat too large are read, so that they get a JSON-RPC error; at the
 	 * others evhttp answers 413 by itself, before it has read them. */
-	evhttp_set_max_body_size(w->http, (ev_ssize_t)(2 * w->cfg->gateway.body_max + BODY_SLACK));
-	evhttp_set_timeout(w->http, timeout_s(w->cfg));
+	evhttp_set_max_body_size(w->http, (ev_ssize_t)read_max(w->cfg));
 	evhttp_set_allowed_methods(w->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD |
 						    EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
 						    EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
@@ -368,13 +397,10 @@ bool http_open(struct worker *w, struct err *err)
 
 void http_stop(struct worker *w)
 {
-	door_destroy(w->door); /* nobody opens it again */
-	w->door = NULL;
+	door_close(w->door);
 	if (!w->listener)
 		return;
-	evconnlistener_disable(w->listener);
-	/* Who comes now is refused at once, and does not wait for nobody.  The descriptor stays:
-	 * its name is what connections are counted by. */
+	/* Who comes now is refused at once, and does not wait for nobody. */
 	if (shutdown(evconnlistener_get_fd(w->listener), SHUT_RDWR) != 0)
 		log_warn("gateway.listener", "worker=%u error=\"%s\"", w->id, strerror(errno));
 }
@@ -385,15 +411,20 @@ void http_finish(struct worker *w)
 
 	for (r = TAILQ_FIRST(&w->requests); r; r = next) {
 		next = TAILQ_NEXT(r, all);
-		evhttp_connection_set_closecb(evhttp_request_get_connection(r->http), NULL, NULL);
+		client_on_gone(r->client, NULL, NULL);
+		client_give_calls(r->client);
 		for (size_t i = 0; i < r->count; i++)
 			call_abandon(&r->calls[i]);
 		request_destroy(r);
 	}
-	door_destroy(w->door);
-	w->door = NULL;
+	if (w->door) {
+		door_close(w->door);
+		door_empty(w->door);
+	}
 	if (w->http)
 		evhttp_free(w->http); /* its listener too */
+	door_destroy(w->door);
+	w->door = NULL;
 	w->http = NULL;
 	w->listener = NULL;
 }

@@ -19,6 +19,7 @@
 #include "relay/base/metrics.h"
 #include "relay/crypto/key.h"
 #include "relay/crypto/table.h"
+#include "relay/gateway/door.h"
 #include "relay/gateway/gateway.h"
 #include "relay/gateway/inbound.h"
 #include "relay/ledger/ledger.h"
@@ -260,6 +261,7 @@ void calls_expire(struct worker *w, usec_t now);
 /* One HTTP request with its calls. */
 struct request {
 	struct worker *worker;
+	struct client *client;
 	struct evhttp_request *http; /* NULL: the client is gone */
 	struct account *account;
 	struct rpc_request rpc;
@@ -271,6 +273,8 @@ struct request {
 };
 TAILQ_HEAD(request_list, request);
 
+/* The limits on clients that a configuration sets, for all workers. */
+struct house *http_house(const struct config *cfg);
 /* Listens at gateway.listen.  Errors: ERR_IO names the address. */
 MUST_USE bool http_open(struct worker *w, struct err *err);
 /* Stops listening; connections that are there may end their request. */
@@ -325,7 +329,7 @@ struct worker {
 	height_t height;
 	struct evhttp *http;
 	struct evconnlistener *listener;
-	struct door *door;	  /* NULL when nobody may come in any more */
+	struct door *door;
 	struct buf fixed_headers; /* of every answer to a call; see answer.c */
 	char date[32];		  /* for the Date header, as of date_s */
 	msec_t date_s;
@@ -378,7 +382,7 @@ struct gateway {
 	struct service_name services[64];
 	size_t service_count;
 	uint16_t port;
-	int listen_fd;		 /* the first worker's; its listener closes it */
+	struct house *house;	 /* its clients */
 	struct event_base *base; /* of the control thread */
 	int stop_fd;		 /* eventfd: gateway_stop() */
 	_Atomic unsigned stops;

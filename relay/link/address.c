@@ -137,11 +137,17 @@ const char *address_text(const struct sockaddr *sa, socklen_t len, char dst[ADDR
 
 uint64_t address_source(const struct sockaddr *sa)
 {
+	const struct in6_addr *v6 = &((const struct sockaddr_in6 *)sa)->sin6_addr;
 	uint64_t source = 0;
+	uint32_t v4;
 
-	if (sa->sa_family == AF_INET)
+	if (sa->sa_family == AF_INET) {
 		source = ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr);
-	else if (sa->sa_family == AF_INET6)
-		memcpy(&source, &((const struct sockaddr_in6 *)sa)->sin6_addr, sizeof(source));
+	} else if (sa->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(v6)) {
+		memcpy(&v4, &v6->s6_addr[12], sizeof(v4)); /* they all have one /64 */
+		source = ntohl(v4);
+	} else if (sa->sa_family == AF_INET6) {
+		memcpy(&source, v6, sizeof(source));
+	}
 	return source;
 }
