@@ -358,6 +358,27 @@ static void without_descriptors_the_door_rests_and_opens_again(void **state)
 	scene_close(&s);
 }
 
+static void an_ipv4_address_is_one_source_by_either_family(void **state)
+{
+	struct sources *sources = sources_create();
+	struct sockaddr_in v4 = {.sin_family = AF_INET};
+	struct sockaddr_in6 mapped = {.sin6_family = AF_INET6};
+	struct source *a, *b, *other;
+
+	v4.sin_addr.s_addr = htonl(0x7f000001);
+	assert_int_equal(inet_pton(AF_INET6, "::ffff:127.0.0.1", &mapped.sin6_addr), 1);
+	a = sources_enter(sources, (struct sockaddr *)&v4, 10);
+	b = sources_enter(sources, (struct sockaddr *)&mapped, 10);
+	assert_ptr_equal(a, b);
+	assert_int_equal(inet_pton(AF_INET6, "::ffff:127.0.0.2", &mapped.sin6_addr), 1);
+	other = sources_enter(sources, (struct sockaddr *)&mapped, 10);
+	assert_ptr_not_equal(a, other);
+	sources_leave(sources, a);
+	sources_leave(sources, b);
+	sources_leave(sources, other);
+	sources_destroy(sources);
+}
+
 /* --- times --- */
 
 static void who_does_not_finish_a_request_in_time_is_told_so(void **state)
@@ -610,6 +631,7 @@ int main(void)
 		cmocka_unit_test(
 			an_address_with_too_many_connections_is_refused_and_others_are_not),
 		cmocka_unit_test(an_address_has_so_many_calls_in_flight_and_no_more),
+		cmocka_unit_test(an_ipv4_address_is_one_source_by_either_family),
 		cmocka_unit_test(without_descriptors_the_door_rests_and_opens_again),
 		cmocka_unit_test(who_does_not_finish_a_request_in_time_is_told_so),
 		cmocka_unit_test(who_asks_nothing_is_idle_and_who_is_being_served_is_not),
