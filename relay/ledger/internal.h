@@ -94,6 +94,7 @@ struct ledger_batch {
 	bool restore;	 /* OP_OPEN: not live */
 	bool sync_state; /* the syncer must see to state.db, to the lane's day file */
 	bool sync_day;
+	bool behind; /* OP_APPEND: counted in its lane's `unsynced` */
 	struct ledger_batch *next;
 	struct ledger_batch *group; /* OP_ADOPT: the batches before it */
 	struct ledger_port *port;   /* NULL: the ledger's own */
@@ -161,7 +162,8 @@ struct ledger_lane {
 	uint32_t day;
 	uint64_t queued; /* caller's side: size with what is on its way */
 	_Atomic int state;
-	_Atomic bool unsynced; /* its opening is not on the disk yet: appends wait for the syncer */
+	_Atomic unsigned unsynced; /* its opening and appends that are with the syncer, which keep
+				      others behind them */
 	/* under ledger->lock */
 	struct ledger_head head;
 	struct ledger_cosigned cosigned;

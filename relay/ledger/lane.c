@@ -122,7 +122,7 @@ static bool lane_begin(struct ledger_port *port, const struct lane_id *id,
 		return err_set(err, ERR_LEDGER, "the lane was used before");
 	}
 	lane = lane_create(ledger, id, peer, ledger->next_number++, day);
-	atomic_store(&lane->unsynced, true);
+	atomic_store(&lane->unsynced, 1);
 	HASH_ADD(hh, ledger->lanes, id, sizeof(lane->id), lane);
 	pthread_mutex_unlock(&ledger->lock);
 	op = ledger_op_create(port, OP_OPEN);

@@ -29,6 +29,15 @@ static void sync_fail(struct ledger_batch *op, const struct err *err)
 		lane_kill(op->lane, err->msg);
 }
 
+/* Its opening, or an append before it, could not be synced. */
+static void sync_fail_dead(struct ledger_batch *op)
+{
+	struct err err;
+
+	err_set(&err, ERR_LEDGER, "the lane is dead");
+	sync_fail(op, &err);
+}
+
 /* Syncs each file once; the day's leaves before the state that speaks of them. */
 static void sync_group(struct ledger *ledger, struct ledger_batch *first)
 {
@@ -51,13 +60,15 @@ static void sync_group(struct ledger *ledger, struct ledger_batch *first)
 			ok = file_fsync(files[i], &err);
 	for (op = first; op != next;) {
 		struct ledger_batch *following = op->next;
-		struct ledger_lane *opened = op->kind == OP_OPEN ? op->lane : NULL;
+		struct ledger_lane *counts = op->kind == OP_OPEN || op->behind ? op->lane : NULL;
 
-		if (!ok && (op->sync_day || op->sync_state))
+		if (!ok && (op->sync_day || op->sync_state || op->behind))
 			sync_fail(op, &err);
+		else if (op->behind && ledger_lane_is_dead(op->lane))
+			sync_fail_dead(op);
 		ledger_complete(op);
-		if (opened != NULL) /* after the completion: its appends come behind it */
-			atomic_store(&opened->unsynced, false);
+		if (counts != NULL) /* after the completion: what comes now comes behind it */
+			atomic_fetch_sub(&counts->unsynced, 1);
 		op = following;
 	}
 	if (next != NULL)

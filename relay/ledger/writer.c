@@ -322,20 +322,29 @@ static void phase_leaves(struct ledger *ledger, struct ledger_batch *first)
 
 /* --- the group's end: told now, or by the syncer --- */
 
+/* Callbacks of a lane come in order: behind what waits for the syncer an append waits too, though
+ * it needs no fsync of its own. */
+static bool append_is_behind(struct ledger_batch *op)
+{
+	if (op->kind != OP_APPEND || atomic_load(&op->lane->unsynced) == 0)
+		return false;
+	atomic_fetch_add(&op->lane->unsynced, 1);
+	return true;
+}
+
 static bool op_waits_for_sync(const struct ledger *ledger, struct ledger_batch *op)
 {
 	if (op->kind == OP_DRAIN)
 		return true;
+	op->behind = append_is_behind(op);
 	if (op->failed)
-		return false;
+		return op->behind;
 	if (ledger->p.sync == LEDGER_SYNC_FULL) {
 		op->sync_day = op->file != NULL;
 		op->sync_state = op->sync_state || op->kind == OP_CLOSE || op->kind == OP_COSIGN ||
 				 op->kind == OP_ADOPT;
 	}
-	if (op->kind == OP_APPEND && atomic_load(&op->lane->unsynced))
-		op->sync_state = true; /* behind its opening */
-	return op->sync_day || op->sync_state;
+	return op->sync_day || op->sync_state || op->behind;
 }
 
 static void group_finish(struct ledger *ledger, struct ledger_batch *first)

@@ -193,8 +193,8 @@ static inline void world_head(const struct world_lane *lane, struct ledger_head 
 	memset(ret->signature.b, (int)(ret->size & 0xff), sizeof(ret->signature.b));
 }
 
-static inline void world_append_async(struct world *w, struct world_lane *lane, size_t n,
-				      struct world_done *done)
+static inline void world_append_calling(struct world *w, struct world_lane *lane, size_t n,
+					ledger_done_fn *done, void *arg)
 {
 	struct ledger_batch *batch = ledger_batch_create(w->port);
 	struct ledger_head head;
@@ -205,7 +205,13 @@ static inline void world_append_async(struct world *w, struct world_lane *lane, 
 		world_add(w, lane, batch, w->tab);
 	}
 	world_head(lane, &head);
-	ledger_append(w->port, lane->handle, batch, &head, world_on_done, done);
+	ledger_append(w->port, lane->handle, batch, &head, done, arg);
+}
+
+static inline void world_append_async(struct world *w, struct world_lane *lane, size_t n,
+				      struct world_done *done)
+{
+	world_append_calling(w, lane, n, world_on_done, done);
 }
 
 static inline void world_append(struct world *w, struct world_lane *lane, size_t n)
