@@ -83,14 +83,23 @@ void file_finish(struct file *file)
 	*file = (struct file){.wal_fd = -1};
 }
 
-struct file *day_file(struct ledger *ledger, uint32_t day, struct err *err)
+struct file *day_file_find(struct ledger *ledger, uint32_t day)
 {
 	struct file *file;
-	int dir;
 
 	for (file = ledger->days; file != NULL; file = file->next)
 		if (file->day == day)
-			return file;
+			break;
+	return file;
+}
+
+struct file *day_file(struct ledger *ledger, uint32_t day, struct err *err)
+{
+	struct file *file = day_file_find(ledger, day);
+	int dir;
+
+	if (file != NULL)
+		return file;
 	file = xcalloc(1, sizeof(*file));
 	if (!file_open(ledger, day, file, err)) {
 		free(file);
@@ -116,6 +125,17 @@ bool file_begin(struct file *file)
 	file->open_txn = true;
 	file->failed = !store_run(file->begin, &file->err);
 	return !file->failed;
+}
+
+bool file_try_begin(struct file *file)
+{
+	assert(!file->open_txn);
+	sqlite3_busy_timeout(file->db, 0);
+	file_begin(file);
+	sqlite3_busy_timeout(file->db, LEDGER_BUSY_MS);
+	if (file->failed)
+		file->open_txn = file->failed = false;
+	return file->open_txn;
 }
 
 static void file_tell_keeper(struct ledger *ledger, struct file *file)

@@ -3,7 +3,8 @@
  *
  * Threads: loop threads put operations into the queue; the writer alone touches the databases and
  * the writer's half of each lane; the syncer fsyncs what must be durable before it is told; the
- * keeper moves WAL pages into the databases, counts bytes and drops what is over.
+ * keeper moves WAL pages into the databases, counts bytes and drops what is over.  A loop thread is
+ * the writer itself for one small batch when nobody else is (`writing`, decisions/0007).
  */
 #ifndef RELAY_LEDGER_INTERNAL_H
 #define RELAY_LEDGER_INTERNAL_H
@@ -25,6 +26,9 @@
 #define LEDGER_COSIGNATURES_MAX 4 /* [P5]: more than four count as four */
 #define LEDGER_PATH_MAX 4096
 #define LEDGER_PAGE_BYTES 4096
+#define LEDGER_BUSY_MS                                                                             \
+	10000 /* a lock that another connection holds longer than this is a fault                  \
+	       */
 #define LEDGER_WAL_MIN (UINT64_C(512) << 10) /* bytes at which the writer rests for the keeper: */
 #define LEDGER_WAL_MAX (UINT64_C(32) << 20)  /* max_bytes / 32 between these */
 #define LEDGER_FREE_MIN (UINT64_C(64) << 20) /* bytes that the disk must keep free */
@@ -258,6 +262,8 @@ struct ledger {
 	pthread_cond_t queue_cond;
 	struct op_list queue;
 	struct ledger_batch *adopt_dropped; /* the writer's */
+	bool writing;			    /* a thread is the writer at this moment */
+	usec_t here_from_us; /* loop threads may be it from then on; under queue_lock */
 	bool stop;
 	bool keeper_wants; /* the writer rests while the keeper catches up */
 	bool writer_rests;
@@ -299,6 +305,8 @@ struct ledger {
 
 /* --- port.c --- */
 void ledger_submit(struct ledger *ledger, struct ledger_batch *op);
+/* Puts it at the end of the queue, and wakes the writer when it sleeps. */
+void ledger_enqueue(struct ledger *ledger, struct ledger_batch *op);
 /* Gives an operation back to its port; frees it when it has none. */
 void ledger_complete(struct ledger_batch *op);
 void ledger_op_free(struct ledger_batch *op);
@@ -309,7 +317,11 @@ MUST_USE bool file_open(struct ledger *ledger, uint32_t day, struct file *ret, s
 void file_finish(struct file *file);
 /* The open day file, opened or made when needed. */
 struct file *day_file(struct ledger *ledger, uint32_t day, struct err *err);
+/* The same if it is open; else NULL. */
+struct file *day_file_find(struct ledger *ledger, uint32_t day);
 bool file_begin(struct file *file);
+/* The same, but false, with nothing begun, when another connection has the lock. */
+bool file_try_begin(struct file *file);
 /* Commits or rolls back; false with file->err set when nothing was written. */
 bool file_end(struct ledger *ledger, struct file *file);
 bool file_fsync(const struct file *file, struct err *err);
@@ -355,6 +367,8 @@ void lane_pending_settle(struct ledger_lane *lane, uint64_t size);
 void lane_pending_void(struct ledger_lane *lane);
 
 /* --- threads --- */
+/* Commits a small batch on the calling thread if nobody else writes and nothing is in the way. */
+bool ledger_write_here(struct ledger *ledger, struct ledger_batch *op);
 void *ledger_writer_main(void *arg);
 void *ledger_syncer_main(void *arg);
 void *ledger_keeper_main(void *arg);

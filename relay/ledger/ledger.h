@@ -3,7 +3,9 @@
  * section 10, rules [L1]..[L4]).  Gateway and node use the same code; the role is given at open.
  *
  * Loop threads hand batches to one writer thread through a port and are told on their own thread
- * when the batch has committed; until then nothing that was signed for it may leave ([L1]).
+ * when the batch has committed; until then nothing that was signed for it may leave ([L1]).  A
+ * small batch is committed within the call when the writer sleeps; its callback comes later all
+ * the same.
  * This is not a checker: bytes are stored as given, whoever appends has checked them.  It runs no
  * event loop; a port is a descriptor that any loop can watch.  Reading is relay/ledger/reader.h.
  *

@@ -131,19 +131,25 @@ size_t ledger_port_reap(struct ledger_port *port)
 	return n;
 }
 
-void ledger_submit(struct ledger *ledger, struct ledger_batch *op)
+void ledger_enqueue(struct ledger *ledger, struct ledger_batch *op)
 {
 	bool wake;
 
-	if (op->port != NULL)
-		atomic_fetch_add_explicit(&op->port->in_flight, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&ledger->queued, 1, memory_order_relaxed);
 	pthread_mutex_lock(&ledger->queue_lock);
-	wake = ledger->queue.first == NULL;
+	wake = ledger->queue.first == NULL && !ledger->writing;
 	op_list_add(&ledger->queue, op);
 	pthread_mutex_unlock(&ledger->queue_lock);
 	if (wake) /* without the lock, or the writer would wake to wait for it */
 		pthread_cond_signal(&ledger->queue_cond);
+}
+
+void ledger_submit(struct ledger *ledger, struct ledger_batch *op)
+{
+	if (op->port != NULL)
+		atomic_fetch_add_explicit(&op->port->in_flight, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&ledger->queued, 1, memory_order_relaxed);
+	if (op->kind != OP_APPEND || !ledger_write_here(ledger, op))
+		ledger_enqueue(ledger, op);
 }
 
 void ledger_complete(struct ledger_batch *op)

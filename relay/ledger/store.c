@@ -7,8 +7,6 @@
 
 #include "relay/ledger/migrations.h"
 
-#define BUSY_MS 10000 /* a lock that another connection holds longer than this is a fault */
-
 struct migrations {
 	const char *set;
 	const char *const *sql;
@@ -109,7 +107,7 @@ static bool store_setup(sqlite3 *db, const struct migrations *m, enum store_mode
 {
 	int version = 0;
 
-	sqlite3_busy_timeout(db, BUSY_MS);
+	sqlite3_busy_timeout(db, LEDGER_BUSY_MS);
 	sqlite3_extended_result_codes(db, 1);
 	if (mode == STORE_READ)
 		sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);

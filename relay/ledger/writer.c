@@ -7,6 +7,10 @@
 #include "relay/ledger/writer.h"
 
 #define ROW_OVERHEAD 400 /* bytes a turn costs beside its leaves, for the estimate of sizes */
+#define HERE_LEAVES 64	 /* of a batch that is not worth waking the writer for */
+#define HERE_BYTES (256 << 10)
+#define HERE_SLOW_US 2000    /* a commit that took longer than this ... */
+#define HERE_REST_US 1000000 /* ... leaves the next ones to the writer for so long */
 
 void op_fail(struct ledger_batch *op, const struct err *err)
 {
@@ -408,6 +412,50 @@ static void group_run(struct ledger *ledger, struct ledger_batch *first)
 	group_finish(ledger, first);
 }
 
+/* --- a small batch, on the thread that brings it --- */
+
+static bool here_may(const struct ledger *ledger, const struct ledger_batch *op, usec_t now)
+{
+	return !ledger->writing && ledger->queue.first == NULL && !ledger->keeper_wants &&
+	       !ledger->stop && op->n <= HERE_LEAVES && op->evidence.n <= HERE_BYTES &&
+	       now >= ledger->here_from_us;
+}
+
+/* Waking the writer and being woken by it costs more than a small commit does.  What may take long
+ * (making a file, waiting for a lock or for a slow disk) is never done here. */
+bool ledger_write_here(struct ledger *ledger, struct ledger_batch *op)
+{
+	usec_t begun_us = clock_now_us(), now;
+	struct file *file;
+	bool may, wake, done = false;
+
+	pthread_mutex_lock(&ledger->queue_lock);
+	may = here_may(ledger, op, begun_us);
+	ledger->writing = ledger->writing || may;
+	pthread_mutex_unlock(&ledger->queue_lock);
+	if (!may)
+		return false;
+	file = day_file_find(ledger, op->lane->day);
+	if (file != NULL && file_try_begin(file)) {
+		op->next = NULL;
+		group_run(ledger, op);
+		done = true;
+	}
+	now = clock_now_us();
+	pthread_mutex_lock(&ledger->queue_lock);
+	ledger->writing = false;
+	if (now - begun_us > HERE_SLOW_US)
+		ledger->here_from_us = now + HERE_REST_US;
+	wake = ledger->queue.first != NULL || ledger->keeper_wants || ledger->prune_due ||
+	       ledger->stop;
+	pthread_mutex_unlock(&ledger->queue_lock);
+	if (wake)
+		pthread_cond_signal(&ledger->queue_cond);
+	return done;
+}
+
+/* --- the thread --- */
+
 /* Under the queue's lock: lets the keeper catch up with the WALs when it asks for it. */
 static void writer_rest(struct ledger *ledger)
 {
@@ -428,8 +476,8 @@ void *ledger_writer_main(void *arg)
 		struct ledger_batch *first;
 		bool prune;
 
-		while (ledger->queue.first == NULL && !ledger->stop && !ledger->keeper_wants &&
-		       !ledger->prune_due)
+		while (ledger->writing || (ledger->queue.first == NULL && !ledger->stop &&
+					   !ledger->keeper_wants && !ledger->prune_due))
 			pthread_cond_wait(&ledger->queue_cond, &ledger->queue_lock);
 		writer_rest(ledger);
 		first = ledger->queue.first;
@@ -438,12 +486,14 @@ void *ledger_writer_main(void *arg)
 		op_list_init(&ledger->queue);
 		prune = ledger->prune_due;
 		ledger->prune_due = false;
+		ledger->writing = true;
 		pthread_mutex_unlock(&ledger->queue_lock);
 		if (first != NULL)
 			group_run(ledger, first);
 		if (prune)
 			evidence_prune(&ledger->evidence, clock_wall_ms(), 0);
 		pthread_mutex_lock(&ledger->queue_lock);
+		ledger->writing = false;
 	}
 	pthread_mutex_unlock(&ledger->queue_lock);
 	return NULL;

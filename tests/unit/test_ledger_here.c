@@ -6,8 +6,41 @@
 
 #include "tests/unit/ledger_world.h"
 
-/* More than a loop commits by itself. */
+/* Of a large batch: more than a loop commits by itself. */
 #define MANY 200
+
+/* True when the append was over before the call returned. */
+static bool was_here(struct world *w, struct world_lane *lane, size_t n)
+{
+	struct pollfd p = {.fd = ledger_port_fd(w->port), .events = POLLIN};
+	struct world_done done = {0};
+	bool here;
+
+	world_append_async(w, lane, n, &done);
+	assert_int_equal(done.calls, 0); /* never told within the call */
+	here = poll(&p, 1, 0) == 1;
+	world_wait(w, &done);
+	assert_true(done.ok);
+	return here;
+}
+
+/* The writer rests soon after its last group, and a commit of the loop's own may once be slow. */
+static void a_small_batch_has_committed_when_the_call_returns(void **state)
+{
+	struct world_lane lane;
+	struct world w;
+	bool here = false;
+
+	world_init(&w, LEDGER_SUPPLIER);
+	world_lane_open(&w, &lane);
+	world_append(&w, &lane, 1); /* makes the day's file, which the writer does */
+	for (int i = 0; i < 200 && !here; i++) {
+		here = was_here(&w, &lane, 1);
+		usleep(here ? 0 : 20000);
+	}
+	assert_true(here);
+	world_finish(&w);
+}
 
 static sqlite3 *lock_day(const struct world *w)
 {
@@ -130,6 +163,7 @@ static void batches_behind_an_opening_keep_their_order(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_small_batch_has_committed_when_the_call_returns),
 		cmocka_unit_test(a_locked_file_does_not_hold_up_the_loop),
 		cmocka_unit_test(batches_of_both_kinds_keep_their_order),
 		cmocka_unit_test(batches_behind_an_opening_keep_their_order),
