@@ -2,9 +2,11 @@
  * up: a whole network on one machine. */
 #include "relay/cli/up.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -33,6 +35,7 @@ enum {
 	UP_OPT_BLOCK_MS,
 	UP_SERVICE,
 	UP_SUPPLIERS,
+	UP_WORKERS,
 	UP_OPTIONS
 };
 
@@ -87,6 +90,21 @@ static bool read_numbers(struct up *up, const struct cli_option *o, struct err *
 	       session_clock_check(&(struct session_clock){0, up->block_ms}, err);
 }
 
+/* Gateway and nodes take their options from the environment too; this one goes before it. */
+static bool read_workers(const char *text, struct err *err)
+{
+	uint64_t workers;
+
+	if (!registry_parse_number("--workers", text, UP_WORKERS_MAX, &workers, err))
+		return false;
+	if (workers == 0)
+		return err_set(err, ERR_USAGE, "--workers: at least 1");
+	if (setenv("COUNTERFOIL_GATEWAY_WORKERS", text, 1) != 0 ||
+	    setenv("COUNTERFOIL_NODE_WORKERS", text, 1) != 0)
+		return err_set(err, ERR_IO, "--workers: %s", strerror(errno));
+	return true;
+}
+
 static bool read_service(struct up *up, const char *text, struct err *err)
 {
 	size_t n = strcspn(text, "=");
@@ -125,6 +143,8 @@ static bool read_options(struct up *up, const struct cli_option *o, struct err *
 	up->block_ms = UP_BLOCK_MS;
 	if (!read_upstreams(up, &o[UP_UPSTREAM], err) || !read_numbers(up, o, err) ||
 	    !read_service(up, o[UP_SERVICE].value ? o[UP_SERVICE].value : "eth", err))
+		return false;
+	if (o[UP_WORKERS].value && !read_workers(o[UP_WORKERS].value, err))
 		return false;
 	for (size_t i = 0; i < up->nodes; i++)
 		up->stakes[i] = up->params.stake_unit;
@@ -257,6 +277,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 		[UP_OPT_BLOCK_MS] = {.name = "block-ms"},
 		[UP_SERVICE] = {.name = "service"},
 		[UP_SUPPLIERS] = {.name = "session-suppliers"},
+		[UP_WORKERS] = {.name = "workers"},
 	};
 	struct err err;
 	bool ok;
@@ -293,6 +314,7 @@ const struct verb verb_up = {
 		"next\n"
 		"                          free port\n"
 		"  --nodes N               default 3\n"
+		"  --workers N             threads of the gateway, and of each node; default 1\n"
 		"  --stake A,B,...         units of stake of each node; default 1 each\n"
 		"  --state DIR             default $XDG_STATE_HOME/counterfoil, else\n"
 		"                          ~/.local/state/counterfoil\n"
@@ -302,6 +324,6 @@ const struct verb verb_up = {
 		"  --session-suppliers N   nodes drawn into a session; default 3\n"
 		"\n"
 		"Other options of gateway and nodes come from the environment, as in\n"
-		"COUNTERFOIL_GATEWAY_WORKERS=2 (docs/configuration.md).\n",
+		"COUNTERFOIL_LEDGER_SYNC=full (docs/configuration.md).\n",
 	.run = run,
 };

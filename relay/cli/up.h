@@ -13,6 +13,7 @@
 
 #define UP_NODES_MAX 64
 #define UP_UPSTREAMS_MAX 16
+#define UP_WORKERS_MAX 64    /* gateway.workers, node.workers */
 #define UP_CHAIN_ID_MAX 72   /* text of a chain id, decimal or 0x and 64 digits */
 #define UP_UNIX_PATH_MAX 107 /* bytes of a unix socket's path; the system's limit */
 

@@ -176,9 +176,12 @@ def test_a_busy_port_is_named(tmp_path, backend):
 
 def test_two_providers_get_receipts_of_what_each_answered(tmp_path):
     backends = [Backend(tmp_path, name).start() for name in ("alpha", "beta")]
-    up = Up(tmp_path, "--upstream", backends[0].url, "--upstream", backends[1].url, "--stake", "1,1")
+    up = Up(tmp_path, "--upstream", backends[0].url, "--upstream", backends[1].url, "--stake", "1,1",
+            "--workers", "2", env={"COUNTERFOIL_NODE_WORKERS": "3"})
     try:
         up.start()
+        for name in ("gateway", "node1", "node2"):
+            assert " workers=2" in (up.state / f"log/{name}.log").read_text()
         by_node = {}
         for _ in range(40):
             result, headers = up.call()
@@ -208,6 +211,8 @@ def test_wrong_options_are_named(tmp_path):
                         ([], "give --upstream URL"),
                         (["--upstream", "http://x", "--stake", "1,2", "--nodes", "3"], "2 stakes for 3"),
                         (["--upstream", "http://x", "--stake", "0"], "--stake"),
+                        (["--upstream", "http://x", "--workers", "65"], "--workers"),
+                        (["--upstream", "http://x", "--workers", "0"], "--workers: at least 1"),
                         (["--upstream", "http://x", "--service", "Eth"], "--service")]:
         done = subprocess.run([paths.COUNTERFOIL, "up", "--state", tmp_path / "s", *words],
                               capture_output=True, text=True, check=False)
