@@ -63,21 +63,6 @@ def test_rolling_restarts_of_every_node_cost_no_call_and_no_receipt(network_fact
         assert lane.final_size() == len(lane.leaves), "the last head of each lane is cosigned"
 
 
-def test_links_are_spread_over_the_workers_of_a_node(network_factory, anvil):
-    network = network_factory(upstreams=[anvil.url], stakes=(1,), gateway={"workers": 2},
-                              node={"workers": 2})
-    def links():
-        text = net.get(network.nodes[0].admin + "/metrics")[2].decode()
-        return [float(line.rpartition(" ")[2]) for line in text.splitlines()
-                if line.startswith("counterfoil_node_worker_links{")]
-    wait_for("a link for each worker", lambda: links() == [1, 1])
-    assert network.metric(network.nodes[0], "counterfoil_link_open") == 2
-    network.nodes[0].stop()
-    network.nodes[0].start()
-    wait_for("the same after a restart", lambda: network.nodes[0].running() and
-             net.answers(network.nodes[0].admin + "/readyz") and links() == [1, 1])
-
-
 @pytest.fixture(scope="module")
 def slow(folder):
     """A backend that takes its time over eth_gasPrice."""

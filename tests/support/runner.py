@@ -28,6 +28,7 @@ STEP_TIMEOUT_S = {"fast": 900, "soak": 18000}  # an hour of it is test_mixed_loa
 BUILDS = {
     "gcc": ("build", "gcc", []),
     "asan": ("build-asan", "gcc", ["-Db_sanitize=address,undefined", "-Dbench=false"]),
+    "tsan": ("build-tsan", "gcc", ["-Db_sanitize=thread", "-Dbench=false"]),
     "clang": ("build-clang", "clang-14", ["-Dbench=false"]),
     "fuzz": ("build-fuzz", "clang-14", ["-Dfuzzers=true", "-Dbench=false", "-Db_lundef=false",
                                         "-Db_sanitize=address,undefined"]),
@@ -54,6 +55,7 @@ class Run:
             "CF_SOURCE_ROOT": str(ROOT),
             "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1",
             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+            "TSAN_OPTIONS": f"suppressions={ROOT}/tests/support/tsan.supp:history_size=7",
             "PYTHONDONTWRITEBYTECODE": "1",
         })
         column = 1 if options.soak else 0
@@ -204,7 +206,8 @@ class Run:
                                     f"--junitxml={report}"] + arguments,
                               env={"CF_BUILD": str(path), "CF_LOGS": str(LOGS), "CF_GO": self.go(),
                                    "ASAN_OPTIONS": self.env["ASAN_OPTIONS"] + extra,
-                                   "UBSAN_OPTIONS": self.env["UBSAN_OPTIONS"] + extra})
+                                   "UBSAN_OPTIONS": self.env["UBSAN_OPTIONS"] + extra,
+                                   "TSAN_OPTIONS": self.env["TSAN_OPTIONS"] + extra})
         good = self.count_junit(report, status, log)
         for report in LOGS.glob("sanitizer.*"):
             self.failed += 1
@@ -243,6 +246,17 @@ def step_vectors(run):
 def step_integration(run):
     """real programs, a real chain and real clients, on the ASan+UBSan build"""
     return run.pytest("asan", ["tests/integration"], "integration")
+
+
+# Unit tests of what several threads share; those that take long are the soak tier's.
+THREADED = ["admin", "gateway", "ledger", "ledger_tab", "link_pool", "metrics", "node", "registry"]
+
+
+def step_tsan(run):
+    """gcc with ThreadSanitizer: what threads share, then workers of both sides under load"""
+    units = ["--suite", "unit"] if run.options.soak else THREADED
+    good = run.meson("tsan", units, "tsan")
+    return run.pytest("tsan", ["tests/integration/test_workers.py"], "tsan-workers") and good
 
 
 def step_up(run):
@@ -287,7 +301,7 @@ def count_one(run):
 
 
 STEPS = {"lint": step_lint, "gcc": step_gcc, "clang": step_clang, "asan": step_asan,
-         "vectors": step_vectors, "integration": step_integration, "up": step_up,
+         "vectors": step_vectors, "integration": step_integration, "tsan": step_tsan, "up": step_up,
          "fuzz": step_fuzz, "bench": step_bench}
 
 
@@ -366,7 +380,7 @@ def parse_options():
                         help="a step, a pytest file (or FILE::TEST), a meson test")
     parser.add_argument("--soak", action="store_true", help="full counts of tests/counts.toml")
     parser.add_argument("--list", action="store_true", help="print what can be named")
-    parser.add_argument("--build", choices=["gcc", "asan", "clang"], default="gcc",
+    parser.add_argument("--build", choices=["gcc", "asan", "tsan", "clang"], default="gcc",
                         help="the build for tests that are named (default gcc)")
     parser.add_argument("--no-install", action="store_true", help="install no packages")
     parser.add_argument("-v", "--verbose", action="store_true", help="show the output of all")

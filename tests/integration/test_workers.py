@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several workers in gateway and nodes: links are spread over them, and sessions roll over, nodes
+restart and die while all of them are busy.  The `tsan` step runs this file too."""
+
+import time
+
+from support import net
+from support.counts import count
+from support.export import check_all, missing
+from support.load import Load
+from support.process import wait_for
+
+WORKERS = {"workers": 2}
+
+
+def links_by_worker(network, node):
+    """Links of each worker of a node."""
+    text = net.get(node.admin + "/metrics")[2].decode()
+    return [float(line.rpartition(" ")[2]) for line in text.splitlines()
+            if line.startswith("counterfoil_node_worker_links{")]
+
+
+def is_back(network, node):
+    """True when a node that was started again has a link for each worker, none left over."""
+    return (net.answers(node.admin + "/readyz") and links_by_worker(network, node) == [1, 1]
+            and network.metric(node, "counterfoil_link_open") == 2)
+
+
+def test_workers_share_sessions_restarts_and_crashes(network_factory, anvil):
+    """[F1] [L7] [L8]"""
+    network = network_factory(upstreams=[anvil.url], stakes=(1, 1), block_ms=100,
+                              session_blocks=10, gateway=WORKERS, node=WORKERS)
+    first, second = network.nodes
+    for node in network.nodes:
+        wait_for("a link for each worker", lambda node=node: is_back(network, node))
+    sessions = count("workers_sessions")
+    with Load(network.url, clients=8) as load:
+        time.sleep(sessions / 2)
+        assert first.stop() == 0
+        first.start()
+        wait_for("it is back after a stop", lambda: is_back(network, first))
+        second.kill()
+        second.start()
+        wait_for("it is back after a crash", lambda: is_back(network, second))
+        time.sleep(sessions / 2)
+        for node in network.nodes:
+            assert network.metric(node, "counterfoil_node_relays_total") > 0
+    assert load.failed() == []
+    assert len({a.session for a in load.answers}) >= sessions
+    def rest():
+        gateway, nodes = network.exports()
+        for lane in (lane for node in nodes for lane in node.lanes.values()):
+            undelivered = sum(to - start for start, to in lane.undelivered)
+            if lane.final_size() != len(lane.leaves) - undelivered:
+                return False
+        return gateway, nodes
+    gateway, nodes = wait_for("every lane with its last head cosigned", rest, 60, 1.0)
+    receipts = [a.receipt for a in load.answers]
+    assert len(set(receipts)) == len(receipts)
+    assert missing(receipts, [gateway]) == []
+    assert missing(receipts, nodes) == []
+    check_all(gateway, nodes)
+    network.stop()
