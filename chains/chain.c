@@ -191,6 +191,16 @@ static bool text_has(struct view text, const char *phrase)
 	return false;
 }
 
+struct view chain_probe_call(const struct chain *chain)
+{
+	return VIEW_STR(chain->family->probe);
+}
+
+bool chain_probe_id(const struct chain *chain, struct view result, uint64_t *ret)
+{
+	return chain->family->probe_id(result, ret);
+}
+
 enum chain_error chain_error_class(const struct chain *chain, int64_t code, struct view message,
 				   struct view data)
 {

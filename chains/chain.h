@@ -60,6 +60,11 @@ const struct method_table *chain_table(const struct chain *chain);
 MUST_USE bool chain_method_find(const struct chain *chain, struct view name,
 				const struct chain_method **ret, struct err *err);
 
+/* A cheap call that every backend of the family answers, with the id 1. */
+struct view chain_probe_call(const struct chain *chain);
+/* Which network the answer to it tells: `result` is that member's value as written. */
+MUST_USE bool chain_probe_id(const struct chain *chain, struct view result, uint64_t *ret);
+
 /* The class of an error object: its code, the inside of its message as written, and its data. */
 enum chain_error chain_error_class(const struct chain *chain, int64_t code, struct view message,
 				   struct view data);

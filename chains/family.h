@@ -23,6 +23,8 @@ struct family {
 	const char *const *execution_phrases;
 	const int64_t *execution_codes;
 	size_t execution_code_count;
+	const char *probe; /* a call with the id 1 */
+	bool (*probe_id)(struct view result, uint64_t *ret);
 };
 
 extern const struct family family_evm;

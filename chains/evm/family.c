@@ -51,6 +51,26 @@ static const int64_t execution_codes[] = {
 	-32015, /* Nethermind, OpenEthereum: VM execution error */
 };
 
+/* A quantity as a string; leading zeros are let pass, as dApps do. */
+static bool probe_id(struct view result, uint64_t *ret)
+{
+	const uint8_t *p = result.p, *end = result.p + result.n;
+	uint64_t id = 0;
+
+	if (result.n < 5 || memcmp(p, "\"0x", 3) != 0 || end[-1] != '"')
+		return false;
+	for (p += 3; p < end - 1; p++) {
+		const char *digits = "0123456789abcdef";
+		const char *digit = *p ? strchr(digits, *p | (*p >= 'A' ? 0x20 : 0)) : NULL;
+
+		if (!digit || id >> 60)
+			return false;
+		id = id << 4 | (uint64_t)(digit - digits);
+	}
+	*ret = id;
+	return true;
+}
+
 const struct family family_evm = {
 	.name = "evm",
 	.methods = methods,
@@ -60,4 +80,6 @@ const struct family family_evm = {
 	.execution_phrases = execution_phrases,
 	.execution_codes = execution_codes,
 	.execution_code_count = ARRAY_SIZE(execution_codes),
+	.probe = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_chainId\",\"params\":[]}",
+	.probe_id = probe_id,
 };
