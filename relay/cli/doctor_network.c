@@ -4,46 +4,65 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "chains/chain.h"
 #include "relay/base/clock.h"
+#include "relay/base/mem.h"
 #include "relay/cli/doctor.h"
-#include "relay/upstream/upstream.h"
+#include "relay/node/node.h"
 #include "session/registry/registry.h"
 
-static void look_at_service(struct doctor *doctor, const struct config_entry *entry,
+static void look_at_backend(struct doctor *doctor, const char *subject,
+			    const struct upstream_survey *found, uint64_t first)
+{
+	if (!found->answered)
+		doctor_fix(doctor, subject, "%s; start that chain node, or correct node.services",
+			   found->why.msg);
+	else if (!found->has_id)
+		doctor_fix(doctor, subject,
+			   "it does not say which chain it is of; is it a node of "
+			   "this service? correct node.services");
+	else if (found->is_foreign)
+		doctor_fix(doctor, subject,
+			   "it is of chain %" PRIu64 ", its siblings are of %" PRIu64
+			   "; correct node.services, or the node does not start",
+			   found->chain_id, first);
+	else
+		doctor_pass(subject, "chain %" PRIu64, found->chain_id);
+}
+
+static void look_at_service(struct doctor *doctor, const struct node_service_params *service,
 			    const char *ca_file)
 {
-	uint64_t first = 0, id;
+	struct upstream_survey found[UPSTREAM_URLS_MAX];
 	char subject[512], url[256];
+	uint64_t first = 0;
 	struct err err;
-	bool known = false;
 
-	for (size_t i = 0; i < entry->list.n; i++) {
-		snprintf(subject, sizeof(subject), "backend %s %s", entry->name,
-			 upstream_url_text(entry->list.items[i], url, sizeof(url)));
-		if (!upstream_probe_chain_id(entry->list.items[i], ca_file, DOCTOR_TIMEOUT_US, &id,
-					     &err)) {
-			doctor_fix(doctor, subject,
-				   "%s; start that chain node, or correct node.services", err.msg);
-			continue;
-		}
-		if (known && id != first) {
-			doctor_fix(doctor, subject,
-				   "it is of chain %" PRIu64 ", the others are of %" PRIu64
-				   "; correct node.services",
-				   id, first);
-			continue;
-		}
-		first = id;
-		known = true;
-		doctor_pass(subject, "chain %" PRIu64, id);
+	if (!upstream_survey(service->urls, service->urls_n, chain_find(service->family), ca_file,
+			     DOCTOR_TIMEOUT_US, found, &err)) {
+		doctor_fix(doctor, "backends", "%s; correct node.services", err.msg);
+		return;
+	}
+	for (size_t i = service->urls_n; i-- > 0;)
+		first = found[i].has_id ? found[i].chain_id : first;
+	for (size_t i = 0; i < service->urls_n; i++) {
+		snprintf(subject, sizeof(subject), "backend %s %s", service->name.s,
+			 upstream_url_text(service->urls[i], url, sizeof(url)));
+		look_at_backend(doctor, subject, &found[i], first);
 	}
 }
 
 void doctor_backends(struct doctor *doctor)
 {
-	for (size_t i = 0; i < doctor->config->node.services.n; i++)
-		look_at_service(doctor, &doctor->config->node.services.entries[i],
-				doctor->config->upstream.ca_file);
+	CLEANUP(xfree) struct node_params *params = xcalloc(1, sizeof(*params));
+	struct err err;
+
+	if (!node_params_from_config(doctor->config, params, &err)) {
+		doctor_fix(doctor, "backends", "%s", err.msg);
+		return;
+	}
+	for (size_t i = 0; i < params->services_n; i++)
+		look_at_service(doctor, &params->services[i], params->upstream.ca_file);
 }
 
 /* The registry's seeds tell its keeper's clock, to a height. */

@@ -50,6 +50,8 @@ static bool run_with(const struct config *config, struct err *err)
 			  err))
 		return false;
 	params->key = key;
+	if (!node_survey(params, err))
+		return false;
 	if (!node_create(params, &node, err))
 		return false;
 	ok = serve(config, node, err);

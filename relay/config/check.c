@@ -40,6 +40,8 @@ void check_together(struct loader *loader, enum config_role role, const char *na
 		check_registry(loader, &at);
 	if (c->link.backoff_min > c->link.backoff_max)
 		loader_problem(loader, &at, "link.backoff_min: larger than link.backoff_max");
+	if (c->upstream.open_min > c->upstream.open_max)
+		loader_problem(loader, &at, "upstream.open_min: larger than upstream.open_max");
 	if (c->link.ping_interval >= c->link.idle_timeout)
 		loader_problem(loader, &at,
 			       "link.ping_interval: must be less than link.idle_timeout");

@@ -272,6 +272,7 @@ static void judge_supplier(struct supplier *supplier, struct member *member, enu
 
 	switch ((int)code) {
 	case ERR_UPSTREAM:
+	case ERR_NO_BACKEND:
 	case ERR_DEADLINE:
 	case ERR_LEDGER:
 	case ERR_LEDGER_FULL:
@@ -294,7 +295,7 @@ static void judge_supplier(struct supplier *supplier, struct member *member, enu
 	}
 }
 
-/* True when the node says that it refused before its backend was asked: nothing was written. */
+/* True when the node says that it refused before its backend got a byte: nothing was written. */
 static bool refused_before_backend(enum err_code code)
 {
 	switch ((int)code) {
@@ -306,6 +307,7 @@ static bool refused_before_backend(enum err_code code)
 	case ERR_UNPAID:
 	case ERR_REGISTRY_STALE:
 	case ERR_TABLE:
+	case ERR_NO_BACKEND:
 	case ERR_OVERLOAD:
 	case ERR_SHUTDOWN:
 	case ERR_LEDGER_FULL:

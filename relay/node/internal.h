@@ -165,7 +165,8 @@ struct node_link {
 struct worker_state {
 	_Atomic size_t in_flight;
 	_Atomic size_t bytes;
-	atomic_int why_not; /* enum err_code; ERR_NONE: ready */
+	atomic_int why_not;  /* enum err_code; ERR_NONE: ready */
+	_Atomic size_t down; /* ERR_NO_BACKEND: the service, by its place */
 };
 
 struct worker {

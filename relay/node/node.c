@@ -196,8 +196,15 @@ bool node_is_ready(const struct node *node, struct err *ret_why)
 {
 	enum err_code why = atomic_load(&node->stops) > 0 ? ERR_SHUTDOWN : ERR_NONE;
 
-	for (size_t i = 0; i < node->workers_n && why == ERR_NONE; i++)
-		why = (enum err_code)atomic_load(&node->workers[i]->state.why_not);
+	const struct worker *w = NULL;
+
+	for (size_t i = 0; i < node->workers_n && why == ERR_NONE; i++) {
+		w = node->workers[i];
+		why = (enum err_code)atomic_load(&w->state.why_not);
+	}
+	if (why == ERR_NO_BACKEND)
+		return err_set(ret_why, why, "service %s: all of its backends rest or are barred",
+			       w->services[atomic_load(&w->state.down)].name.s);
 	return why == ERR_NONE || err_set(ret_why, why, "%s", err_info(why)->text);
 }
 

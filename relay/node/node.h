@@ -52,6 +52,11 @@ struct node_params {
 /* Defaults for all but the strings, the services and ledger.dir. */
 void node_params_default(struct node_params *ret);
 
+/* Asks all backends which chain they are of, waiting for them, each service at most the probes'
+ * timeout.  Errors: ERR_CONFIG names a backend that is of another chain than its siblings; one that
+ * does not answer is no error, it is probed again while the node runs. */
+MUST_USE bool node_survey(const struct node_params *p, struct err *err);
+
 /* Opens registry, ledger, backends and the listening sockets; nothing is served before
  * node_loop().  Errors: those of the parts, with the part's name in front. */
 MUST_USE bool node_create(const struct node_params *p, struct node **ret, struct err *err);

@@ -28,7 +28,7 @@ static void on_commit(evutil_socket_t fd, short what, void *arg)
 }
 
 /* What is missing so that relays could be served; ERR_NONE: nothing. */
-static enum err_code worker_why_not(const struct worker *w)
+static enum err_code worker_why_not(struct worker *w)
 {
 	height_t start = view_start(w->view, w->height);
 	const struct session_params *p = view_params(w->view, start);
@@ -40,8 +40,10 @@ static enum err_code worker_why_not(const struct worker *w)
 	if (ledger_is_full(w->node->ledger))
 		return ERR_LEDGER_FULL;
 	for (size_t i = 0; i < w->services_n; i++) {
-		if (!upstream_pool_is_up(w->services[i].pool))
-			return ERR_UPSTREAM;
+		if (upstream_pool_is_up(w->services[i].pool))
+			continue;
+		atomic_store(&w->state.down, i);
+		return ERR_NO_BACKEND;
 	}
 	return ERR_NONE;
 }
@@ -222,6 +224,8 @@ static bool worker_open_services(struct worker *w, const struct node_params *p, 
 	struct upstream_limits limits = p->upstream;
 
 	limits.connections_max = MAX(limits.connections_max / p->workers, (size_t)1);
+	limits.requests_max = MAX(limits.requests_max / p->workers, (size_t)1);
+	limits.queue_max /= p->workers;
 	if (!upstream_create(w->base, &w->upstream, err))
 		return false;
 	for (size_t i = 0; i < p->services_n; i++) {
@@ -237,6 +241,7 @@ static bool worker_open_services(struct worker *w, const struct node_params *p, 
 		if (!upstream_pool_create(w->upstream, from->name.s, from->urls, from->urls_n,
 					  &limits, &service->pool, err))
 			return false;
+		upstream_pool_watch(service->pool, service->chain);
 		w->services_n++;
 	}
 	return true;

@@ -69,19 +69,26 @@ void upstream_curl_start(struct upstream_call *call)
 	curl_multi_add_handle(call->pool->up->multi, call->easy);
 }
 
-void upstream_curl_abort(struct upstream_call *call)
+bool upstream_curl_abort(struct upstream_call *call)
 {
+	long sent = 0;
+
+	curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
 	curl_multi_remove_handle(call->pool->up->multi, call->easy);
+	return sent > 0;
 }
 
 void upstream_curl_on_end(struct upstream_call *call, CURLcode code)
 {
 	const char *type = NULL;
 	long status = 0, sent = 0;
+	curl_off_t later_s = 0;
 
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
 	curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
+	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &later_s);
+	call->later_us = (usec_t)MIN(later_s, (curl_off_t)UPSTREAM_RETRY_AFTER_S) * 1000000;
 	curl_multi_remove_handle(call->pool->up->multi, call->easy);
 	call->too_large |= code == CURLE_FILESIZE_EXCEEDED;
 	if (code == CURLE_OK)

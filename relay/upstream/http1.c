@@ -92,6 +92,8 @@ static bool field_take(struct view name, struct view value, struct http1_head *r
 			ret->keep = true;
 	} else if (is_word(name, "content-type")) {
 		ret->content_type = value;
+	} else if (is_word(name, "retry-after")) {
+		ret->retry_after = value;
 	}
 	return true;
 }

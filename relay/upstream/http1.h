@@ -23,6 +23,7 @@ struct http1_head {
 	bool has_length; /* neither: the body ends with the connection */
 	uint64_t length;
 	struct view content_type; /* within the bytes; empty when there is none */
+	struct view retry_after;  /* the same */
 };
 
 /* Reads one head, an interim one (1xx) like any other.  Out, on DONE: *ret, and *ret_used, the

@@ -273,6 +273,7 @@ static bool conn_read_head(struct plain_conn *conn, struct view *in)
 	if (n > 0)
 		memcpy(call->content_type, conn->head.content_type.p, n);
 	call->content_type[n] = '\0';
+	call->later_us = upstream_retry_after(conn->head.retry_after);
 	conn->left = conn->head.length;
 	conn->chunks = (struct http1_chunks){0};
 	if (conn->head.has_length && !upstream_call_expect(call, conn->head.length)) {
@@ -406,9 +407,10 @@ void upstream_plain_start(struct upstream_call *call)
 	plain_serve_waiting(plain);
 }
 
-void upstream_plain_abort(struct upstream_call *call)
+bool upstream_plain_abort(struct upstream_call *call)
 {
 	struct plain *plain = call->pool->urls[call->url].plain;
+	bool sent = call->conn && call->conn->sent > 0;
 
 	if (call->waits)
 		TAILQ_REMOVE(&plain->waiting, call, wait);
@@ -416,6 +418,7 @@ void upstream_plain_abort(struct upstream_call *call)
 	if (call->conn)
 		conn_close(call->conn);
 	plain_serve_waiting(plain);
+	return sent;
 }
 
 /* --- URLs --- */

@@ -8,8 +8,19 @@
 const struct upstream_limits UPSTREAM_LIMITS_DEFAULT = {
 	.connect_timeout_us = 2000000,
 	.idle_us = 60000000,
-	.cooldown_us = 5000000,
 	.connections_max = 256,
+	.requests_max = 256,
+	.queue_max = 1024,
+	.breaker = {.failures_max = 5,
+		    .failure_percent = 50,
+		    .window_us = 10000000,
+		    .open_us = 1000000,
+		    .open_max_us = 30000000,
+		    .later_max_us = 60000000,
+		    .slow_us = 1000000,
+		    .trials = 3},
+	.probe_interval_us = 5000000,
+	.probe_timeout_us = 2000000,
 	.body_max = 16 << 20,
 };
 
@@ -27,12 +38,13 @@ static bool pool_add_url(struct upstream_pool *pool, const char *text, struct er
 	     (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
 	upstream_url_text(text, shown, sizeof(shown));
 	if (ok) {
+		url->pool = pool;
 		url->parsed = parsed; /* spares a parse for each request */
 		url->plain = pool->limits.libcurl_only ? NULL : upstream_plain_create(pool, parsed);
 		url->text = xstrdup(shown);
 		url->is_https = strcmp(scheme, "https") == 0;
 		url->label = metrics_label(METRIC_LABEL_BACKEND, shown);
-		metric_set_at(METRIC_UPSTREAM_UP, url->label, 0, 1);
+		upstream_url_init(url);
 		pool->urls_n++;
 	}
 	curl_free(scheme);
@@ -68,10 +80,13 @@ bool upstream_pool_create(struct upstream *up, const char *name, const char *con
 	pool->name = xstrdup(name);
 	pool->limits = *limits;
 	pool->limits.ca_file = pool->ca_file = limits->ca_file ? xstrdup(limits->ca_file) : NULL;
-	TAILQ_INIT(&pool->active);
+	TAILQ_INIT(&pool->asking);
+	TAILQ_INIT(&pool->waiting);
+	TAILQ_INIT(&pool->refused);
 	TAILQ_INIT(&pool->spare);
 	pool->deadline_us = INT64_MAX;
 	event_assign(&pool->deadline, up->base, -1, 0, upstream_pool_on_deadline, pool);
+	event_assign(&pool->wake, up->base, -1, 0, upstream_pool_on_wake, pool);
 	pool->headers = curl_slist_append(NULL, "Content-Type: application/json");
 	pool->headers_big = curl_slist_append(NULL, "Content-Type: application/json");
 	pool->headers_big = curl_slist_append(pool->headers_big, "Expect:"); /* no 100-continue */
@@ -93,13 +108,19 @@ void upstream_pool_destroy(struct upstream_pool *pool)
 	if (!pool)
 		return;
 	event_del(&pool->deadline);
-	while ((call = TAILQ_FIRST(&pool->active)))
+	event_del(&pool->wake);
+	for (size_t i = 0; i < pool->urls_n; i++)
+		upstream_watch_stop(&pool->urls[i]);
+	while ((call = TAILQ_FIRST(&pool->asking)) || (call = TAILQ_FIRST(&pool->waiting)) ||
+	       (call = TAILQ_FIRST(&pool->refused)))
 		upstream_cancel(call);
+	event_del(&pool->wake); /* room that nobody needs any more */
 	while ((call = TAILQ_FIRST(&pool->spare))) {
 		TAILQ_REMOVE(&pool->spare, call, link);
 		upstream_call_destroy(call);
 	}
 	for (size_t i = 0; i < pool->urls_n; i++) {
+		upstream_url_finish(&pool->urls[i]);
 		upstream_plain_destroy(pool->urls[i].plain);
 		curl_url_cleanup(pool->urls[i].parsed);
 		free(pool->urls[i].text);
@@ -119,8 +140,7 @@ size_t upstream_pool_in_flight(const struct upstream_pool *pool)
 
 bool upstream_pool_is_up(const struct upstream_pool *pool)
 {
-	for (size_t i = 0; i < pool->urls_n; i++)
-		if (!upstream_url_is_cooling(&pool->urls[i]))
-			return true;
-	return false;
+	unsigned url;
+
+	return upstream_url_pick(pool, 0, false, &url) != UPSTREAM_PICK_NONE;
 }

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/upstream/upstream.h"
 
-#include <inttypes.h>
+#include <assert.h>
 #include <stdio.h>
 
 #include <curl/curl.h>
 #include <event2/event.h>
-#include <jansson.h>
 
+#include "chains/chain.h"
 #include "relay/base/clock.h"
 #include "relay/base/mem.h"
-
-#define CHAIN_ID_CALL "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_chainId\",\"params\":[]}"
+#include "relay/rpc/envelope.h"
 
 struct asking {
 	struct event_base *base;
@@ -82,29 +81,98 @@ bool upstream_ask(const char *url, const char *ca_file, struct view body, usec_t
 	return true;
 }
 
-bool upstream_probe_chain_id(const char *url, const char *ca_file, usec_t timeout_us,
-			     uint64_t *ret_chain_id, struct err *err)
-{
-	CLEANUP(buf_finish) struct buf body = {0};
-	const char *text;
-	json_t *json;
-	char *end = NULL;
-	uint64_t id = 0;
-	bool ok = false;
+/* --- a survey: one pool a URL, all asked at once --- */
 
-	if (!upstream_ask(url, ca_file, VIEW_STR(CHAIN_ID_CALL), timeout_us, &body, err))
-		return false;
-	json = json_loadb((const char *)body.p, body.n, 0, NULL);
-	text = json_string_value(json_object_get(json, "result"));
-	if (text && text[0] == '0' && text[1] == 'x' && text[2] != '\0') {
-		id = strtoull(text + 2, &end, 16);
-		ok = *end == '\0' && strlen(text) <= 18;
+struct surveyor {
+	struct event_base *base;
+	const struct chain *chain;
+	size_t waiting;
+};
+
+struct surveyed {
+	struct surveyor *surveyor;
+	struct upstream_pool *pool;
+	struct upstream_survey *ret;
+};
+
+static void surveyed_on_done(void *arg, struct upstream_result *result, const struct err *err)
+{
+	struct surveyed *one = arg;
+	struct upstream_survey *ret = one->ret;
+	struct rpc_answer answer;
+
+	if (result)
+		ret->answered = rpc_answer_scan(buf_view(&result->body), &answer, &ret->why);
+	else
+		ret->why = *err;
+	if (ret->answered && answer.result.n > 0)
+		ret->has_id = chain_probe_id(one->surveyor->chain, answer.result, &ret->chain_id);
+	if (--one->surveyor->waiting == 0)
+		event_base_loopbreak(one->surveyor->base);
+}
+
+static void survey_compare(struct upstream_survey *all, size_t n)
+{
+	const struct upstream_survey *first = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!all[i].has_id)
+			continue;
+		first = first ? first : &all[i];
+		all[i].is_foreign = all[i].chain_id != first->chain_id;
 	}
-	json_decref(json);
-	if (!ok)
-		return err_set(err, ERR_UPSTREAM, "the answer to eth_chainId is not one");
-	*ret_chain_id = id;
+}
+
+static bool survey_ask(struct upstream *up, struct surveyor *surveyor, const char *const *urls,
+		       struct surveyed *all, size_t n, const struct upstream_limits *limits,
+		       struct err *err)
+{
+	struct upstream_request request = {.body = chain_probe_call(surveyor->chain),
+					   .idempotent = true,
+					   .done = surveyed_on_done};
+
+	clock_tick();
+	request.deadline_us = clock_mono_us() + limits->probe_timeout_us;
+	for (size_t i = 0; i < n; i++)
+		if (!upstream_pool_create(up, "probe", &urls[i], 1, limits, &all[i].pool, err))
+			return false;
+	for (size_t i = 0; i < n; i++) {
+		request.arg = &all[i];
+		surveyor->waiting++;
+		upstream_fetch(all[i].pool, &request);
+	}
+	event_base_dispatch(surveyor->base);
 	return true;
+}
+
+bool upstream_survey(const char *const *urls, size_t urls_n, const struct chain *chain,
+		     const char *ca_file, usec_t timeout_us, struct upstream_survey *ret,
+		     struct err *err)
+{
+	struct surveyor surveyor = {.base = event_base_new(), .chain = chain};
+	struct upstream_limits limits = UPSTREAM_LIMITS_DEFAULT;
+	struct surveyed all[UPSTREAM_URLS_MAX] = {0};
+	struct upstream *up = NULL;
+	bool ok;
+
+	assert(urls_n <= UPSTREAM_URLS_MAX);
+	limits.ca_file = ca_file;
+	limits.probe_timeout_us = timeout_us;
+	if (!surveyor.base)
+		return err_set(err, ERR_INTERNAL, "libevent gives no base");
+	for (size_t i = 0; i < urls_n; i++) {
+		ret[i] = (struct upstream_survey){0};
+		all[i] = (struct surveyed){.surveyor = &surveyor, .ret = &ret[i]};
+	}
+	ok = upstream_create(surveyor.base, &up, err) &&
+	     survey_ask(up, &surveyor, urls, all, urls_n, &limits, err);
+	for (size_t i = 0; i < urls_n; i++)
+		upstream_pool_destroy(all[i].pool);
+	upstream_destroy(up);
+	event_base_free(surveyor.base);
+	if (ok)
+		survey_compare(ret, urls_n);
+	return ok;
 }
 
 char *upstream_url_text(const char *url, char *dst, size_t n)

@@ -12,7 +12,9 @@
 #include "relay/base/bytes.h"
 #include "relay/base/err.h"
 #include "relay/base/ids.h"
+#include "relay/upstream/breaker.h"
 
+struct chain;
 struct event_base;
 struct upstream;      /* one worker's libcurl multi; opaque */
 struct upstream_pool; /* the backends of one service; opaque */
@@ -24,13 +26,18 @@ struct upstream_call; /* one request in flight; opaque */
 struct upstream_limits {
 	usec_t connect_timeout_us; /* TCP and TLS together */
 	usec_t idle_us;		   /* a kept connection older than this is not used again */
-	usec_t cooldown_us;	   /* a URL that failed rests this long, if there is another */
-	size_t connections_max; /* per URL; further requests wait for one, up to their deadline */
-	size_t body_max;	/* bytes of one answer, decoded; more is ERR_UPSTREAM_TOO_LARGE */
-	const char *ca_file;	/* PEM, for https; copied; NULL: the system's */
-	bool libcurl_only;	/* also where plain HTTP to a numeric address would do; for tests */
+	size_t connections_max;	   /* per URL */
+	size_t requests_max; /* per URL, at a time; more go to the next, or wait till their deadline
+			      */
+	size_t queue_max;    /* per pool; more are ERR_OVERLOAD */
+	struct breaker_limits breaker;
+	usec_t probe_interval_us; /* see upstream_pool_watch() */
+	usec_t probe_timeout_us;
+	size_t body_max;     /* bytes of one answer, decoded; more is ERR_UPSTREAM_TOO_LARGE */
+	const char *ca_file; /* PEM, for https; copied; NULL: the system's */
+	bool libcurl_only;   /* also where plain HTTP to a numeric address would do; for tests */
 };
-/* 2 s, 60 s, 5 s, 256 connections, 16 MiB */
+/* The defaults of the configuration. */
 extern const struct upstream_limits UPSTREAM_LIMITS_DEFAULT;
 
 /* What a backend answered.  The callback may take `body` (copy the struct, then zero the field). */
@@ -43,8 +50,13 @@ struct upstream_result {
 	unsigned url_index;	  /* which URL answered */
 };
 
-/* How the request ended, exactly once: `result`, or NULL and why (ERR_UPSTREAM, ERR_DEADLINE,
- * ERR_UPSTREAM_TOO_LARGE).  It runs in a turn of the loop, never inside upstream_fetch(); it may
+/* How the request ended, exactly once: `result`, or NULL and why.
+ *	ERR_UPSTREAM            the backends failed, the last of them as the message says
+ *	ERR_NO_BACKEND          the same, or all of them rest; not a byte of the request was sent
+ *	ERR_OVERLOAD            there was no room at any backend, nor among those that wait
+ *	ERR_DEADLINE            no answer in time
+ *	ERR_UPSTREAM_TOO_LARGE  more than body_max
+ * It runs in a turn of the loop, never inside upstream_fetch(); it may
  * start and cancel other requests, but not destroy the pool. */
 typedef void upstream_done_fn(void *arg, struct upstream_result *result, const struct err *err);
 
@@ -83,9 +95,13 @@ MUST_USE bool upstream_pool_create(struct upstream *up, const char *name, const 
 void upstream_pool_destroy(struct upstream_pool *pool);
 
 /* POSTs request->body as application/json.  Never fails at once: errors come by the callback.
- * A URL that could not be reached, or (idempotent requests only) failed, answered 408, 429 or 5xx
- * without passing `check`, or did not pass `check`, is followed by the next, each asked at most
- * once per request.  Without `check` any status below 500 but 408 and 429 is an answer.
+ *
+ * A URL that could not be reached, or (idempotent requests only) failed, is followed by the next,
+ * each asked at most once per request; while another is left, a request that may be sent again
+ * waits for one only its share of the time.  A failure is what does not pass `check`, and any 3xx.
+ * What passes it with 408, 429 or 5xx is the answer only when no other URL has a better one.
+ * Without `check` any status below 500 but 3xx, 408 and 429 is an answer.
+ *
  * The pointer is good until the callback runs, for upstream_cancel() only. */
 struct upstream_call *upstream_fetch(struct upstream_pool *pool,
 				     const struct upstream_request *request);
@@ -94,17 +110,33 @@ void upstream_cancel(struct upstream_call *call);
 
 /* Requests of the pool in flight. */
 size_t upstream_pool_in_flight(const struct upstream_pool *pool);
-/* True iff at least one URL is not cooling down. */
+/* True iff at least one URL is asked: not resting, not barred. */
 bool upstream_pool_is_up(const struct upstream_pool *pool);
+
+/* Probes each URL by the family's own cheap call (chains/chain.h), now, every probe_interval_us and
+ * at the end of each rest.  None gets a request before its first probe was answered, or after one
+ * told of another chain than its siblings are of.  Once for each pool. */
+void upstream_pool_watch(struct upstream_pool *pool, const struct chain *chain);
 
 /* Asks one URL, waiting for the answer on a base of its own: for `doctor` and start-up checks.
  * ca_file as in struct upstream_limits; ret_body is the caller's to finish.  Any HTTP status but
  * 200 is ERR_UPSTREAM. */
 MUST_USE bool upstream_ask(const char *url, const char *ca_file, struct view body,
 			   usec_t timeout_us, struct buf *ret_body, struct err *err);
-/* eth_chainId of one URL, waiting; ERR_UPSTREAM when the answer is not one. */
-MUST_USE bool upstream_probe_chain_id(const char *url, const char *ca_file, usec_t timeout_us,
-				      uint64_t *ret_chain_id, struct err *err);
+
+/* What one backend said when it was asked which chain it is of. */
+struct upstream_survey {
+	bool answered;	 /* else why */
+	bool has_id;	 /* it told one */
+	bool is_foreign; /* another than the first that told one */
+	uint64_t chain_id;
+	struct err why;
+};
+/* Asks all URLs at once, waiting at most timeout_us; ret[urls_n].
+ * Errors: ERR_CONFIG, a URL is not usable. */
+MUST_USE bool upstream_survey(const char *const *urls, size_t urls_n, const struct chain *chain,
+			      const char *ca_file, usec_t timeout_us, struct upstream_survey *ret,
+			      struct err *err);
 
 /* The URL without user, password, path and query, for logs, into dst[n]; returns dst. */
 char *upstream_url_text(const char *url, char *dst, size_t n);

@@ -29,6 +29,7 @@ struct conn {
 	bool close_after;
 	bool reset_after;
 	bool busy;
+	bool counted; /* in stats.busy */
 };
 
 struct faultnode {
@@ -44,9 +45,19 @@ struct faultnode {
 
 static void conn_on_read(struct bufferevent *bev, void *arg);
 
+static void conn_count(struct conn *conn, bool counted)
+{
+	struct faultnode_stats *stats = &conn->node->stats;
+
+	stats->busy += (unsigned)counted - (unsigned)conn->counted;
+	stats->most = MAX(stats->most, stats->busy);
+	conn->counted = counted;
+}
+
 static void conn_destroy(struct conn *conn)
 {
 	LIST_REMOVE(conn, link);
+	conn_count(conn, false);
 	conn->node->stats.open--;
 	bufferevent_free(conn->bev);
 	event_free(conn->timer);
@@ -92,12 +103,32 @@ static void conn_wait(struct conn *conn, long ms)
 
 /* --- what is answered --- */
 
+static bool is_probe(json_t *call)
+{
+	const char *method = json_string_value(json_object_get(call, "method"));
+
+	return method && strcmp(method, "eth_chainId") == 0;
+}
+
+/* The default without what it says of results. */
+static json_t *action_of_probe(struct faultnode *node)
+{
+	static const char *const said[] = {"size", "echo", "error"};
+	json_t *action = json_object();
+
+	json_object_update(action, json_object_get(node->script, "default"));
+	for (size_t i = 0; i < ARRAY_SIZE(said); i++)
+		json_object_del(action, said[i]);
+	json_object_set_new(action, "result", json_string("0x1"));
+	return action;
+}
+
 static json_t *action_pick(struct faultnode *node, json_t *call)
 {
 	json_t *queue = json_object_get(node->script, "queue"), *action = json_array_get(queue, 0);
 	const char *method = json_string_value(json_object_get(call, "method"));
 
-	if (action) {
+	if (action && !is_probe(call)) {
 		long times = number(action, "times", 1);
 
 		json_incref(action);
@@ -107,8 +138,11 @@ static json_t *action_pick(struct faultnode *node, json_t *call)
 			json_array_remove(queue, 0);
 		return action;
 	}
+	action = NULL;
 	if (method)
 		action = json_object_get(json_object_get(node->script, "methods"), method);
+	if (!action && is_probe(call))
+		return action_of_probe(node);
 	if (!action)
 		action = json_object_get(node->script, "default");
 	return action ? json_incref(action) : json_object();
@@ -150,9 +184,13 @@ static void answer_put(struct conn *conn, const char *body, size_t n)
 	json_t *action = conn->action;
 	struct buf *out = &conn->answer;
 	bool chunked = is_true(action, "chunked");
+	const char *name;
+	json_t *value;
 
 	buf_putf(out, "HTTP/1.1 %ld Scripted\r\nContent-Type: %s\r\n",
 		 number(action, "status", 200), text(action, "type", "application/json"));
+	json_object_foreach(json_object_get(action, "headers"), name, value)
+		buf_putf(out, "%s: %s\r\n", name, json_string_value(value));
 	if (!chunked) {
 		buf_putf(out, "Content-Length: %zu\r\n\r\n", n);
 		buf_put(out, body, n);
@@ -225,10 +263,22 @@ static void conn_on_written(struct bufferevent *bev, void *arg)
 	}
 	conn->answer.n = conn->sent = 0;
 	conn->busy = false;
+	conn_count(conn, false);
 	conn_on_read(bev, conn);
 }
 
 /* --- what is asked --- */
+
+static void drop_others(struct faultnode *node, struct conn *keep)
+{
+	struct conn *conn, *next;
+
+	for (conn = LIST_FIRST(&node->conns); conn; conn = next) {
+		next = LIST_NEXT(conn, link);
+		if (conn != keep)
+			conn_destroy(conn);
+	}
+}
 
 static void admin(struct conn *conn, bool put, const char *body, size_t n)
 {
@@ -239,10 +289,12 @@ static void admin(struct conn *conn, bool put, const char *body, size_t n)
 	if (put && (script = json_loadb(body, n, 0, NULL))) {
 		json_decref(node->script);
 		node->script = script;
+		if (is_true(script, "drop"))
+			drop_others(node, conn);
 	}
-	stats = json_pack("{s:i,s:i,s:i,s:O,s:s%}", "connections", (int)node->stats.connections,
+	stats = json_pack("{s:i,s:i,s:i,s:i,s:O,s:s%}", "connections", (int)node->stats.connections,
 			  "open", (int)node->stats.open, "requests", (int)node->stats.requests,
-			  "methods", node->methods, "last",
+			  "most", (int)node->stats.most, "methods", node->methods, "last",
 			  node->last.n ? (const char *)node->last.p : "", (int)node->last.n);
 	shown = json_dumps(stats, JSON_COMPACT);
 	conn->action = json_object();
@@ -258,10 +310,13 @@ static void conn_serve(struct conn *conn, const char *body, size_t n)
 	const char *method;
 	long delay;
 
-	node->stats.requests++;
-	node->last.n = 0;
-	buf_put(&node->last, body, n);
 	conn->call = json_loadb(body, n, 0, NULL);
+	if (!is_probe(conn->call)) {
+		node->stats.requests++;
+		conn_count(conn, true);
+		node->last.n = 0;
+		buf_put(&node->last, body, n);
+	}
 	method = json_string_value(json_object_get(conn->call, "method"));
 	if (method)
 		json_object_set_new(node->methods, method,

@@ -47,7 +47,7 @@ class Network:
 
     def __init__(self, folder, upstreams, stakes=(1, 1, 1), block_ms=100, session_blocks=30,
                  session_suppliers=None, applications=1, by_url=False, gateway=None, node=None,
-                 params=None, guests=(), gateways=()):
+                 params=None, guests=(), gateways=(), upstream=None):
         """guests: (key, port, stake) of suppliers and gateways: keys, that the test itself plays."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -57,6 +57,7 @@ class Network:
         self.session_suppliers = session_suppliers or len(self.stakes) + len(self.guests)
         self.params = LAGS | (params or {})
         self.by_url = by_url
+        self.upstream = upstream or {}
         self.port = net.free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self.admin_urls, self.node_ports = [], [net.free_port() for _ in self.stakes]
@@ -125,6 +126,8 @@ class Network:
         urls = self.upstreams[turn:] + self.upstreams[:turn]
         sections["node"] |= {"listen": f"127.0.0.1:{self.node_ports[n]}", "services": {SERVICE: urls},
                              **more}
+        if self.upstream:
+            sections["upstream"] = self.upstream
         process = self._process(f"node{n}", sections, verb="node")
         return process
 

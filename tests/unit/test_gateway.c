@@ -435,7 +435,7 @@ static void an_answer_of_many_parts_arrives_whole(void **state)
 /* [E5]: its id is not the token 1. */
 static void a_backend_that_fails_is_an_error_and_no_answer(void **state)
 {
-	struct world *w = world_create("{\"default\":{\"result\":1,\"id\":2}}", "");
+	struct world *w = world_create("{\"methods\":{\"eth_getBalance\":{\"id\":2}}}", "");
 	CLEANUP(xfree) char *body = xasprintf(BALANCE, "9");
 
 	assert_has(post(w, "/", body), "\"error\":{\"code\":-32002");

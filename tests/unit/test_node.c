@@ -449,6 +449,7 @@ static void a_backend_that_cannot_be_believed_is_an_upstream_refusal(void **stat
 	};
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
 
+	w->params.upstream.breaker.failures_max = 100; /* it is asked each time */
 	world_open(w);
 	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
 		script(w, faults[i]);
@@ -459,19 +460,21 @@ static void a_backend_that_cannot_be_believed_is_an_upstream_refusal(void **stat
 	world_destroy(w);
 }
 
-static void a_dead_backend_is_an_upstream_refusal(void **state)
+static void a_dead_backend_is_a_refusal_that_says_that_nothing_was_sent(void **state)
 {
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
 	struct err why;
 
+	w->params.upstream.breaker.open_us = 50000;
 	world_open(w);
 	faultnode_destroy(w->backend);
 	w->backend = NULL;
-	assert_refused(ask(w, BALANCE), ERR_UPSTREAM);
+	assert_refused(ask(w, BALANCE), ERR_NO_BACKEND);
 	for (int i = 0; i < 100 && node_is_ready(w->node, &why); i++)
 		usleep(50000);
 	assert_false(node_is_ready(w->node, &why));
-	assert_int_equal(why.code, ERR_UPSTREAM);
+	assert_int_equal(why.code, ERR_NO_BACKEND);
+	assert_non_null(strstr(why.msg, "service eth"));
 	world_destroy(w);
 }
 
@@ -832,7 +835,7 @@ int main(void)
 		cmocka_unit_test(relays_of_a_burst_share_signatures),
 		cmocka_unit_test(a_revert_is_charged_and_other_rpc_errors_are_not),
 		cmocka_unit_test(a_backend_that_cannot_be_believed_is_an_upstream_refusal),
-		cmocka_unit_test(a_dead_backend_is_an_upstream_refusal),
+		cmocka_unit_test(a_dead_backend_is_a_refusal_that_says_that_nothing_was_sent),
 		cmocka_unit_test(a_black_hole_is_refused_at_the_deadline),
 		cmocka_unit_test(an_answer_over_64_KiB_is_a_stream_of_parts),
 		cmocka_unit_test(an_answer_over_the_limit_is_refused_by_name),

@@ -7,6 +7,7 @@
 
 #include <event2/event.h>
 
+#include "chains/chain.h"
 #include "relay/base/clock.h"
 #include "relay/upstream/upstream.h"
 #include "tests/support/faultnode.h"
@@ -27,8 +28,9 @@ struct world {
 	struct upstream_result result;
 	struct err err;
 	bool ok;
-	bool is_json; /* by its content type */
-	int refuse;   /* answers that the check refuses */
+	bool is_json;		 /* by its content type */
+	int refuse;		 /* answers that the check refuses */
+	const char *refuse_text; /* and those with this body */
 };
 
 static void on_done(void *arg, struct upstream_result *result, const struct err *err)
@@ -57,7 +59,10 @@ static bool check(void *arg, const struct upstream_result *result, struct err *e
 		w->refuse--;
 		return err_set(err, ERR_UPSTREAM, "not what was asked for");
 	}
-	return true;
+	return !w->refuse_text ||
+	       !view_eq(VIEW(result->body.p + HEADROOM, result->body.n - HEADROOM),
+			VIEW_STR(w->refuse_text)) ||
+	       err_set(err, ERR_UPSTREAM, "refused by its text");
 }
 
 /* The programs tick once a turn; so does this. */
@@ -134,6 +139,14 @@ static bool ask(struct world *w, bool idempotent)
 	start(w, idempotent, 5000000);
 	event_base_dispatch(w->base);
 	return w->ok;
+}
+
+static void run_for(struct world *w, usec_t us)
+{
+	struct timeval tv = {us / 1000000, us % 1000000};
+
+	event_base_loopexit(w->base, &tv);
+	event_base_dispatch(w->base);
 }
 
 static unsigned requests(struct world *w, int node)
@@ -238,14 +251,16 @@ static void a_url_that_rested_is_asked_again(void **state)
 	struct upstream_limits limits = UPSTREAM_LIMITS_DEFAULT;
 	struct world *w;
 
-	limits.cooldown_us = 20000;
+	limits.breaker.failures_max = 1;
+	limits.breaker.open_us = 300000;
 	w = world_create(&limits);
 	script(w, 0, "{\"queue\":[{\"cut\":\"before\"}]}");
 	assert_true(ask(w, true));
 	assert_int_equal(w->result.url_index, 1);
 	assert_true(ask(w, true));
 	assert_int_equal(w->result.url_index, 1);
-	usleep(30000);
+	assert_int_equal(requests(w, 0), 1);
+	usleep(310000);
 	assert_true(ask(w, true));
 	assert_int_equal(w->result.url_index, 0);
 	world_destroy(w);
@@ -309,12 +324,30 @@ static void a_black_hole_ends_at_the_deadline(void **state)
 	usec_t begun = clock_now_us();
 
 	script(w, 0, "{\"default\":{\"hang\":true}}");
+	script(w, 1, "{\"default\":{\"hang\":true}}");
 	start(w, true, 60000);
 	event_base_dispatch(w->base);
 	assert_false(w->ok);
 	assert_int_equal(w->err.code, ERR_DEADLINE);
 	assert_in_range(clock_now_us() - begun, 50000, 1000000);
-	assert_int_equal(requests(w, 1), 0);
+	assert_int_equal(requests(w, 1), 1);
+	start(w, false, 60000);
+	event_base_dispatch(w->base);
+	assert_int_equal(w->err.code, ERR_DEADLINE);
+	assert_int_equal(requests(w, 1), 1); /* a write is not sent twice */
+	world_destroy(w);
+}
+
+static void a_black_hole_costs_a_read_its_share_of_the_time(void **state)
+{
+	struct world *w = world_create(NULL);
+
+	script(w, 0, "{\"default\":{\"hang\":true}}");
+	start(w, true, 3000000);
+	event_base_dispatch(w->base);
+	assert_true(w->ok);
+	assert_int_equal(w->result.url_index, 1);
+	assert_in_range(w->result.latency_us, 1450000, 2950000);
 	world_destroy(w);
 }
 
@@ -323,6 +356,7 @@ static void a_slow_drip_ends_at_the_deadline_or_is_read_whole(void **state)
 	struct world *w = world_create(NULL);
 
 	script(w, 0, "{\"default\":{\"drip_ms\":30,\"drip_bytes\":8}}");
+	script(w, 1, "{\"default\":{\"drip_ms\":30,\"drip_bytes\":8}}");
 	start(w, true, 100000);
 	event_base_dispatch(w->base);
 	assert_int_equal(w->err.code, ERR_DEADLINE);
@@ -407,10 +441,258 @@ static void a_redirect_is_not_followed(void **state)
 {
 	struct world *w = world_create(NULL);
 
-	script(w, 0, "{\"default\":{\"status\":302,\"type\":\"text/plain\\r\\nLocation: /x\"}}");
-	assert_true(ask(w, true));
-	assert_int_equal(w->result.status, 302);
+	script(w, 0, "{\"default\":{\"status\":302,\"headers\":{\"Location\":\"/x\"}}}");
+	script(w, 1, "{\"default\":{\"status\":308,\"headers\":{\"Location\":\"/x\"}}}");
+	assert_false(ask(w, true));
+	assert_int_equal(w->err.code, ERR_UPSTREAM);
+	assert_non_null(strstr(w->err.msg, "redirect"));
 	assert_int_equal(requests(w, 0), 1);
+	assert_int_equal(requests(w, 1), 1);
+	world_destroy(w);
+}
+
+/* --- the breaker, with its requests counted at the backend --- */
+
+static void a_backend_that_fails_rests_and_comes_back_by_trials(void **state)
+{
+	struct upstream_limits limits = UPSTREAM_LIMITS_DEFAULT;
+	struct world *w;
+
+	limits.breaker.failures_max = 3;
+	limits.breaker.open_us = 500000;
+	limits.breaker.trials = 2;
+	w = world_create(&limits);
+	script(w, 0, "{\"default\":{\"status\":500,\"body\":\"no\"},\"queue\":[]}");
+	w->refuse_text = "no";
+	for (int i = 0; i < 20; i++)
+		assert_true(ask(w, true));
+	assert_int_equal(requests(w, 0), 3);
+	assert_int_equal(requests(w, 1), 20);
+	usleep(510000);
+	assert_true(ask(w, true)); /* one trial fails: twice as long */
+	assert_true(ask(w, true));
+	assert_int_equal(requests(w, 0), 4);
+	script(w, 0, "{}");
+	usleep(1010000);
+	for (int i = 0; i < 5; i++) {
+		assert_true(ask(w, true));
+		assert_int_equal(w->result.url_index, 0);
+	}
+	world_destroy(w);
+}
+
+static void on_trial_a_backend_gets_a_few_requests_and_the_rest_wait(void **state)
+{
+	struct upstream_limits limits = UPSTREAM_LIMITS_DEFAULT;
+	struct world *w;
+
+	limits.breaker.failures_max = 1;
+	limits.breaker.open_us = 50000;
+	limits.breaker.trials = 2;
+	w = world_create(&limits);
+	faultnode_destroy(w->node[1]);
+	w->node[1] = NULL;
+	script(w, 0, "{\"queue\":[{\"cut\":\"before\"}],\"default\":{\"delay_ms\":400}}");
+	assert_false(ask(w, true));
+	assert_false(ask(w, true)); /* both rest */
+	assert_int_equal(w->err.code, ERR_NO_BACKEND);
+	assert_int_equal(requests(w, 0), 1);
+	assert_false(upstream_pool_is_up(w->pool));
+	usleep(60000);
+	for (int i = 0; i < 10; i++)
+		start(w, true, 5000000);
+	run_for(w, 100000);
+	assert_int_equal(requests(w, 0), 3);
+	event_base_dispatch(w->base);
+	assert_int_equal(w->done, 12);
+	assert_true(w->ok);
+	assert_int_equal(requests(w, 0), 11);
+	world_destroy(w);
+}
+
+static void a_backend_that_says_when_to_come_back_is_left_alone_till_then(void **state)
+{
+	static const char *const later[] = {
+		"{\"default\":{\"status\":429,\"headers\":{\"Retry-After\":\"1\"}}}",
+		"{\"default\":{\"status\":503,\"body\":\"busy\",\"headers\":{\"Retry-After\":\"1\"}"
+		"}}",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(later); i++) {
+		struct world *w = world_create(NULL);
+
+		script(w, 0, later[i]);
+		for (int k = 0; k < 5; k++)
+			assert_true(ask(w, true));
+		assert_int_equal(w->result.url_index, 1);
+		assert_int_equal(requests(w, 0), 1);
+		script(w, 0, "{}");
+		usleep(1010000);
+		assert_true(ask(w, true));
+		assert_int_equal(w->result.url_index, 0);
+		world_destroy(w);
+	}
+}
+
+static void an_answer_with_a_bad_status_stands_when_no_better_one_comes(void **state)
+{
+	struct world *w = world_create(NULL);
+
+	script(w, 0, "{\"default\":{\"status\":500}}");
+	script(w, 1, "{\"default\":{\"cut\":\"before\"}}");
+	for (int i = 0; i < 3; i++) {
+		assert_true(ask(w, true));
+		assert_int_equal(w->result.url_index, 0);
+		assert_int_equal(w->result.status, 500);
+		assert_memory_equal(w->result.body.p + HEADROOM, ANSWER, strlen(ANSWER));
+	}
+	assert_true(ask(w, false)); /* nor is a write asked for elsewhere */
+	assert_int_equal(requests(w, 1), 3);
+	world_destroy(w);
+}
+
+/* --- room --- */
+
+static void more_than_a_backends_share_goes_to_the_next_or_waits(void **state)
+{
+	struct upstream_limits limits = UPSTREAM_LIMITS_DEFAULT;
+	struct world *w;
+
+	limits.requests_max = 2;
+	w = world_create(&limits);
+	for (int i = 0; i < 2; i++)
+		script(w, i, "{\"default\":{\"delay_ms\":200}}");
+	for (int i = 0; i < 6; i++)
+		start(w, i % 2 == 0, 5000000);
+	run_for(w, 100000);
+	assert_int_equal(requests(w, 0), 2);
+	assert_int_equal(requests(w, 1), 2);
+	assert_int_equal(upstream_pool_in_flight(w->pool), 6);
+	event_base_dispatch(w->base);
+	assert_int_equal(w->done, 6);
+	assert_true(w->ok);
+	assert_int_equal(requests(w, 0) + requests(w, 1), 6);
+	world_destroy(w);
+}
+
+static void who_finds_no_room_to_wait_or_waits_too_long_is_refused_by_name(void **state)
+{
+	struct upstream_limits limits = UPSTREAM_LIMITS_DEFAULT;
+	struct world *w;
+
+	limits.requests_max = 1;
+	limits.queue_max = 2;
+	w = world_create(&limits);
+	for (int i = 0; i < 2; i++)
+		script(w, i, "{\"default\":{\"delay_ms\":300}}");
+	for (int i = 0; i < 5; i++)
+		start(w, false, i < 2 ? 5000000 : 100000);
+	assert_int_equal(w->done, 0); /* never within the call */
+	run_for(w, 50000);
+	assert_int_equal(w->done, 1);
+	assert_int_equal(w->err.code, ERR_OVERLOAD);
+	w->err.code = ERR_NONE;
+	run_for(w, 100000);
+	assert_int_equal(w->done, 3);
+	assert_int_equal(w->err.code, ERR_OVERLOAD);
+	event_base_dispatch(w->base);
+	assert_true(w->ok);
+	assert_int_equal(requests(w, 0) + requests(w, 1), 2);
+	world_destroy(w);
+}
+
+static void requests_that_wait_may_be_cancelled(void **state)
+{
+	struct upstream_limits limits = UPSTREAM_LIMITS_DEFAULT;
+	struct upstream_call *calls[6];
+	struct world *w;
+
+	limits.requests_max = 1;
+	limits.queue_max = 3;
+	w = world_create(&limits);
+	for (int i = 0; i < 6; i++)
+		calls[i] = start(w, true, 5000000);
+	for (int i = 5; i > 0; i--) { /* one refused, three that wait, one at work */
+		upstream_cancel(calls[i]);
+		w->waiting--;
+	}
+	event_base_dispatch(w->base);
+	assert_int_equal(w->done, 1);
+	assert_true(w->ok);
+	assert_int_equal(upstream_pool_in_flight(w->pool), 0);
+	world_destroy(w);
+}
+
+/* --- probes --- */
+
+static struct world *world_watched(usec_t interval_us)
+{
+	struct upstream_limits limits = UPSTREAM_LIMITS_DEFAULT;
+	struct world *w;
+
+	limits.probe_interval_us = interval_us;
+	limits.probe_timeout_us = 100000;
+	limits.breaker.failures_max = 2;
+	limits.breaker.open_us = 50000;
+	limits.breaker.open_max_us = 50000;
+	w = world_create(&limits);
+	return w;
+}
+
+static void a_watched_backend_gets_nothing_before_its_first_probe(void **state)
+{
+	struct world *w = world_watched(10000000);
+
+	script(w, 0, "{\"methods\":{\"eth_chainId\":{\"delay_ms\":50}}}");
+	script(w, 1, "{\"methods\":{\"eth_chainId\":{\"delay_ms\":50}}}");
+	upstream_pool_watch(w->pool, chain_find("evm"));
+	start(w, true, 5000000);
+	run_for(w, 25000);
+	assert_int_equal(faultnode_last(w->node[0]).n, 0);
+	event_base_dispatch(w->base);
+	assert_true(w->ok);
+	assert_true(view_eq(faultnode_last(w->node[0]), VIEW_STR(CALL)));
+	world_destroy(w);
+}
+
+static void a_backend_of_another_chain_gets_nothing_until_it_is_of_the_right_one(void **state)
+{
+	struct world *w = world_watched(30000);
+
+	script(w, 0, "{\"methods\":{\"eth_chainId\":{\"delay_ms\":20,\"result\":\"0x2\"}}}");
+	upstream_pool_watch(w->pool, chain_find("evm")); /* the second tells first: 0x1 */
+	run_for(w, 150000);
+	assert_true(ask(w, true));
+	assert_int_equal(w->result.url_index, 1);
+	assert_int_equal(faultnode_last(w->node[0]).n, 0);
+	script(w, 1, "{\"default\":{\"cut\":\"before\"}}");
+	assert_false(ask(w, true));
+	assert_int_equal(faultnode_last(w->node[0]).n, 0);
+	script(w, 0, "{}");
+	run_for(w, 150000);
+	assert_true(ask(w, true));
+	assert_int_equal(w->result.url_index, 0);
+	world_destroy(w);
+}
+
+static void probes_find_the_dead_before_requests_do(void **state)
+{
+	struct world *w = world_watched(20000);
+
+	upstream_pool_watch(w->pool, chain_find("evm"));
+	assert_true(ask(w, true));
+	script(w, 0, "{\"default\":{\"hang\":true}}");
+	run_for(w, 500000);
+	for (int i = 0; i < 5; i++) {
+		assert_true(ask(w, true));
+		assert_int_equal(w->result.url_index, 1);
+	}
+	script(w, 0,
+	       "{\"methods\":{\"eth_chainId\":{\"error\":{\"code\":-32601,\"message\":\"no\"}}}}");
+	run_for(w, 500000);
+	assert_true(upstream_pool_is_up(w->pool));
+	assert_true(ask(w, true)); /* it lives, and does not say which chain it is of */
+	assert_int_equal(w->result.url_index, 0);
 	world_destroy(w);
 }
 
@@ -491,29 +773,71 @@ static pid_t backend_fork(const char *json, char url[64])
 	return child;
 }
 
-static void a_probe_waits_for_the_chain_id(void **state)
+static void survey_one(const char *url, usec_t timeout_us, struct upstream_survey *ret)
 {
-	static const char script_text[] =
-		"{\"queue\":[{\"result\":\"0x7a69\"},{\"result\":\"0x\"},{\"result\":7},"
-		"{\"status\":500},{\"body\":\"no\"}],\"default\":{\"hang\":true}}";
-	char url[64];
-	pid_t child = backend_fork(script_text, url);
-	uint64_t id = 0;
 	struct err err;
 
-	assert_ok(upstream_probe_chain_id(url, NULL, 5000000, &id, &err), err);
-	assert_int_equal(id, 31337);
-	for (int i = 0; i < 4; i++) {
-		assert_false(upstream_probe_chain_id(url, NULL, 5000000, &id, &err));
-		assert_err(err, ERR_UPSTREAM);
+	assert_ok(upstream_survey(&url, 1, chain_find("evm"), NULL, timeout_us, ret, &err), err);
+}
+
+#define SAYS(action) "{\"methods\":{\"eth_chainId\":" action "}}"
+
+static void a_survey_tells_what_each_backend_says(void **state)
+{
+	static const struct {
+		const char *script;
+		bool answered, has_id;
+		uint64_t id;
+	} said[] = {
+		{SAYS("{\"result\":\"0x7a69\"}"), true, true, 31337},
+		{SAYS("{\"result\":\"0x00000000000000000000001\"}"), true, true, 1},
+		{SAYS("{\"result\":\"0xffffffffffffffff\"}"), true, true, UINT64_MAX},
+		{SAYS("{\"result\":\"0x10000000000000000\"}"), true, false, 0},
+		{SAYS("{\"result\":\"0x\"}"), true, false, 0},
+		{SAYS("{\"result\":\"0x7g\"}"), true, false, 0},
+		{SAYS("{\"result\":7}"), true, false, 0},
+		{SAYS("{\"error\":{\"code\":-32601,\"message\":\"no\"}}"), true, false, 0},
+		{SAYS("{\"body\":\"no\"}"), false, false, 0},
+		{SAYS("{\"id\":2}"), false, false, 0},
+		{SAYS("{\"status\":302}"), false, false, 0},
+		{SAYS("{\"hang\":true}"), false, false, 0},
+	};
+	struct upstream_survey found;
+	char url[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(said); i++) {
+		pid_t child = backend_fork(said[i].script, url);
+
+		survey_one(url, 300000, &found);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		assert_int_equal(found.answered, said[i].answered);
+		assert_int_equal(found.has_id, said[i].has_id);
+		assert_int_equal(found.chain_id, said[i].id);
+		assert_false(found.is_foreign);
 	}
-	assert_false(upstream_probe_chain_id(url, NULL, 50000, &id, &err));
-	assert_err(err, ERR_DEADLINE);
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
-	assert_false(upstream_probe_chain_id(url, NULL, 5000000, &id, &err));
-	assert_err(err, ERR_UPSTREAM);
-	assert_false(upstream_probe_chain_id("mailto:x", NULL, 5000000, &id, &err));
+	survey_one(url, 5000000, &found); /* nobody is there any more */
+	assert_false(found.answered);
+	assert_err(found.why, ERR_NO_BACKEND);
+}
+
+static void a_survey_finds_who_is_of_another_chain(void **state)
+{
+	char a[64], b[64], c[64];
+	pid_t children[3] = {backend_fork("{}", a), backend_fork(SAYS("{\"result\":\"0x2\"}"), b),
+			     backend_fork("{}", c)};
+	const char *const urls[] = {a, b, c};
+	const char *const bad[] = {"mailto:x"};
+	struct upstream_survey found[3];
+	struct err err;
+
+	assert_ok(upstream_survey(urls, 3, chain_find("evm"), NULL, 5000000, found, &err), err);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(found[i].is_foreign, i == 1);
+		kill(children[i], SIGKILL);
+		waitpid(children[i], NULL, 0);
+	}
+	assert_false(upstream_survey(bad, 1, chain_find("evm"), NULL, 5000000, found, &err));
 	assert_err(err, ERR_CONFIG);
 }
 
@@ -558,7 +882,19 @@ int main(void)
 		BOTH(a_redirect_is_not_followed),
 		BOTH(a_cancelled_request_has_no_callback),
 		BOTH(a_pool_may_be_destroyed_with_requests_in_flight),
-		cmocka_unit_test(a_probe_waits_for_the_chain_id),
+		BOTH(a_black_hole_costs_a_read_its_share_of_the_time),
+		BOTH(a_backend_that_fails_rests_and_comes_back_by_trials),
+		BOTH(on_trial_a_backend_gets_a_few_requests_and_the_rest_wait),
+		BOTH(a_backend_that_says_when_to_come_back_is_left_alone_till_then),
+		BOTH(an_answer_with_a_bad_status_stands_when_no_better_one_comes),
+		BOTH(more_than_a_backends_share_goes_to_the_next_or_waits),
+		BOTH(who_finds_no_room_to_wait_or_waits_too_long_is_refused_by_name),
+		BOTH(requests_that_wait_may_be_cancelled),
+		BOTH(a_watched_backend_gets_nothing_before_its_first_probe),
+		BOTH(a_backend_of_another_chain_gets_nothing_until_it_is_of_the_right_one),
+		BOTH(probes_find_the_dead_before_requests_do),
+		cmocka_unit_test(a_survey_tells_what_each_backend_says),
+		cmocka_unit_test(a_survey_finds_who_is_of_another_chain),
 		BOTH(urls_that_cannot_be_used_are_named_without_their_secrets),
 	};
 
