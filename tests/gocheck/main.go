@@ -6,6 +6,7 @@
 //
 //	gocheck bundle FILE...     bundles, as the gateway serves them
 //	gocheck folder DIR...      lanes of exported folders (docs/auditing.md)
+//	gocheck tree FILE...       roots, proofs and tiles of trees (tests/support/tree_main.c)
 //
 // One line for each thing that was checked; exit status 1 if anything is wrong.
 package main
@@ -291,18 +292,21 @@ func checkFolder(dir string) bool {
 }
 
 func main() {
-	if len(os.Args) < 3 || (os.Args[1] != "bundle" && os.Args[1] != "folder") {
-		fmt.Fprintln(os.Stderr, "usage: gocheck bundle FILE... | gocheck folder DIR...")
+	verbs := map[string]func(string) bool{
+		"bundle": func(path string) bool {
+			found, err := checkBundle(path)
+			return report(path, found, err)
+		},
+		"folder": checkFolder,
+		"tree":   checkTrees,
+	}
+	if len(os.Args) < 3 || verbs[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: gocheck bundle FILE... | folder DIR... | tree FILE...")
 		os.Exit(3)
 	}
 	fine := true
 	for _, path := range os.Args[2:] {
-		if os.Args[1] == "folder" {
-			fine = checkFolder(path) && fine
-			continue
-		}
-		found, err := checkBundle(path)
-		fine = report(path, found, err) && fine
+		fine = verbs[os.Args[1]](path) && fine
 	}
 	if !fine {
 		os.Exit(1)

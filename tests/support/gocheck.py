@@ -31,7 +31,7 @@ def build():
 
 
 def check(what, *paths):
-    """what: "bundle" or "folder".  Returns (all fine, the lines printed)."""
+    """what: "bundle", "folder" or "tree".  Returns (all fine, the lines printed)."""
     done = subprocess.run([str(build()), what, *map(str, paths)], capture_output=True, text=True)
     assert done.returncode in (0, 1), done.stderr
     return done.returncode == 0, done.stdout.splitlines()
