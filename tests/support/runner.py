@@ -156,9 +156,14 @@ class Run:
         if not self.once("build " + which):
             return path
         ccache = "ccache " if shutil.which("ccache") else ""
-        if not (path / "build.ninja").exists():
-            self.must("build-" + which, ["meson", "setup", path, "--werror"] + flags,
+        # A build that deploy/up has made, on a machine without the tests' packages, has no tests.
+        flags = ["-Dunit_tests=enabled"] + flags
+        stamp = path / "configured-for-tests"
+        if not stamp.exists() or stamp.read_text() != " ".join(flags):
+            again = ["--reconfigure"] if (path / "build.ninja").exists() else []
+            self.must("build-" + which, ["meson", "setup", path, "--werror"] + again + flags,
                       env={"CC": ccache + compiler})
+            stamp.write_text(" ".join(flags))
         self.must("build-" + which, ["ninja", "-k", "0", "-C", path])
         return path
 
