@@ -229,7 +229,11 @@ static void on_down(struct link *link, enum link_reason reason, const struct err
 	clock_tick();
 	if (!peer)
 		return; /* it never came up: the pool dials again and tells on_last_error */
-	err_set(&why, ERR_LINK, "the link to the node went down: %s", link_reason_name(reason));
+	if (reason == LINK_REASON_LOCAL && err)
+		why = *err; /* our ledger's failure, not the node's */
+	else
+		err_set(&why, ERR_LINK, "the link to the node went down: %s",
+			link_reason_name(reason));
 	log_warn("gateway.link_down", "supplier=%s reason=%s in_flight=%" PRIu32 " \"%s\"",
 		 peer->supplier->hex, link_reason_name(reason), peer->count, err ? err->msg : "");
 	peer_destroy(peer, &why);

@@ -13,7 +13,8 @@
 #include "relay/crypto/table.h"
 #include "relay/link/link_private.h"
 
-#define STABLE_US 5000000 /* a link up for so long starts its backoff anew */
+#define STABLE_US 5000000   /* a link up for so long starts its backoff anew */
+#define OWN_FAULT_US 500000 /* longest backoff after an end that was not the peer's fault */
 
 /* One supplier at one endpoint.  `current`: what the wanted set named last for this key, and in
  * the hash table; a slot that is not lives on in the list until its grace ends. */
@@ -191,6 +192,13 @@ static bool on_up(struct link *link, void *arg, struct err *err)
 	return !pool->owner.on_up || pool->owner.on_up(link, arg, err);
 }
 
+/* Our ledger could not record what came over the link. */
+static bool is_own_fault(enum link_reason reason, const struct err *err)
+{
+	return reason == LINK_REASON_LOCAL &&
+	       (err->code == ERR_LEDGER || err->code == ERR_LEDGER_FULL);
+}
+
 static void on_down(struct link *link, enum link_reason reason, const struct err *err, void *arg)
 {
 	struct pool_slot *slot = link->holder;
@@ -206,6 +214,8 @@ static void on_down(struct link *link, enum link_reason reason, const struct err
 			slot->backoff_us = pool->params.backoff_min_us;
 		slot->up_since_us = 0;
 	}
+	if (is_own_fault(reason, err))
+		slot->backoff_us = MIN(slot->backoff_us, OWN_FAULT_US);
 	/* a name is looked up anew: its address may be another one by now */
 	if (address_parse(slot->endpoint, &address, &ignored))
 		slot->address = address;

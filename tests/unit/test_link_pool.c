@@ -180,6 +180,30 @@ static void a_lost_link_is_dialled_again(void **state)
 	assert_true(pair_run(&w->pair, &w->pair.gateway.ups, 5, 2000));
 }
 
+/* A ledger that cannot write must not cost its gateway the links for longer than that lasts. */
+static void an_end_for_our_own_ledgers_sake_does_not_lengthen_the_pause(void **state)
+{
+	struct world *w = *state;
+	usec_t begun_us;
+	struct err err;
+
+	err_set(&err, ERR_LEDGER, "no room");
+	w->pool_params.backoff_min_us = 400000;
+	w->pool_params.backoff_max_us = 30000000;
+	open_door(w, 0, "127.0.0.1:0");
+	make_pool(w);
+	pool_set_wanted(w->pool, w->target, 1);
+	begun_us = clock_now_us();
+	for (unsigned round = 1; round <= 5; round++) {
+		assert_true(pair_run(&w->pair, &w->pair.gateway.ups, round, 5000));
+		link_close(pool_get(w->pool, &w->target[0].key), &err);
+		assert_true(pair_run(&w->pair, &w->pair.gateway.downs, round, 5000));
+	}
+	assert_true(pair_run(&w->pair, &w->pair.gateway.ups, 6, 5000));
+	/* pauses of at most 0.6 and 4 x 0.75 s, where doubling gives at least 0.2 + ... + 3.2 */
+	assert_true(clock_now_us() - begun_us < 5500000);
+}
+
 static void an_absent_node_is_tried_with_growing_pauses_and_a_reason(void **state)
 {
 	struct world *w = *state;
@@ -525,6 +549,7 @@ int main(void)
 		T(a_link_no_longer_wanted_lives_until_grace_ends),
 		T(a_link_wanted_again_within_grace_is_kept),
 		T(a_lost_link_is_dialled_again),
+		T(an_end_for_our_own_ledgers_sake_does_not_lengthen_the_pause),
 		T(an_absent_node_is_tried_with_growing_pauses_and_a_reason),
 		T(nonsense_for_an_endpoint_is_named_and_never_dialled),
 		T(a_host_name_is_looked_up),
