@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -173,11 +174,18 @@ bool file_end(struct ledger *ledger, struct file *file)
 	return ok;
 }
 
-bool file_fsync(const struct file *file, struct err *err)
+bool file_fsync(struct ledger *ledger, struct file *file, struct err *err)
 {
-	if (fdatasync(file->wal_fd) != 0)
-		return err_set(err, ERR_LEDGER, "fdatasync: %s", strerror(errno));
-	return true;
+	if (atomic_load(&file->unsound))
+		return err_set(err, ERR_LEDGER, "an fsync failed; the WAL must begin anew first");
+	if (fdatasync(file->wal_fd) == 0)
+		return true;
+	err_set(err, ERR_LEDGER, "fdatasync: %s", strerror(errno));
+	metric_add(METRIC_LEDGER_SYNC_FAILURES, 1);
+	log_error("ledger.unsound", "day=%" PRIu32 " error=\"%s\"", file->day, err->msg);
+	atomic_store(&file->unsound, true);
+	ledger_keeper_poke(ledger);
+	return false;
 }
 
 static bool file_row(struct file *file, sqlite3_stmt *stmt)

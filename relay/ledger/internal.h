@@ -76,6 +76,7 @@ struct file {
 	_Atomic int wal_pages;
 	int wal_pages_told;	  /* pages when the keeper was last told; 0 after a restart */
 	_Atomic bool sync_wanted; /* syncer's mark while it gathers */
+	_Atomic bool unsound;	  /* an fsync failed, and the WAL has not begun anew since */
 	struct file *next;
 };
 
@@ -296,6 +297,7 @@ struct ledger {
 	usec_t tabs_swept_us;
 
 	struct log_gate near_gate;  /* the keeper's */
+	struct log_gate keep_gate;  /* the keeper's */
 	_Atomic bool full;	    /* no new relay */
 	_Atomic uint64_t bytes;	    /* measured by the keeper, plus what was added since */
 	_Atomic uint64_t disk_free; /* bytes, measured by the keeper */
@@ -324,7 +326,10 @@ bool file_begin(struct file *file);
 bool file_try_begin(struct file *file);
 /* Commits or rolls back; false with file->err set when nothing was written. */
 bool file_end(struct ledger *ledger, struct file *file);
-bool file_fsync(const struct file *file, struct err *err);
+/* Makes all that has committed durable.  What the kernel could not write it may have dropped, and a
+ * later fsync would not say so: so after a failure none succeeds until the keeper has moved what
+ * the WAL holds into the database, and the WAL begins anew. */
+bool file_fsync(struct ledger *ledger, struct file *file, struct err *err);
 /* Rows of one batch within the open transaction: turn, tiles, parts, sessions. */
 bool day_write(struct file *file, struct ledger_lane *lane, const struct ledger_batch *batch,
 	       uint64_t first);

@@ -53,51 +53,91 @@ static struct keep *keep_get(struct ledger *ledger, struct keep **list, uint32_t
 	return keep;
 }
 
-static void keep_checkpoint(struct keep *keep, int mode)
+/* True when all that the WAL held is in the database. */
+static bool keep_checkpoint(struct ledger *ledger, struct keep *keep, int mode)
 {
 	usec_t begun_us = clock_now_us();
 	int pages = 0, done = 0, rc;
+	uint64_t lost;
 
 	rc = sqlite3_wal_checkpoint_v2(keep->db, NULL, mode, &pages, &done);
 	metric_observe(METRIC_LEDGER_WAL_CHECKPOINT_TIME, (uint64_t)(clock_now_us() - begun_us));
-	if (rc != SQLITE_OK && rc != SQLITE_BUSY)
-		log_warn("ledger.checkpoint", "day=%" PRIu32 " error=\"%s\"", keep->day,
-			 sqlite3_errmsg(keep->db));
+	if (rc != SQLITE_OK && rc != SQLITE_BUSY && log_every(&ledger->keep_gate, 10000000, &lost))
+		log_warn("ledger.checkpoint", "day=%" PRIu32 " error=\"%s\" more=%" PRIu64,
+			 keep->day, sqlite3_errmsg(keep->db), lost);
+	return rc == SQLITE_OK && pages == done;
 }
 
 /* While commits go on a checkpoint never reaches the end of the WAL, and it would grow for ever: so
  * the writer rests for the last, short stretch. */
-static void keep_catch_up(struct ledger *ledger, struct keep *keep, int mode)
+static bool keep_catch_up(struct ledger *ledger, struct keep *keep, int mode)
 {
+	bool done;
+
 	pthread_mutex_lock(&ledger->queue_lock);
 	ledger->keeper_wants = true;
 	pthread_cond_signal(&ledger->queue_cond);
 	while (!ledger->writer_rests && !ledger->stop)
 		pthread_cond_wait(&ledger->rest_cond, &ledger->queue_lock);
 	pthread_mutex_unlock(&ledger->queue_lock);
-	keep_checkpoint(keep, mode);
+	done = keep_checkpoint(ledger, keep, mode);
 	pthread_mutex_lock(&ledger->queue_lock);
 	ledger->keeper_wants = false;
 	ledger->writer_rests = false;
 	pthread_cond_broadcast(&ledger->rest_cond);
 	pthread_mutex_unlock(&ledger->queue_lock);
+	return done;
 }
 
-static void keep_file(struct ledger *ledger, struct keep **list, uint32_t day, int pages)
+/* The state of one of the writer's files, as the keeper last saw it. */
+struct keep_look {
+	uint32_t day;
+	int pages;
+	bool unsound;
+};
+
+static void keep_look(struct file *file, struct keep_look *ret)
+{
+	*ret = (struct keep_look){file->day, atomic_load(&file->wal_pages),
+				  atomic_load(&file->unsound)};
+}
+
+/* See file_fsync(): what the WAL holds is now in the database, and that was synced. */
+static void keep_set_sound(struct ledger *ledger, uint32_t day)
+{
+	struct file *file = &ledger->state;
+
+	pthread_mutex_lock(&ledger->files_lock);
+	if (day != 0)
+		for (file = ledger->days; file != NULL && file->day != day; file = file->next)
+			;
+	if (file != NULL) /* else it was dropped meanwhile */
+		atomic_store(&file->unsound, false);
+	pthread_mutex_unlock(&ledger->files_lock);
+	log_info("ledger.sound", "day=%" PRIu32, day);
+}
+
+static void keep_file(struct ledger *ledger, struct keep **list, const struct keep_look *look)
 {
 	usec_t now = clock_now_us();
-	struct keep *keep = keep_get(ledger, list, day);
+	struct keep *keep = keep_get(ledger, list, look->day);
 	bool full = ledger_is_full(ledger);
+	int pages = look->pages;
 
 	if (keep == NULL)
 		return;
 	keep->seen = true;
+	if (look->unsound) {
+		if (keep_catch_up(ledger, keep, SQLITE_CHECKPOINT_TRUNCATE))
+			keep_set_sound(ledger, look->day);
+		return;
+	}
 	if (pages < keep->pages_done)
 		keep->pages_done = 0; /* the WAL began anew */
 	if (pages == keep->pages_done || (pages < keep->pages_done + ledger->wal_pages_rest / 4 &&
 					  now < keep->done_us + QUIET_US && !full))
 		return;
-	keep_checkpoint(keep, SQLITE_CHECKPOINT_PASSIVE);
+	keep_checkpoint(ledger, keep, SQLITE_CHECKPOINT_PASSIVE);
 	if (full) /* gives the WAL's bytes back */
 		keep_catch_up(ledger, keep, SQLITE_CHECKPOINT_TRUNCATE);
 	else if (pages >= ledger->wal_pages_rest)
@@ -108,21 +148,18 @@ static void keep_file(struct ledger *ledger, struct keep **list, uint32_t day, i
 
 static void keep_all(struct ledger *ledger, struct keep **list)
 {
-	uint32_t days[64];
-	int pages[64];
+	struct keep_look looks[65];
 	size_t n = 0;
 
 	for (struct keep *keep = *list; keep != NULL; keep = keep->next)
 		keep->seen = false;
 	pthread_mutex_lock(&ledger->files_lock);
-	for (struct file *f = ledger->days; f != NULL && n < ARRAY_SIZE(days); f = f->next) {
-		days[n] = f->day;
-		pages[n++] = atomic_load(&f->wal_pages);
-	}
+	for (struct file *f = ledger->days; f != NULL && n + 1 < ARRAY_SIZE(looks); f = f->next)
+		keep_look(f, &looks[n++]);
 	pthread_mutex_unlock(&ledger->files_lock);
+	keep_look(&ledger->state, &looks[n++]);
 	for (size_t i = 0; i < n; i++)
-		keep_file(ledger, list, days[i], pages[i]);
-	keep_file(ledger, list, 0, atomic_load(&ledger->state.wal_pages));
+		keep_file(ledger, list, &looks[i]);
 	for (struct keep **at = list; *at != NULL;) { /* days that the writer has dropped */
 		struct keep *keep = *at;
 

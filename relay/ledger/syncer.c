@@ -53,11 +53,11 @@ static void sync_group(struct ledger *ledger, struct ledger_batch *first)
 	for (size_t i = 0; i < n; i++) {
 		atomic_store(&files[i]->sync_wanted, false);
 		if (ok && files[i] != &ledger->state)
-			ok = file_fsync(files[i], &err);
+			ok = file_fsync(ledger, files[i], &err);
 	}
 	for (size_t i = 0; i < n; i++)
 		if (ok && files[i] == &ledger->state)
-			ok = file_fsync(files[i], &err);
+			ok = file_fsync(ledger, files[i], &err);
 	for (op = first; op != next;) {
 		struct ledger_batch *following = op->next;
 		struct ledger_lane *counts = op->kind == OP_OPEN || op->behind ? op->lane : NULL;

@@ -2,11 +2,13 @@
  * The ledger when things go wrong: kill -9, a full disk, a failing commit. */
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <sqlite3.h>
@@ -86,6 +88,67 @@ static void a_failed_commit_kills_the_lane(void **state)
 	world_append(&w, &next, 5);
 	world_finish(&w);
 	sqlite3_vfs_unregister(&shim);
+}
+
+/* --- an fsync that fails --- */
+
+static _Atomic bool wal_syncs_fail;
+static _Atomic unsigned database_syncs;
+
+/* Stands before the C library's, for ledger and sqlite alike. */
+int fdatasync(int fd)
+{
+	char link[64], path[4096] = "";
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n > 3 && strcmp(path + n - 3, ".db") == 0)
+		atomic_fetch_add(&database_syncs, 1);
+	if (n > 4 && strcmp(path + n - 4, "-wal") == 0 && atomic_load(&wal_syncs_fail)) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* Opens a lane; true when its opening is durable. */
+static bool lane_opens(struct world *w)
+{
+	struct world_done done = {0};
+	struct ledger_lane *lane;
+	struct lane_id id;
+	struct err err = {0};
+
+	rng_bytes(id.b, sizeof(id.b));
+	assert_ok(ledger_lane_open(w->port, &id, &w->peer, clock_day(clock_wall_ms()),
+				   world_on_done, &done, &lane, &err),
+		  err);
+	world_wait(w, &done);
+	if (!done.ok)
+		assert_err(done.err, ERR_LEDGER);
+	return done.ok;
+}
+
+/* The kernel forgets what it could not write, and says so once: an fsync that succeeds after one
+ * that failed promises nothing of the bytes before it. */
+static void after_a_failed_fsync_none_is_believed_until_the_wal_begins_anew(void **state)
+{
+	struct world w;
+	unsigned tries = 0;
+
+	world_init(&w, LEDGER_SUPPLIER);
+	assert_true(lane_opens(&w));
+	atomic_store(&wal_syncs_fail, true);
+	assert_false(lane_opens(&w));
+	atomic_store(&database_syncs, 0);
+	atomic_store(&wal_syncs_fail, false);
+	while (!lane_opens(&w)) {
+		assert_true(++tries < 1000);
+		usleep(10000);
+	}
+	assert_true(atomic_load(&database_syncs) > 0);
+	world_finish(&w);
 }
 
 /* --- kill -9 --- */
@@ -369,6 +432,7 @@ int main(void)
 		cmocka_unit_test(a_full_disk_kills_the_lane_and_loses_nothing_told),
 		cmocka_unit_test(a_lane_that_does_not_fit_together_is_dead),
 		cmocka_unit_test(a_failed_commit_kills_the_lane),
+		cmocka_unit_test(after_a_failed_fsync_none_is_believed_until_the_wal_begins_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
