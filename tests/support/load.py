@@ -27,6 +27,7 @@ class Load:
         self.url, self.clients, self.pause, self.timeout = url, clients, pause, timeout
         self.notebook = open(notebook, "a", buffering=1) if notebook else None
         self.answers = []
+        self.good = 0  # answers so far that were right
         self.stopping = threading.Event()
         self.lock = threading.Lock()
         self.threads = [threading.Thread(target=self._run, args=(n,), daemon=True)
@@ -63,6 +64,7 @@ class Load:
                 answer.why = f"{type(error).__name__}: {error}"
                 client = None
                 time.sleep(0.02)
+            self.good += answer.ok  # a count to watch; a lost update does not matter
             answer.took = time.monotonic() - answer.at
             mine.append(answer)
             if self.pause:

@@ -12,6 +12,7 @@ CLIENTS = ROOT / "tests" / "clients"
 ANVIL = CLIENTS / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 COUNTERFOIL = BUILD / "relay/cli/counterfoil"
 AUDIT = BUILD / "relay/cli/counterfoil-audit"
+BADDISK = BUILD / "tests/support/baddisk.so"
 FAULTNODE = BUILD / "tests/support/faultnode"
 
 

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A ledger on a disk that is slow, fails, is full, or is locked by somebody, under load.
+
+A node in trouble costs the client nothing: another is asked.  A gateway in trouble says so by name,
+and goes on by itself when the disk is well again.  At the end of each story all receipts that
+clients hold are in both ledgers, every difference has a name, and no two heads of a lane differ.
+"""
+
+import time
+
+import pytest
+
+from support import net
+from support.counts import count
+from support.disk import (EIO, ENOSPC, SLOW_MS, BadDisk, SmallDisk, day_files, differing, eventually,
+                          heads, ledger_of, locked)
+from support.export import audit, missing
+from support.load import Load
+from support.network import Network
+from support.process import wait_for
+
+TMPFS = 160 << 20
+NODES = 2
+
+
+class Story:
+    """A network of which one process, `victim`, has a disk that can be made bad."""
+
+    def __init__(self, network, victim, notebook):
+        self.network, self.victim, self.notebook = network, victim, notebook
+        self.disk = BadDisk(victim)
+        self.is_node = victim is not network.gateway
+
+    def load(self):
+        """Clients that write each receipt down."""
+        return Load(self.network.url, clients=4, pause=0.005, notebook=self.notebook)
+
+    def settle(self):
+        """Until all is cosigned that was delivered."""
+        wait_for("every lane with its last head cosigned", self._rests, 60, 0.5)
+
+    def _rests(self):
+        self.gateway, self.nodes = self.network.exports()
+        for lane in (lane for node in self.nodes for lane in node.lanes.values()):
+            undelivered = sum(to - start for start, to in lane.undelivered)
+            if lane.final_size() != len(lane.leaves) - undelivered:
+                return False
+        return True
+
+    def check(self):
+        """[L1] [L3] [L4] [L10]"""
+        self.settle()
+        receipts = [line.split(" ")[0] for line in self.notebook.read_text().splitlines()]
+        assert len(set(receipts)) == len(receipts) > 0
+        assert missing(receipts, [self.gateway]) == []
+        assert missing(receipts, self.nodes) == []
+        for one in (self.gateway, *self.nodes):
+            status, said = audit("verify", one.folder)
+            assert status == 0, said
+        for node in self.nodes:
+            status, said = audit("reconcile", self.gateway.folder, node.folder)
+            assert status == 0, said
+        assert differing(*(heads(ledger_of(p)) for p in self.network.processes())) == set()
+
+
+@pytest.fixture(scope="module", params=["node", "gateway"], name="story")
+def fixture_story(request, anvil, folder, tmp_path_factory):
+    network = Network(folder / request.param, upstreams=[anvil.url], stakes=(1,) * NODES)
+    victim = network.gateway if request.param == "gateway" else network.nodes[0]
+    story = Story(network, victim, folder / f"notebook-{request.param}")
+    small = None
+    if SmallDisk.why_not(tmp_path_factory.mktemp("probe") / "disk") is None:
+        small = SmallDisk(ledger_of(victim), TMPFS)
+    story.small = small
+    try:
+        network.start()
+        yield story
+    finally:
+        network.end()
+        if small:
+            small.end()
+
+
+def bad_while(story, *rules, seconds=0.8):
+    """Load before, during and after the disk is bad; the load."""
+    with story.load() as load:
+        eventually(load, 0.1, 10)
+        with story.disk.rules(*rules):
+            time.sleep(seconds)
+        eventually(load, 0.2, 50)
+    return load
+
+
+def spared(story, load):
+    """What a client may see of it: nothing of a node's, and a gateway's by name."""
+    if story.is_node:
+        assert load.failed() == []
+    assert all('"data":{"error":"ledger' in why for why in load.failed()), load.failed()[:5]
+
+
+def test_a_slow_disk_slows_callers_and_loses_nothing(story):
+    load = bad_while(story, f"sync * {SLOW_MS} 0")
+    assert load.failed() == []
+
+
+@pytest.mark.parametrize("where", ["leaves-*.db-wal", "state.db-wal"])
+def test_a_write_that_finds_no_room_fails_by_name(story, where):
+    """[L3]: the lanes of that commit are dead, and new ones are opened."""
+    load = bad_while(story, f"write {where} 0 {ENOSPC}")
+    spared(story, load)
+    assert "database or disk is full" in story.victim.log()
+
+
+@pytest.mark.parametrize("where", ["leaves-*.db-wal", "state.db-wal"])
+def test_a_sync_that_fails_is_no_promise(story, where):
+    """[L1] [L3]: what an fsync did not take is never told, and that WAL is not trusted again."""
+    load = bad_while(story, f"sync {where} 0 {EIO}")
+    spared(story, load)
+
+
+def test_evidence_without_room_is_not_kept_and_stops_nothing(story):
+    load = bad_while(story, f"write 0*.log 0 {ENOSPC}")
+    assert load.failed() == []
+    assert "ledger.evidence" in story.victim.log()
+
+
+def test_a_keeper_that_cannot_move_pages_stops_nothing(story):
+    load = bad_while(story, f"write *.db 0 {ENOSPC}")
+    assert load.failed() == []
+
+
+@pytest.mark.parametrize("which", ["day", "state"])
+def test_a_lock_of_somebody_else_is_waited_for(story, which):
+    folder = ledger_of(story.victim)
+    path = day_files(folder)[-1] if which == "day" else folder / "state.db"
+    with story.load() as load:
+        eventually(load, 0.2, 20)
+        with locked(path):
+            time.sleep(count("locked_ms") / 1000)
+        eventually(load, 0.2, 50)
+    spared(story, load)
+
+
+def test_a_full_disk_refuses_by_name_and_goes_on(story):
+    """All of it at once, so that the writer meets the end of the disk before anybody has measured."""
+    if story.small is None:
+        pytest.skip("no tmpfs can be mounted here")
+    with story.load() as load:
+        eventually(load, 0.1, 10)
+        with story.small.full():
+            wait_for("full", lambda: net.get(story.victim.admin + "/readyz")[0] == 503, 20, 0.1)
+            time.sleep(0.5)
+        wait_for("room", lambda: net.get(story.victim.admin + "/readyz")[0] == 200, 20, 0.1)
+        eventually(load, 0.2, 50)
+    spared(story, load)
+    assert "ledger.full" in story.victim.log() and "ledger.room" in story.victim.log()
+
+
+def test_all_is_accounted_for(story):
+    story.check()
