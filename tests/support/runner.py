@@ -299,6 +299,15 @@ def step_bench(run):
     return run.count_junit(pathlib.Path("/nonexistent"), status, "bench") if status else count_one(run)
 
 
+def step_memory(run):
+    """RSS of gateway and node over many relays (soak only); see build/logs/memory.log"""
+    relays = run.env["CF_COUNT_MEMORY_RELAYS"]
+    if relays == "0":
+        return None
+    status = run.command("memory", ["tests/bench/run", "--memory", relays])
+    return run.count_junit(pathlib.Path("/nonexistent"), status, "memory") if status else count_one(run)
+
+
 def count_one(run):
     """One more test that passed."""
     run.passed += 1
@@ -307,7 +316,7 @@ def count_one(run):
 
 STEPS = {"lint": step_lint, "gcc": step_gcc, "clang": step_clang, "asan": step_asan,
          "vectors": step_vectors, "integration": step_integration, "tsan": step_tsan, "up": step_up,
-         "fuzz": step_fuzz, "bench": step_bench}
+         "fuzz": step_fuzz, "bench": step_bench, "memory": step_memory}
 
 
 def plan_named(run, name):
