@@ -91,7 +91,8 @@ static void call_set_state(struct upstream_call *call, enum upstream_call_state 
 	assert(legal[call->state] >> to & 1u);
 	TAILQ_REMOVE(list_of(pool, call->state), call, link);
 	pool->waiting_n += (size_t)waits;
-	metric_move(METRIC_UPSTREAM_WAITING, waits);
+	if (waits)
+		metric_move(METRIC_UPSTREAM_WAITING, waits);
 	call->state = to;
 	if (to == UPSTREAM_CALL_SPARE)
 		TAILQ_INSERT_HEAD(&pool->spare, call, link); /* the warmest first */
