@@ -30,13 +30,12 @@
 #include "session/pick.h"
 #include "session/registry/registry.h"
 
-#define ANSWER_MAX ((size_t)256 << 20) /* bytes of one answer, all its parts together */
-#define TICK_US 25000		       /* deadlines are kept to within this */
-#define ORPHAN_US 120000000	       /* a relay that nobody waits for is forgotten after this */
-#define REFUSED_AGAIN_US 1000000       /* a session that a node refused is offered again */
-#define GATEWAY_OWED_MAX 256	       /* suppliers that are linked to only to close lanes */
-#define COOLDOWN_FAULT_US 5000000      /* of a node that did not answer in time, or not validly */
-#define COOLDOWN_BUSY_US 200000	       /* of one that said that it cannot now */
+#define TICK_US 25000		  /* deadlines are kept to within this */
+#define ORPHAN_US 120000000	  /* a relay that nobody waits for is forgotten after this */
+#define REFUSED_AGAIN_US 1000000  /* a session that a node refused is offered again */
+#define GATEWAY_OWED_MAX 256	  /* suppliers that are linked to only to close lanes */
+#define COOLDOWN_FAULT_US 5000000 /* of a node that did not answer in time, or not validly */
+#define COOLDOWN_BUSY_US 200000	  /* of one that said that it cannot now */
 
 struct worker;
 struct peer;
@@ -150,7 +149,7 @@ struct relay {
 	cu_t reserved;
 	struct buf request; /* encoding */
 	struct buf body;    /* of the answer */
-	bool too_large;	    /* body passed ANSWER_MAX and was let go */
+	bool too_large;	    /* body passed gateway.answer_max and was let go */
 	bool has_receipt;
 	uint8_t kind;
 	uint16_t status;

@@ -194,7 +194,7 @@ static void take_answer(struct inbound_answer *a, const struct lane_id *lane)
 	}
 	r->kind = a->leaf.kind;
 	r->status = a->leaf.status;
-	if (r->body.n + a->response.body.n > ANSWER_MAX || r->too_large) {
+	if (r->body.n + a->response.body.n > r->worker->cfg->gateway.answer_max || r->too_large) {
 		r->too_large = true;
 		buf_finish(&r->body);
 	} else if (r->call) {
@@ -287,8 +287,13 @@ static bool on_fault(struct peer *peer, const struct frame_batch *batch,
 /* The node moved on to another lane ([T2]): the old one gets its last cosignature. */
 static bool lane_change(struct peer *peer, const struct lane_id *id, struct err *err)
 {
-	struct lane *old = peer->lane;
+	struct lane *old = peer->lane, *lane;
+	size_t n = 0;
 
+	LIST_FOREACH (lane, &peer->lanes, of_peer)
+		n++;
+	if (n >= peer->worker->cfg->gateway.lanes_max)
+		return err_set(err, ERR_LIMIT, "%zu lanes wait for their last cosignature", n);
 	if (old) {
 		peer->lane = NULL;
 		old->retired = true;

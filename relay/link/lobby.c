@@ -5,10 +5,20 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "relay/base/log.h"
 #include "relay/base/mem.h"
 #include "relay/base/metrics.h"
 
 TAILQ_HEAD(guests, guest);
+
+/* Which limit refuses somebody: in the order of the metric label LIMIT. */
+enum limit {
+	LIMIT_HANDSHAKES,
+	LIMIT_HANDSHAKES_PER_SOURCE,
+	LIMIT_LINKS,
+	LIMIT_LINKS_PER_KEY,
+	LIMIT_COUNT
+};
 
 struct seat {
 	int wake_fd;
@@ -25,6 +35,7 @@ struct lobby {
 	unsigned seats_n;
 	uint32_t unfinished, up;
 	uint64_t refused;
+	struct log_gate gates[LIMIT_COUNT];
 };
 
 struct lobby *lobby_create(const struct listener_params *params)
@@ -102,10 +113,22 @@ void lobby_leave(struct lobby *lobby, unsigned seat)
 	pthread_mutex_unlock(&lobby->lock);
 }
 
-static void count_refused(struct lobby *lobby)
+/* Under the lock.  Strangers can cause it, so each limit is logged once a second. */
+static void refuse(struct lobby *lobby, enum limit limit)
 {
+	static const char *const names[LIMIT_COUNT] = {
+		[LIMIT_HANDSHAKES] = "handshakes_max",
+		[LIMIT_HANDSHAKES_PER_SOURCE] = "handshakes_per_source_max",
+		[LIMIT_LINKS] = "links_max",
+		[LIMIT_LINKS_PER_KEY] = "links_per_key_max",
+	};
+	uint64_t more;
+
 	lobby->refused++;
-	metric_add(METRIC_LINK_REFUSED, 1);
+	metric_add_at(METRIC_LINK_REFUSED, limit, 0, 1);
+	if (log_every(&lobby->gates[limit], 1000000, &more))
+		log_warn("link.refused", "limit=%s more=%llu", names[limit],
+			 (unsigned long long)more);
 }
 
 /* Connections that each seat has, and how many of them are of one source. */
@@ -147,11 +170,15 @@ static unsigned choose_seat(const struct lobby *lobby, const struct tally *tally
 /* Under the lock. */
 static bool has_room(struct lobby *lobby, uint64_t source, const struct tally *tally)
 {
-	if (lobby->unfinished < lobby->limits.unfinished_max &&
-	    (source == 0 || tally->unfinished < lobby->limits.unfinished_per_source_max))
-		return true;
-	count_refused(lobby);
-	return false;
+	if (lobby->unfinished >= lobby->limits.unfinished_max) {
+		refuse(lobby, LIMIT_HANDSHAKES);
+		return false;
+	}
+	if (source != 0 && tally->unfinished >= lobby->limits.unfinished_per_source_max) {
+		refuse(lobby, LIMIT_HANDSHAKES_PER_SOURCE);
+		return false;
+	}
+	return true;
 }
 
 bool lobby_enter(struct lobby *lobby, unsigned seat, uint64_t source, int fd)
@@ -219,7 +246,7 @@ bool lobby_admit(struct lobby *lobby, struct guest *guest, const struct key_id *
 		lobby->unfinished--;
 		lobby->up++;
 	} else {
-		count_refused(lobby);
+		refuse(lobby, full ? LIMIT_LINKS : LIMIT_LINKS_PER_KEY);
 	}
 	pthread_mutex_unlock(&lobby->lock);
 	return ok || err_set(err, ERR_LIMIT, "too many links%s", full ? "" : " of this key");

@@ -19,6 +19,27 @@ void node_link_error(struct node_link *nl, uint32_t stream, uint8_t type, const 
 	link_sent(nl->link);
 }
 
+enum refusal_way node_link_refuse(struct node_link *nl)
+{
+	const struct node_params *p = &nl->worker->node->p;
+	struct err err;
+
+	if (clock_mono_us() - nl->second_us >= 1000000) {
+		nl->second_us = clock_mono_us();
+		nl->second_refusals = 0;
+	}
+	nl->second_refusals++;
+	if (nl->second_refusals <= p->refusals_signed_max)
+		return REFUSAL_SIGNED;
+	if (nl->second_refusals <= p->refusals_max)
+		return REFUSAL_SAID;
+	if (nl->link && link_is_up(nl->link)) {
+		err_set(&err, ERR_LIMIT, "%u refusals in a second", nl->second_refusals);
+		link_close(nl->link, &err);
+	}
+	return REFUSAL_ENDS;
+}
+
 /* --- sessions --- */
 
 static void session_destroy(struct node_link *nl, struct node_session *s)
@@ -159,7 +180,8 @@ static bool session_on_frame(struct node_link *nl, const struct frame *f, struct
 	if (!session_open(nl, f->stream, &in, &why)) {
 		log_debug("node.session_refused", "gateway=%s why=\"%s\"", link_address(nl->link),
 			  why.msg);
-		node_link_error(nl, f->stream, FRAME_SESSION, &why);
+		if (node_link_refuse(nl) != REFUSAL_ENDS)
+			node_link_error(nl, f->stream, FRAME_SESSION, &why);
 		return true;
 	}
 	frame_put_session_ok(link_out(nl->link), f->stream, nl->worker->height);

@@ -26,14 +26,11 @@
 #include "relay/receipt/tree.h"
 #include "session/registry/registry.h"
 
-#define NODE_PART_BYTES 65536	    /* of a body in one leaf [R8] */
-#define NODE_TURN_REFUSALS_MAX 64   /* waiting on a link; more are ERROR frames [F9] */
-#define NODE_HEADS_MAX 65536	    /* heads without a cosignature; more closes the link */
-#define NODE_BYTES_MAX (512u << 20) /* requests and answers in memory */
-#define NODE_OUT_HIGH (8u << 20)    /* waiting for a gateway to read: no further batch till then */
+#define NODE_PART_BYTES 65536	  /* of a body in one leaf [R8] */
+#define NODE_TURN_REFUSALS_MAX 64 /* waiting on a link; more are ERROR frames [F9] */
+#define NODE_OUT_HIGH (8u << 20)  /* waiting for a gateway to read: no further batch till then */
 #define NODE_STALL_US 5000
 #define NODE_PEER_FRAME_MIN (128 << 10) /* a gateway must take at least this */
-#define NODE_RETIRED_MAX 4		/* lanes of a link that wait for their last cosignature */
 
 struct worker;
 
@@ -146,7 +143,9 @@ struct node_link {
 	uint32_t cosignatures; /* in the ledger, at most 4 */
 	uint32_t last_number;
 	size_t in_flight;
-	size_t refusals; /* in ready */
+	size_t refusals;	  /* in ready */
+	usec_t second_us;	  /* when the second began whose refusals are counted */
+	uint32_t second_refusals; /* of relays and sessions, since then */
 	bool is_dirty;
 	bool is_stalled;
 	size_t commits;	  /* with the ledger; their callbacks hold this struct */
@@ -217,6 +216,14 @@ void node_link_expire(struct node_link *nl);
 void node_link_end(struct node_link *nl);
 /* Frees a link that is down when no commit is awaited any more. */
 void node_link_maybe_free(struct node_link *nl);
+/* A gateway that is refused over and over: what becomes of this refusal. */
+enum refusal_way {
+	REFUSAL_SIGNED, /* a leaf, of a relay */
+	REFUSAL_SAID,	/* over node.refusals_signed_max in this second: an ERROR frame [F9] */
+	REFUSAL_ENDS,	/* over node.refusals_max: the link is being closed */
+};
+/* Counts one more refusal, and closes the link if it is one too many. */
+enum refusal_way node_link_refuse(struct node_link *nl);
 /* Sends an ERROR frame that answers a frame of `type`. */
 void node_link_error(struct node_link *nl, uint32_t stream, uint8_t type, const struct err *err);
 
@@ -229,6 +236,8 @@ void relay_drop(struct relay *relay);
 void relay_done(struct relay *relay);
 /* Makes a relay's leaf a refusal; the relay stays in its list. */
 void relay_set_refusal(struct relay *relay, enum err_code code);
+/* Ends a relay with an ERROR frame if a leaf would be one refusal too many; false: it would not. */
+bool relay_refuse_unsigned(struct relay *relay, enum err_code code);
 /* Turns a relay that has no leaf yet into a refusal, or an ERROR frame if there are too many. */
 void relay_refuse(struct relay *relay, enum err_code code);
 

@@ -44,10 +44,14 @@ struct node_params {
 	uint32_t in_flight_max; /* relays of one link; told in HELLO */
 	size_t bytes_max;	/* requests and answers in memory */
 	uint32_t sessions_max;	/* sessions of one link */
-	uint32_t frame_max;	/* bytes of one frame from a gateway */
-	uint64_t lane_leaves;	/* a lane is left before it has more; at most 2^20 [T2] */
-	usec_t deadline_max_us; /* a relay's own deadline counts up to this */
-	usec_t drain_us;	/* how long a stop waits for what is in flight */
+	size_t heads_max;	/* of a lane without a cosignature; more closes the link */
+	size_t lanes_max;	/* of a link that wait for their last cosignature */
+	uint32_t refusals_signed_max; /* of a link and second; more are ERROR frames [F9] */
+	uint32_t refusals_max;	      /* of a link and second; more closes it */
+	uint32_t frame_max;	      /* bytes of one frame from a gateway */
+	uint64_t lane_leaves;	      /* a lane is left before it has more; at most 2^20 [T2] */
+	usec_t deadline_max_us;	      /* a relay's own deadline counts up to this */
+	usec_t drain_us;	      /* how long a stop waits for what is in flight */
 };
 /* Defaults for all but the strings, the services and ledger.dir. */
 void node_params_default(struct node_params *ret);

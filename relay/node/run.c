@@ -85,7 +85,12 @@ bool node_params_from_config(const struct config *cfg, struct node_params *p, st
 	};
 	p->max_unpaid_cu = cfg->node.max_unpaid_cu;
 	p->in_flight_max = (uint32_t)cfg->node.in_flight_max;
+	p->bytes_max = cfg->node.bytes_max;
 	p->sessions_max = (uint32_t)cfg->node.sessions_max;
+	p->heads_max = cfg->node.heads_max;
+	p->lanes_max = cfg->node.lanes_max;
+	p->refusals_signed_max = (uint32_t)cfg->node.refusals_signed_max;
+	p->refusals_max = (uint32_t)cfg->node.refusals_max;
 	p->frame_max = (uint32_t)cfg->link.frame_max;
 	p->deadline_max_us = cfg->node.deadline_max;
 	p->drain_us = cfg->node.drain;

@@ -147,19 +147,30 @@ void relay_set_refusal(struct relay *relay, enum err_code code)
 	response_encoding_put_refusal(&relay->response, code);
 }
 
-void relay_refuse(struct relay *relay, enum err_code code)
+bool relay_refuse_unsigned(struct relay *relay, enum err_code code)
 {
 	struct node_link *nl = relay->link;
+	enum refusal_way way = node_link_refuse(nl);
 	struct err err;
 
 	/* A full ledger takes no leaf of a refusal either. */
-	if (code == ERR_LEDGER_FULL || nl->refusals >= NODE_TURN_REFUSALS_MAX) {
-		metric_add_at(METRIC_NODE_REFUSALS, code, 0, 1);
-		err_set(&err, code, "%s", err_info(code)->text);
+	if (way == REFUSAL_SIGNED && code != ERR_LEDGER_FULL &&
+	    nl->refusals < NODE_TURN_REFUSALS_MAX)
+		return false;
+	metric_add_at(METRIC_NODE_REFUSALS, code, 0, 1);
+	err_set(&err, code, "%s", err_info(code)->text);
+	if (way != REFUSAL_ENDS)
 		node_link_error(nl, relay->number, FRAME_RELAY, &err);
-		relay_drop(relay);
+	relay_drop(relay);
+	return true;
+}
+
+void relay_refuse(struct relay *relay, enum err_code code)
+{
+	struct node_link *nl = relay->link;
+
+	if (relay_refuse_unsigned(relay, code))
 		return;
-	}
 	relay_set_refusal(relay, code);
 	nl->refusals++;
 	relay_set_state(relay, RELAY_READY);
@@ -310,7 +321,8 @@ bool relay_on_frame(struct node_link *nl, const struct frame *f, struct err *err
 	HASH_FIND(by_handle, nl->sessions, &in.session, sizeof(in.session), s);
 	if (!s) {
 		err_set(&why, ERR_NO_SESSION, "no session has the handle %u", in.session);
-		node_link_error(nl, f->stream, FRAME_RELAY, &why);
+		if (node_link_refuse(nl) != REFUSAL_ENDS)
+			node_link_error(nl, f->stream, FRAME_RELAY, &why);
 		return true;
 	}
 	relay = relay_take(nl, s, &in, f->stream);

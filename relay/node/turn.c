@@ -61,10 +61,12 @@ static bool relay_part_is_last(const struct relay *relay, uint32_t part)
 static void refuse_late(struct node_link *nl)
 {
 	usec_t now = clock_mono_us();
-	struct relay *relay;
+	struct relay *relay, *next;
 
-	TAILQ_FOREACH (relay, &nl->ready, entry) {
-		if (relay->deadline_us > now || relay->part > 0 || relay->refusal != ERR_NONE)
+	for (relay = TAILQ_FIRST(&nl->ready); relay; relay = next) {
+		next = TAILQ_NEXT(relay, entry);
+		if (relay->deadline_us > now || relay->part > 0 || relay->refusal != ERR_NONE ||
+		    relay_refuse_unsigned(relay, ERR_DEADLINE))
 			continue;
 		relay_set_refusal(relay, ERR_DEADLINE);
 		nl->refusals++;
@@ -220,9 +222,9 @@ static bool lane_ensure(struct node_link *nl, uint32_t n, struct err *err)
 	    lane->day == clock_day(clock_wall_ms()))
 		return true;
 	if (lane) {
-		if (nl->retired_n == NODE_RETIRED_MAX)
-			return err_set(err, ERR_LIMIT, "%d lanes wait for their last cosignature",
-				       NODE_RETIRED_MAX);
+		if (nl->retired_n >= nl->worker->node->p.lanes_max)
+			return err_set(err, ERR_LIMIT, "%zu lanes wait for their last cosignature",
+				       nl->retired_n);
 		LIST_INSERT_HEAD(&nl->retired, lane, entry);
 		nl->retired_n++;
 		nl->lane = NULL;
@@ -268,7 +270,7 @@ static void on_commit(void *arg, const struct err *err)
 	for (uint32_t i = 0; i < lane->begun_n; i++)
 		metric_observe(METRIC_NODE_RELAY_TIME,
 			       (uint64_t)(clock_mono_us() - lane->begun_us[i]));
-	if (lane->heads_n >= NODE_HEADS_MAX) {
+	if (lane->heads_n >= nl->worker->node->p.heads_max) {
 		struct err unpaid;
 
 		err_set(&unpaid, ERR_UNPAID, "%zu heads and no cosignature for any", lane->heads_n);
@@ -321,7 +323,7 @@ static void turn_run(struct node_link *nl)
 	}
 	refuse_late(nl);
 	n = turn_plan(nl);
-	if (n == 0)
+	if (n == 0 || !link_is_up(nl->link)) /* the last refusal may have been one too many */
 		return;
 	if (!lane_ensure(nl, n, &err)) {
 		link_close(nl->link, &err);

@@ -630,6 +630,77 @@ static void more_than_64_refusals_of_a_turn_are_error_frames(void **state)
 	world_destroy(w);
 }
 
+/* [F9] */
+static void refusals_beyond_what_a_node_signs_are_said_and_then_end_the_link(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	unsigned leaves = 0, errors = 0;
+
+	w->params.refusals_signed_max = 10;
+	w->params.refusals_max = 40;
+	world_open(w);
+	for (int i = 0; i < 30; i++)
+		send_relay(w, ADMIN, 5000);
+	assert_true(run_until_done(w, 30));
+	for (int i = 0; i < 30; i++) {
+		leaves += w->relays[i].leaves;
+		errors += w->relays[i].error == err_info(ERR_METHOD)->wire;
+	}
+	assert_in_range(leaves, 10, 29); /* more than 10 when a second has passed meanwhile */
+	assert_int_equal(leaves + errors, 30);
+	for (int i = 0; i < 90; i++)
+		send_relay(w, ADMIN, 5000);
+	assert_true(run_until(w, &w->down));
+	assert_int_equal(w->why.code, ERR_LIMIT);
+	world_destroy(w);
+}
+
+static void refused_sessions_count_as_refusals_too(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	struct frame_session s = {.service = {"eth"}, .start = 1 << 20};
+
+	w->params.refusals_max = 40;
+	w->params.refusals_signed_max = 10;
+	world_open(w);
+	for (uint32_t i = 0; i < 90; i++)
+		frame_put_session(link_out(w->link), HANDLE + 1 + i, &s);
+	link_sent(w->link);
+	assert_true(run_until(w, &w->down));
+	assert_int_equal(w->why.code, ERR_LIMIT);
+	world_destroy(w);
+}
+
+static void sessions_over_the_limit_are_refused(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	struct frame_session s = {.service = {"eth"}};
+
+	w->params.sessions_max = 1;
+	world_open(w);
+	frame_put_session(link_out(w->link), HANDLE + 1, &s);
+	link_sent(w->link);
+	assert_true(run_until(w, &w->session_refused));
+	assert_int_equal(w->session_error, err_info(ERR_LIMIT)->wire);
+	assert_int_equal(ask(w, BALANCE)->leaf.kind, LEAF_ANSWER);
+	world_destroy(w);
+}
+
+static void a_gateway_that_never_cosigns_loses_its_link(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	w->params.heads_max = 5;
+	world_open(w);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(ask(w, BALANCE)->leaf.kind, LEAF_ANSWER);
+	assert_false(w->down);
+	send_relay(w, BALANCE, 5000);
+	assert_true(run_until(w, &w->down));
+	assert_int_equal(w->why.code, ERR_UNPAID);
+	world_destroy(w);
+}
+
 /* [F10] */
 static void a_cancelled_relay_gets_no_leaf(void **state)
 {
@@ -807,6 +878,22 @@ static void a_full_lane_is_followed_by_another_and_cosigned_to_its_end(void **st
 	world_destroy(w);
 }
 
+static void lanes_that_are_never_cosigned_to_their_end_close_the_link(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	w->params.lane_leaves = 2;
+	w->params.lanes_max = 2;
+	world_open(w);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(ask(w, BALANCE)->leaf.kind, LEAF_ANSWER);
+	assert_int_equal(w->lanes, 3);
+	send_relay(w, BALANCE, 5000);
+	assert_true(run_until(w, &w->down));
+	assert_int_equal(w->why.code, ERR_LIMIT);
+	world_destroy(w);
+}
+
 static void what_was_answered_is_in_the_ledger(void **state)
 {
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
@@ -845,6 +932,10 @@ int main(void)
 		cmocka_unit_test(a_relay_over_the_allowance_is_refused),
 		cmocka_unit_test(relays_over_the_limit_in_flight_are_refused),
 		cmocka_unit_test(more_than_64_refusals_of_a_turn_are_error_frames),
+		cmocka_unit_test(refusals_beyond_what_a_node_signs_are_said_and_then_end_the_link),
+		cmocka_unit_test(refused_sessions_count_as_refusals_too),
+		cmocka_unit_test(sessions_over_the_limit_are_refused),
+		cmocka_unit_test(a_gateway_that_never_cosigns_loses_its_link),
 		cmocka_unit_test(a_cancelled_relay_gets_no_leaf),
 		cmocka_unit_test(sessions_that_do_not_hold_are_refused_by_name),
 		cmocka_unit_test(a_session_of_another_time_is_refused),
@@ -854,6 +945,7 @@ int main(void)
 		cmocka_unit_test(a_relay_number_that_does_not_grow_closes_the_link),
 		cmocka_unit_test(a_cosignature_that_is_wrong_closes_the_link),
 		cmocka_unit_test(a_full_lane_is_followed_by_another_and_cosigned_to_its_end),
+		cmocka_unit_test(lanes_that_are_never_cosigned_to_their_end_close_the_link),
 		cmocka_unit_test(what_was_answered_is_in_the_ledger),
 	};
 
