@@ -13,6 +13,7 @@
 #include "relay/base/mem.h"
 #include "relay/cli/cli.h"
 #include "relay/cli/doctor.h"
+#include "relay/cli/program.h"
 
 void doctor_key(struct doctor *doctor)
 {
@@ -87,18 +88,9 @@ void doctor_disk(struct doctor *doctor)
 
 void doctor_files(struct doctor *doctor)
 {
-	const struct config *c = doctor->config;
-	uint64_t want = 256, backends = 0;
+	uint64_t want = program_files(doctor->config, doctor->role);
 	struct rlimit files;
 
-	if (doctor->role == CONFIG_NODE) {
-		for (size_t i = 0; i < c->node.services.n; i++)
-			backends += c->node.services.entries[i].list.n;
-		want += c->link.links_max + c->link.handshakes_max +
-			backends * c->upstream.connections_max;
-	} else {
-		want += c->gateway.connections_max;
-	}
 	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
 		doctor_fix(doctor, "files", "%s", strerror(errno));
 	else if (files.rlim_max < want)

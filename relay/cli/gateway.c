@@ -69,7 +69,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 	config = cli_config(verb, CONFIG_GATEWAY, argc, argv, &status);
 	if (config == NULL)
 		return status;
-	program_start(config, "gateway");
+	program_start(config, CONFIG_GATEWAY, "gateway");
 	return run_with(config, &err) ? CLI_OK : cli_fail(&err);
 }
 

@@ -68,7 +68,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 	config = cli_config(verb, CONFIG_NODE, argc, argv, &status);
 	if (config == NULL)
 		return status;
-	program_start(config, "node");
+	program_start(config, CONFIG_NODE, "node");
 	return run_with(config, &err) ? CLI_OK : cli_fail(&err);
 }
 

@@ -11,19 +11,50 @@
 #include "relay/ledger/ledger.h"
 #include "session/registry/registry.h"
 
-void program_start(const struct config *config, const char *name)
+#define FILES_OWN 256	/* the ledger's, the registry's, the loops' */
+#define FILES_LINKS 512 /* of a gateway, to the nodes of its sessions and to those it owes */
+
+uint64_t program_files(const struct config *c, enum config_role role)
+{
+	uint64_t want = FILES_OWN, backends = 0;
+
+	if (role == CONFIG_GATEWAY)
+		return want + c->gateway.connections_max + FILES_LINKS;
+	for (size_t i = 0; i < c->node.services.n; i++)
+		backends += c->node.services.entries[i].list.n;
+	return want + c->link.links_max + c->link.handshakes_max +
+	       backends * c->upstream.connections_max;
+}
+
+/* As many open files as the system lets this process have; says so when the limits ask for more:
+ * beyond it connections wait at the door. */
+static void raise_files(uint64_t want)
 {
 	struct rlimit files;
 
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return;
+	if (files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+			getrlimit(RLIMIT_NOFILE, &files);
+	}
+	metric_set(METRIC_PROCESS_FILES_MAX, (int64_t)MIN(files.rlim_cur, (rlim_t)INT64_MAX));
+	if (files.rlim_cur < want)
+		log_warn(
+			"program.files",
+			"may_open=%ju asked_for=%ju why=\"raise LimitNOFILE= of the unit, or lower "
+			"the limits on connections\"",
+			(uintmax_t)files.rlim_cur, (uintmax_t)want);
+}
+
+void program_start(const struct config *config, enum config_role role, const char *name)
+{
 	static_assert((int)CONFIG_LOG_DEBUG == (int)LOG_LEVEL_DEBUG &&
 			      (int)CONFIG_LOG_ERROR == (int)LOG_LEVEL_ERROR,
 		      "the words of log.level stand in the order of the levels");
 	log_init((enum log_level)config->log.level, STDERR_FILENO, name);
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-		files.rlim_cur = files.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &files) != 0)
-			log_warn("program.files", "limit=%ju", (uintmax_t)files.rlim_max);
-	}
+	raise_files(program_files(config, role));
 }
 
 static void refresh_ledger(struct ledger *ledger)
