@@ -188,22 +188,43 @@ static bool is_head_too_large(const struct client *c)
 	       evbuffer_search_eol(in, NULL, NULL, EVBUFFER_EOL_CRLF).pos < 0;
 }
 
+/* The status of an answer whose first line begins at an offset; 0 when it is not there.  The output
+ * may be frozen, so that only peeking is allowed. */
+static unsigned status_at(struct evbuffer *out, size_t at)
+{
+	char line[sizeof("HTTP/1.1 400") - 1];
+	struct evbuffer_iovec parts[2];
+	struct evbuffer_ptr from;
+	size_t n = 0;
+	int count;
+
+	if (evbuffer_ptr_set(out, &from, at, EVBUFFER_PTR_SET) != 0)
+		return 0;
+	count = evbuffer_peek(out, sizeof(line), &from, parts, ARRAY_SIZE(parts));
+	for (int i = 0; i < MIN(count, (int)ARRAY_SIZE(parts)); i++) {
+		size_t part = MIN(parts[i].iov_len, sizeof(line) - n);
+
+		memcpy(line + n, parts[i].iov_base, part);
+		n += part;
+	}
+	if (n < sizeof(line))
+		return 0;
+	return (unsigned)((line[9] - '0') * 100 + (line[10] - '0') * 10 + line[11] - '0');
+}
+
 /* evhttp answers by itself what it refuses, and the connection ends with it: its status line says
  * why. */
 static void on_refusal(struct client *c, struct evbuffer *out, size_t at)
 {
-	char line[sizeof("HTTP/1.1 400") - 1];
-	struct evbuffer_ptr from;
+	unsigned status = status_at(out, at);
 
-	if (evbuffer_ptr_set(out, &from, at, EVBUFFER_PTR_SET) != 0 ||
-	    evbuffer_copyout_from(out, &from, line, sizeof(line)) != sizeof(line) ||
-	    memcmp(line + 9, "100", 3) == 0)
+	if (status < 400)
 		return; /* 100 Continue refuses nothing */
 	c->has_end = true;
 	c->end = CLIENT_BAD_REQUEST;
-	if (memcmp(line + 9, "413", 3) == 0)
+	if (status == HTTP_ENTITYTOOLARGE)
 		c->end = CLIENT_BODY_REFUSED;
-	else if (memcmp(line + 9, "400", 3) == 0 && is_head_too_large(c))
+	else if (status == HTTP_BADREQUEST && is_head_too_large(c))
 		c->end = CLIENT_HEAD_TOO_LARGE;
 	set_phase(c, CLIENT_PHASE_SERVING);
 	read_at_most(c, CLIENT_FREE_BYTES);

@@ -23,6 +23,8 @@
 
 #define BACKLOG 1024
 #define BODY_SLACK (1 << 20)
+/* Bytes that the kernel holds for a client that does not read; it would take some megabytes. */
+#define UNSENT_MAX (128 << 10)
 
 /* --- requests --- */
 
@@ -187,6 +189,7 @@ static void on_post(struct worker *w, struct client *client, struct evhttp_reque
 	metric_add(METRIC_GATEWAY_REQUEST, n);
 	if (n > w->cfg->gateway.body_max) {
 		err_set(&err, ERR_BODY_TOO_LARGE, "%s", err_info(ERR_BODY_TOO_LARGE)->text);
+		metric_add_at(METRIC_GATEWAY_CALLS, account->label, err.code, 1);
 		answer_error(w, http, &err);
 		return;
 	}
@@ -259,7 +262,7 @@ static void on_request(struct evhttp_request *http, void *arg)
 static int bind_socket(const struct sockaddr *address, socklen_t n, struct err *err)
 {
 	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int on = 1;
+	int on = 1, unsent = UNSENT_MAX;
 
 	if (fd < 0) {
 		err_set(err, ERR_IO, "socket: %s", strerror(errno));
@@ -269,6 +272,7 @@ static int bind_socket(const struct sockaddr *address, socklen_t n, struct err *
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 	}
 	if (bind(fd, address, n) != 0 || listen(fd, BACKLOG) != 0) {
 		err_set(err, ERR_IO, "%s", strerror(errno));

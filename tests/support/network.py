@@ -43,7 +43,9 @@ def write_yaml(path, sections):
 
 
 class Network:
-    """gateway (Process), nodes (list of Process), url, node_keys, gateway_key."""
+    """gateway (Process), nodes (list of Process), url, node_keys, gateway_key.
+
+    gateway, node: options of the section of that name, or of another: {"link.idle_timeout": "3 s"}."""
 
     def __init__(self, folder, upstreams, stakes=(1, 1, 1), block_ms=100, session_blocks=30,
                  session_suppliers=None, applications=1, by_url=False, gateway=None, node=None,
@@ -132,6 +134,9 @@ class Network:
         return process
 
     def _process(self, name, sections, verb="gateway"):
+        for option in [option for option in sections[verb] if "." in option]:
+            section, _, word = option.partition(".")
+            sections.setdefault(section, {})[word] = sections[verb].pop(option)
         path = self.folder / f"{name}.yaml"
         write_yaml(path, sections)
         process = Process(name, [paths.COUNTERFOIL, verb, "--config", path], self.folder)

@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hostile clients: each ends with its named reason in the log and in the metric, and others' calls
+go on as fast as before.  The limits are docs/limits.md's, set low so that they are soon reached."""
+
+import multiprocessing
+import re
+import time
+
+import pytest
+
+from support import attack, net, paths
+from support.attack import Gang
+from support.backend import Backend
+from support.counts import count
+from support.load import Load
+from support.process import wait_for
+from support.watch import resident_kib
+
+MIB = 1 << 20
+PER_ADDRESS = 64
+REQUEST_BYTES = 32 * MIB
+LIMITS = {"request_timeout": "1500 ms", "idle_timeout": "2 s", "send_timeout": "1500 ms",
+          "connections_max": 1024, "connections_per_address_max": PER_ADDRESS,
+          "request_bytes_max": "32 MiB", "answer_bytes_max": "4 MiB"}
+ENDED = "counterfoil_gateway_clients_ended_total"
+
+
+@pytest.fixture(scope="module")
+def network(network_factory, folder):
+    """A network in front of a backend that has long answers too."""
+    backend = Backend(folder, "backend").start()
+    backend.ready(lambda: net.answers(backend.url + "/stats"))
+    backend.script(default={"result": "0x0"}, methods={"eth_getLogs": {"size": MIB}})
+    yield network_factory(upstreams=[backend.url], gateway=LIMITS)
+    backend.end()
+
+
+def ended(network, reason):
+    """How many connections have ended for this reason."""
+    text = net.get(network.gateway.admin + "/metrics")[2].decode()
+    found = re.search(rf'^{ENDED}{{reason="{reason}"}} (\d+)', text, re.M)
+    return int(found[1]) if found else 0
+
+
+class Neighbours:
+    """Clients that do as they should, in a process of their own: the attackers' work is not to be
+    measured with theirs."""
+
+    def __init__(self, network):
+        self.url = network.url
+        context = multiprocessing.get_context("fork")
+        self.ours, theirs = context.Pipe()
+        self.child = context.Process(target=self._run, args=(theirs,), daemon=True)
+        self.took = []
+
+    def _run(self, pipe):
+        with Load(self.url, clients=4, pause=0.004) as load:
+            pipe.recv()
+        pipe.send((load.failed(), [answer.took for answer in load.answers]))
+
+    def __enter__(self):
+        self.child.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.ours.send(None)
+        failed, self.took = self.ours.recv()
+        self.child.join()
+        assert kind or self.took and failed == [], failed[:3]
+
+    def p99(self):
+        """Of their answers, in seconds; all of them were good."""
+        return sorted(self.took)[int(len(self.took) * 0.99)]
+
+
+# -- the attacks
+
+
+def slow_heads(gang):
+    """Slowloris: a header now and then."""
+    gang.join(50)
+    gang.say(attack.REQUEST)
+    for _ in range(8):
+        time.sleep(0.15)
+        gang.say(b"X-More: 1\r\n")
+    told = gang.hear()
+    assert all(one.startswith(b"HTTP/1.1 408 ") for one in told), told[:3]
+
+
+def slow_bodies(gang):
+    """The same with the bytes of a body."""
+    gang.join(50)
+    gang.say(attack.REQUEST + b"Content-Length: 1000\r\n\r\n")
+    for _ in range(8):
+        time.sleep(0.15)
+        gang.say(b" ")
+    told = gang.hear()
+    assert all(one.startswith(b"HTTP/1.1 408 ") for one in told), told[:3]
+
+
+def half_open(gang):
+    """Connections that say nothing."""
+    gang.join(PER_ADDRESS)
+    assert set(gang.hear()) == {b""}
+
+
+def never_reading(gang):
+    """Long answers are asked for and left unread."""
+    gang.join(3, buffer=4096)
+    gang.say(attack.post(attack.call(b"eth_getLogs")))
+    time.sleep(4.5)  # they are given send_timeout once more, since the kernel took the beginning
+    gang.hear(30)
+
+
+def long_answers_to_many(gang):
+    """More of them than all of them together may hold."""
+    gang.join(12, buffer=4096)
+    gang.say(attack.post(attack.call(b"eth_getLogs")))
+    time.sleep(3)
+    gang.hear(30)
+
+
+def pipelining_without_reading(gang):
+    """Requests without end, and no answer is read."""
+    gang.join(4, buffer=4096)
+    many = attack.post(attack.call()) * 200
+    end = time.monotonic() + 20
+    while gang.members and time.monotonic() < end:
+        gang.say(many)
+        time.sleep(0.001)
+    assert not gang.members
+
+
+def flood(gang):
+    """Connections as fast as one address can open them."""
+    end = time.monotonic() + max(1.0, count("hostile_seconds") / 2)
+    while time.monotonic() < end:
+        gang.join(2 * PER_ADDRESS)
+        time.sleep(0.02)
+        while gang.members:
+            gang.leave(gang.members[0])
+
+
+def pipelined_garbage(gang):
+    """What is no request, behind one that is."""
+    gang.join(50)
+    gang.say(attack.post(attack.call()) + b"\x01\x02 no request at all\r\n\r\n" * 50)
+    assert all(b'"result"' in one and b" 400 " in one for one in gang.hear())
+
+
+def many_headers(gang):
+    """A head of very many lines."""
+    gang.join(30)
+    gang.say_all(attack.REQUEST + b"X-Bomb: 0123456789\r\n" * 5000)
+    gang.hear()
+
+
+def one_huge_header(gang):
+    """A line of a head without end."""
+    gang.join(30)
+    gang.say_all(attack.REQUEST + b"X-Bomb: " + b"a" * 200000)
+    gang.hear()
+
+
+def a_huge_request_line(gang):
+    """The first line, likewise."""
+    gang.join(30)
+    gang.say_all(b"POST /" + b"a" * 200000)
+    gang.hear()
+
+
+def nul_bytes(gang):
+    """In a header."""
+    gang.join(20)
+    gang.say(attack.REQUEST + b"X-\x00Nul: 1\x00\r\n\r\n")
+    assert all(b" 400 " in one for one in gang.hear())
+
+
+def bad_chunks(gang):
+    """Sizes of chunks that are none."""
+    for size in (b"xyz", b"-5", b"ffffffffffffffff", b""):
+        gang.join(5)
+        gang.say(attack.REQUEST + b"Transfer-Encoding: chunked\r\n\r\n" + size + b"\r\n" + b"z\r\n")
+    assert all(b" 413 " in one for one in gang.hear())
+
+
+def lengths_beyond_reason(gang):
+    """Bodies so long that nobody reads them."""
+    gang.join(10)
+    gang.say(attack.REQUEST + b"Content-Length: 999999999\r\n\r\n{")
+    assert all(b" 413 " in one for one in gang.hear())
+
+
+def unknown_verbs(gang):
+    """What is no method, and methods that no HTTP server needs."""
+    gang.join(10)
+    gang.say(b"TRACE / HTTP/1.1\r\nHost: x\r\n\r\n")
+    gang.hear()
+    gang.join(10)
+    gang.say(b"FROBNICATE / HTTP/1.1\r\nHost: x\r\n\r\n")
+    gang.hear()
+
+
+def expectations(gang):
+    """Of a server that does more than HTTP asks for."""
+    gang.join(10)
+    gang.say(attack.post(b"", b"Expect: 200-miracle").replace(b"Length: 0", b"Length: 9"))
+    assert all(b" 417 " in one for one in gang.hear())
+
+
+def tls_to_the_plain_port(gang):
+    """A ClientHello."""
+    gang.join(30)
+    gang.say(bytes.fromhex("16030100c8010000c40303") + bytes(200))
+    assert set(gang.hear()) == {b""}
+
+
+# attack: reason, how many at least, on how many addresses
+ATTACKS = {
+    slow_heads: ("slow", 50, 1),
+    slow_bodies: ("slow", 50, 1),
+    half_open: ("idle", PER_ADDRESS, 1),
+    never_reading: ("not_reading", 3, 1),
+    long_answers_to_many: ("answer_bytes", 1, 1),
+    pipelining_without_reading: ("not_reading", 4, 1),
+    flood: ("per_address", 2 * PER_ADDRESS, 1),
+    pipelined_garbage: ("bad_request", 50, 1),
+    many_headers: ("head_too_large", 30, 1),
+    one_huge_header: ("head_too_large", 30, 1),
+    a_huge_request_line: ("head_too_large", 30, 1),
+    nul_bytes: ("bad_request", 20, 1),
+    bad_chunks: ("body_refused", 20, 1),
+    lengths_beyond_reason: ("body_refused", 10, 1),
+    unknown_verbs: ("bad_request", 20, 1),
+    expectations: ("bad_request", 10, 1),
+    tls_to_the_plain_port: ("tls", 30, 1),
+}
+
+
+@pytest.fixture(scope="module")
+def quiet(network):
+    """p99 of calls when nobody attacks."""
+    with Neighbours(network) as calls:
+        time.sleep(2 * count("hostile_seconds"))
+    return calls.p99()
+
+
+@pytest.mark.parametrize("one", ATTACKS, ids=lambda one: one.__name__)
+def test_an_attack_ends_with_its_reason_and_disturbs_nobody(one, network, quiet):
+    reason, least, addresses = ATTACKS[one]
+    before = ended(network, reason)
+    begun = time.monotonic()
+    with Neighbours(network) as calls:
+        while True:
+            with Gang(network.url, addresses) as gang:
+                one(gang)
+            if time.monotonic() - begun >= count("hostile_seconds"):
+                break
+    during = calls.p99()
+    print(f"{one.__name__}: p99 {quiet * 1000:.1f} ms before, {during * 1000:.1f} ms during,"
+          f" ratio {during / quiet:.2f}, {len(calls.took)} calls")
+    wait_for(reason, lambda: ended(network, reason) >= before + least, 10, 0.1)
+    assert f"gateway.client_ended reason={reason} " in network.gateway.log()
+    assert during <= quiet * count("hostile_p99_percent") / 100 + count("hostile_noise_ms") / 1000
+    assert network.gateway.running()
+
+
+# -- memory
+
+
+def test_bodies_that_never_end_have_a_bound_together(network):
+    """100 clients that each send most of a 5 MiB body and stop; small requests are answered."""
+    before, resident = ended(network, "request_bytes"), resident_kib(network.gateway.pid)
+    most = 0
+    with Gang(network.url, 4) as gang, Neighbours(network):
+        for _ in range(10):
+            gang.join(10)
+            gang.say_all(attack.REQUEST + b"Content-Length: %d\r\n\r\n" % (5 * MIB) + bytes(4 * MIB))
+            most = max(most, network.metric(network.gateway, "counterfoil_gateway_requests_held_bytes"))
+        grown = resident_kib(network.gateway.pid) - resident
+    wait_for("ends", lambda: ended(network, "request_bytes") > before + 50, 10, 0.1)
+    assert 0 < most <= REQUEST_BYTES
+    assert "gateway.client_ended reason=request_bytes " in network.gateway.log()
+    if not paths.sanitized():  # whose freed memory stays for a while
+        assert grown < (REQUEST_BYTES + 32 * MIB) >> 10, f"{grown} KiB"
+    wait_for("nothing held", lambda: network.metric(
+        network.gateway, "counterfoil_gateway_requests_held_bytes") == 0, 10, 0.1)
+
+
+def test_ten_megabytes_are_refused_by_name_however_they_come(network):
+    body = b'{"jsonrpc":"2.0","id":1,"method":"eth_call","params":["' + b"0" * 10_000_000 + b'"]}'
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(body[at:at + MIB]), body[at:at + MIB])
+                      for at in range(0, len(body), MIB)) + b"0\r\n\r\n"
+    close = b"Connection: close\r\n"
+    for sent in (attack.post(body, b"Connection: close"),
+                 attack.REQUEST + close + b"Transfer-Encoding: chunked\r\n\r\n" + chunks):
+        with Gang(network.url) as gang:
+            gang.join(1)
+            gang.say_all(sent)
+            told = gang.hear(20)[0]
+        assert told.startswith(b"HTTP/1.1 413 ") and b"larger than the limit" in told, told[:300]
+    before = ended(network, "head_too_large")
+    with Gang(network.url) as gang:  # without any length it is no body, but the next request
+        gang.join(1)
+        gang.say_all(attack.REQUEST + b"\r\n" + body)
+        gang.hear(20)
+    wait_for("its end", lambda: ended(network, "head_too_large") > before, 10, 0.1)
+
+
+# -- what is unusual and well-behaved
+
+
+@pytest.mark.parametrize("sent", [
+    attack.post(attack.call(), b"Connection: close").replace(b"HTTP/1.1", b"HTTP/1.0"),
+    attack.post(attack.call(), b"Connection: close", target=b"http://x/"),
+    attack.post(attack.call(), b"Connection: close", b"Expect: 100-continue"),
+    attack.REQUEST + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + b"%x\r\n%s\r\n0\r\n\r\n" % (len(attack.call()), attack.call()),
+    b"\r\n".join([attack.post(attack.call())[:-len(attack.call())], b""])[:-2] + attack.call()
+    + attack.post(attack.call(), b"Connection: close"),
+], ids=["HTTP/1.0", "an absolute target", "Expect: 100-continue", "one chunk", "pipelined"])
+def test_unusual_requests_are_answered(sent, network):
+    with Gang(network.url) as gang:
+        gang.join(1)
+        gang.say(sent)
+        told = gang.hear()[0]
+    assert b" 200 " in told and b'"result":"0x0"' in told.replace(b" ", b""), told[:500]
+
+
+def test_calls_in_flight_of_an_address_have_a_limit_and_others_have_theirs(network_factory, folder):
+    backend = Backend(folder, "slow").start()
+    backend.ready(lambda: net.answers(backend.url + "/stats"))
+    backend.script(default={"result": "0x0"}, methods={"eth_gasPrice": {"delay_ms": 2000}})
+    one = network_factory(upstreams=[backend.url], stakes=(1,),
+                          gateway={"in_flight_per_address_max": 4})
+    with Gang(one.url) as gang:
+        gang.join(6)
+        gang.say(attack.post(attack.call(b"eth_gasPrice"), b"Connection: close"))
+        time.sleep(0.5)
+        assert net.result(one.url, "eth_chainId") == "0x0"
+        told = gang.hear()
+    assert sum(b"in_flight_per_address_max" in each for each in told) == 2, told
+    assert sum(b'"result"' in each for each in told) == 4, told
+    assert "gateway.overload limit=in_flight_per_address_max" in one.gateway.log()
+    backend.end()
