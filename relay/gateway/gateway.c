@@ -55,6 +55,7 @@ static bool open_ledger(struct gateway *g, struct err *err)
 		.sync = cfg->ledger.sync == CONFIG_LEDGER_SYNC_FULL ? LEDGER_SYNC_FULL
 								    : LEDGER_SYNC_NORMAL,
 		.max_bytes = cfg->ledger.max_bytes,
+		.queue_max = cfg->ledger.queue_max,
 		.evidence_max_bytes = cfg->evidence.max_bytes,
 		.evidence_keep_ms = cfg->evidence.keep / 1000,
 		.keep_days = (uint32_t)(cfg->ledger.keep / 86400000000),

@@ -184,6 +184,7 @@ struct peer {
 	LIST_HEAD(, lane) lanes; /* all that are not released yet */
 	cu_t half_bound;	 /* uncosigned CU at which a cosignature is due */
 	bool draining;
+	bool held; /* not read until the ledger has caught up */
 	struct recovery *recovery;
 	UT_hash_handle hh; /* worker->peers, by link */
 };
@@ -196,6 +197,10 @@ void peer_remove(struct peer *peer, struct relay *relay);
 /* The node has said GOAWAY and owes nothing any more: it waits for its last cosignature. */
 bool peer_is_leaving(const struct peer *peer);
 void peers_finish(struct worker *w);
+/* Back-pressure: while the ledger is busy a link that brings a batch is not read any further; the
+ * node's turns wait, and with them its gateway's callers. */
+void peer_hold(struct peer *peer);
+void peers_resume(struct worker *w);
 
 /* --- lane.c --- */
 bool lane_on_batch(struct peer *peer, const struct frame *frame, struct err *err);
@@ -338,6 +343,7 @@ struct worker {
 	struct supplier *owed[GATEWAY_OWED_MAX]; /* refs; see owed.c */
 	size_t owed_n;
 	struct peer *peers;
+	size_t held; /* of them are not read */
 	struct request_list requests;
 	struct call_list waiting, pending, attempts;
 	struct relay_list orphans;

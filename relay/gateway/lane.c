@@ -319,5 +319,6 @@ bool lane_on_batch(struct peer *peer, const struct frame *frame, struct err *err
 	if (ledger_lane_is_dead(peer->lane->ledger))
 		return err_set(err, ERR_LEDGER, "the lane is dead");
 	commit_batch(peer, &w->batch, &w->good);
+	peer_hold(peer);
 	return true;
 }

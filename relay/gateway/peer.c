@@ -203,12 +203,37 @@ static void lose_relays(struct peer *peer, const struct err *why)
 	}
 }
 
+void peer_hold(struct peer *peer)
+{
+	if (peer->held || !ledger_is_busy(peer->worker->gateway->ledger))
+		return;
+	metric_add(METRIC_LEDGER_WAITS, 1);
+	link_hold(peer->link, true);
+	peer->held = true;
+	peer->worker->held++;
+}
+
+void peers_resume(struct worker *w)
+{
+	struct peer *peer, *tmp;
+
+	if (w->held == 0 || ledger_is_busy(w->gateway->ledger))
+		return;
+	HASH_ITER (hh, w->peers, peer, tmp) {
+		if (peer->held)
+			link_hold(peer->link, false);
+		peer->held = false;
+	}
+	w->held = 0;
+}
+
 static void peer_destroy(struct peer *peer, const struct err *why)
 {
 	struct worker *w = peer->worker;
 	struct member *m, *tmp;
 
 	HASH_DEL(w->peers, peer);
+	w->held -= peer->held;
 	if (peer->supplier->peer == peer)
 		peer->supplier->peer = NULL;
 	HASH_ITER (hh, peer->members, m, tmp)

@@ -112,6 +112,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		sessions_prepare(w);
 	if (w->wanted_changed)
 		wanted_tell(w);
+	peers_resume(w);
 	calls_expire(w, now);
 	relays_expire(w, now);
 	if (!TAILQ_EMPTY(&w->waiting))
@@ -141,6 +142,7 @@ static void on_port(evutil_socket_t fd, short what, void *arg)
 
 	clock_tick();
 	ledger_port_reap(w->port);
+	peers_resume(w);
 }
 
 static void on_stop(evutil_socket_t fd, short what, void *arg)

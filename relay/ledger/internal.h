@@ -113,6 +113,7 @@ struct ledger_batch {
 	uint64_t final_size;
 	uint32_t day;
 	uint32_t n;
+	uint64_t bytes;	      /* counted in ledger->queued_bytes */
 	uint64_t evidence_at; /* segment << 40 | offset of evidence.p[0]; 0: not kept */
 	uint32_t tabs_cap;
 	struct ledger_tab **tabs;
@@ -301,7 +302,7 @@ struct ledger {
 	_Atomic bool full;	    /* no new relay */
 	_Atomic uint64_t bytes;	    /* measured by the keeper, plus what was added since */
 	_Atomic uint64_t disk_free; /* bytes, measured by the keeper */
-	_Atomic uint64_t leaves, commits, lanes_dead, queued;
+	_Atomic uint64_t leaves, commits, lanes_dead, queued, queued_bytes;
 	_Atomic int64_t commit_max_us;
 };
 

@@ -307,6 +307,13 @@ void ledger_drain(struct ledger *ledger)
 	pthread_mutex_unlock(&d.lock);
 }
 
+bool ledger_is_busy(const struct ledger *ledger)
+{
+	return ledger->p.queue_max > 0 &&
+	       atomic_load_explicit(&ledger->queued_bytes, memory_order_relaxed) >
+		       ledger->p.queue_max;
+}
+
 void ledger_stats(struct ledger *ledger, struct ledger_stats *ret)
 {
 	*ret = (struct ledger_stats){
@@ -316,6 +323,7 @@ void ledger_stats(struct ledger *ledger, struct ledger_stats *ret)
 		.evidence_bytes = atomic_load(&ledger->evidence.bytes),
 		.lanes_dead = atomic_load(&ledger->lanes_dead),
 		.queued = atomic_load(&ledger->queued),
+		.queued_bytes = atomic_load(&ledger->queued_bytes),
 		.commit_max_us = atomic_load(&ledger->commit_max_us),
 	};
 }

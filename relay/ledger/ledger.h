@@ -40,6 +40,7 @@ struct ledger_params {
 	enum ledger_sync sync;
 	uint64_t max_bytes;	     /* all files together; 0: only free space limits */
 	uint64_t evidence_max_bytes; /* 0: no evidence is kept */
+	uint64_t queue_max;	     /* bytes on their way before ledger_is_busy(); 0: never */
 	msec_t evidence_keep_ms;     /* 0: only evidence_max_bytes limits */
 	uint32_t keep_days;	     /* day files older than this are dropped; 0: never */
 	msec_t recent_ms; /* how far back served CU is rebuilt: a session and its grace */
@@ -80,15 +81,21 @@ void ledger_drain(struct ledger *ledger);
  * Ask before a relay is begun; what was begun before still finds room.  Lock-free. */
 bool ledger_is_full(const struct ledger *ledger);
 
+/* True while more than queue_max bytes wait for the writer or for an fsync: the disk does not keep
+ * up, so whoever brings more should wait (a node with its next turn, a gateway with reading).
+ * Nothing that is brought all the same is refused.  Lock-free. */
+bool ledger_is_busy(const struct ledger *ledger);
+
 /* Counters since open, and sizes now.  Any thread. */
 struct ledger_stats {
 	uint64_t leaves;  /* committed since open */
 	uint64_t commits; /* transactions that held leaves */
 	uint64_t bytes;	  /* of all files, at most a second old */
 	uint64_t evidence_bytes;
-	uint64_t lanes_dead;  /* died since open */
-	uint64_t queued;      /* operations that wait for the writer */
-	usec_t commit_max_us; /* the longest commit since open */
+	uint64_t lanes_dead;   /* died since open */
+	uint64_t queued;       /* operations that wait for the writer */
+	uint64_t queued_bytes; /* of operations that wait for the writer or an fsync */
+	usec_t commit_max_us;  /* the longest commit since open */
 };
 void ledger_stats(struct ledger *ledger, struct ledger_stats *ret);
 

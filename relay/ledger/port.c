@@ -143,10 +143,19 @@ void ledger_enqueue(struct ledger *ledger, struct ledger_batch *op)
 		pthread_cond_signal(&ledger->queue_cond);
 }
 
+static uint64_t op_bytes(const struct ledger_batch *op)
+{
+	return sizeof(*op) + op->leaves.n + op->hashes.n + op->salts.n + op->evidence.n +
+	       op->places.n;
+}
+
 void ledger_submit(struct ledger *ledger, struct ledger_batch *op)
 {
-	if (op->port != NULL)
+	if (op->port != NULL) {
 		atomic_fetch_add_explicit(&op->port->in_flight, 1, memory_order_relaxed);
+		op->bytes = op_bytes(op);
+		atomic_fetch_add_explicit(&ledger->queued_bytes, op->bytes, memory_order_relaxed);
+	}
 	atomic_fetch_add_explicit(&ledger->queued, 1, memory_order_relaxed);
 	if (op->kind != OP_APPEND || !ledger_write_here(ledger, op))
 		ledger_enqueue(ledger, op);
@@ -164,6 +173,7 @@ void ledger_complete(struct ledger_batch *op)
 		ledger_op_free(op);
 		return;
 	}
+	atomic_fetch_sub_explicit(&port->ledger->queued_bytes, op->bytes, memory_order_relaxed);
 	pthread_mutex_lock(&port->lock);
 	wake = port->ready.first == NULL;
 	op_list_add(&port->ready, op);

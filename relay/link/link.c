@@ -123,6 +123,8 @@ static void link_look(struct link *link, usec_t now)
 	struct err err = {0};
 	uint8_t bytes[8];
 
+	if (link->held)
+		link->heard_us = MAX(link->heard_us, now - link->params.ping_interval_us);
 	if (now - link->heard_us >= link->params.idle_timeout_us) {
 		err_set(&err, ERR_LINK, "nothing heard for %lld ms",
 			(long long)((now - link->heard_us) / 1000));
@@ -329,6 +331,18 @@ void link_flush(struct link *link)
 {
 	if (link->state == LINK_UP)
 		link_io_flush(link);
+}
+
+void link_hold(struct link *link, bool hold)
+{
+	if (link->state != LINK_UP || link->held == hold)
+		return;
+	link->held = hold;
+	link->heard_us = clock_mono_us(); /* no silence of the peer's */
+	if (hold)
+		event_del(&link->ev_read);
+	else
+		event_add(&link->ev_read, NULL);
 }
 
 size_t link_out_bytes(const struct link *link)

@@ -97,6 +97,9 @@ struct buf *link_out(struct link *link);
 void link_sent(struct link *link);
 /* Sends now what waits, without waiting for the end of the turn. */
 void link_flush(struct link *link);
+/* Stops reading from an UP link, and begins again: what the peer sends then waits in the sockets
+ * and slows it.  A peer that is not read for its idle_timeout closes the link. */
+void link_hold(struct link *link, bool hold);
 /* Bytes that wait for the peer to read: for back pressure. */
 size_t link_out_bytes(const struct link *link);
 

@@ -247,7 +247,7 @@ static void read_socket(struct link *link)
 			return;
 		}
 		/* less than asked for: the socket is empty, and asking again would only say so */
-		if (!take_bytes(link, (size_t)n) || (size_t)n < sizeof(rx_bytes))
+		if (!take_bytes(link, (size_t)n) || (size_t)n < sizeof(rx_bytes) || link->held)
 			return;
 	}
 }

@@ -45,6 +45,7 @@ struct link {
 	struct buf out;
 	struct buf wire;
 	size_t wire_at;
+	bool held;    /* link_hold(): nothing is read */
 	bool blocked; /* the kernel took less than all; ev_write tells when it takes more */
 
 	uint8_t exporter[TLS_EXPORTER_BYTES];

@@ -50,6 +50,7 @@ static void ledger_params_of(const struct config *cfg, struct ledger_params *led
 	ledger->sync =
 		cfg->ledger.sync == CONFIG_LEDGER_SYNC_FULL ? LEDGER_SYNC_FULL : LEDGER_SYNC_NORMAL;
 	ledger->max_bytes = cfg->ledger.max_bytes;
+	ledger->queue_max = cfg->ledger.queue_max;
 	ledger->keep_days = (uint32_t)(cfg->ledger.keep / (86400 * INT64_C(1000000)));
 	ledger->evidence_max_bytes = cfg->evidence.max_bytes;
 	ledger->evidence_keep_ms = cfg->evidence.keep / 1000;

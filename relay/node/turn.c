@@ -282,7 +282,8 @@ static void on_commit(void *arg, const struct err *err)
 		node_link_mark(nl);
 }
 
-/* The gateway does not read as fast as it asks: its relays wait, and later their deadlines pass. */
+/* The gateway does not read as fast as it asks, or the disk does not keep up: relays wait, and
+ * later their deadlines pass. */
 static void node_link_stall(struct node_link *nl)
 {
 	static const struct timeval tv = {0, NODE_STALL_US};
@@ -318,6 +319,11 @@ static void turn_run(struct node_link *nl)
 		return;
 	if (link_out_bytes(nl->link) >
 	    MIN((size_t)NODE_OUT_HIGH, w->node->p.listener.link.out_max / 4)) {
+		node_link_stall(nl);
+		return;
+	}
+	if (ledger_is_busy(w->node->ledger)) { /* relays wait here, not in a queue without end */
+		metric_add(METRIC_LEDGER_WAITS, 1);
 		node_link_stall(nl);
 		return;
 	}

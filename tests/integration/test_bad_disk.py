@@ -6,11 +6,13 @@ and goes on by itself when the disk is well again.  At the end of each story all
 clients hold are in both ledgers, every difference has a name, and no two heads of a lane differ.
 """
 
+import threading
 import time
 
 import pytest
 
 from support import net
+from support.backend import Backend
 from support.counts import count
 from support.disk import (EIO, ENOSPC, SLOW_MS, BadDisk, SmallDisk, day_files, differing, eventually,
                           heads, ledger_of, locked)
@@ -19,8 +21,11 @@ from support.load import Load
 from support.network import Network
 from support.process import wait_for
 
-TMPFS = 160 << 20
+TMPFS = 320 << 20
 NODES = 2
+LARGE_BYTES = 300_000
+QUEUE_MAX = 1 << 20
+TURN_BYTES = 512 << 10  # [F7]: a queue is passed by at most one turn of each link
 
 
 class Story:
@@ -64,19 +69,26 @@ class Story:
 
 
 @pytest.fixture(scope="module", params=["node", "gateway"], name="story")
-def fixture_story(request, anvil, folder, tmp_path_factory):
-    network = Network(folder / request.param, upstreams=[anvil.url], stakes=(1,) * NODES)
+def fixture_story(request, folder, tmp_path_factory):
+    backend = Backend(folder, f"backend-{request.param}").start()
+    network = Network(folder / request.param, upstreams=[backend.url], stakes=(1,) * NODES,
+                      gateway={"workers": 2})
     victim = network.gateway if request.param == "gateway" else network.nodes[0]
     story = Story(network, victim, folder / f"notebook-{request.param}")
     small = None
     if SmallDisk.why_not(tmp_path_factory.mktemp("probe") / "disk") is None:
         small = SmallDisk(ledger_of(victim), TMPFS)
     story.small = small
+    text = victim.config.read_text()
+    victim.config.write_text(text.replace("ledger:\n", f"ledger:\n  queue_max: {QUEUE_MAX >> 20} MiB\n"))
     try:
+        backend.ready(lambda: net.answers(backend.url + "/stats"))
+        backend.script(default={"result": "0x0"}, methods={"eth_getLogs": {"size": LARGE_BYTES}})
         network.start()
         yield story
     finally:
         network.end()
+        backend.end()
         if small:
             small.end()
 
@@ -101,6 +113,33 @@ def spared(story, load):
 def test_a_slow_disk_slows_callers_and_loses_nothing(story):
     load = bad_while(story, f"sync * {SLOW_MS} 0")
     assert load.failed() == []
+
+
+def test_what_waits_for_a_slow_disk_is_bounded_and_none_of_it_is_lost(story):
+    """ledger.queue_max: a gateway reads no further, a node takes no further turn."""
+    answers, stopping = [], threading.Event()
+
+    def ask():
+        client = net.Http(story.network.url, 60)
+        while not stopping.is_set():
+            answers.append(client.call("eth_getLogs")[0].get("result"))
+
+    threads = [threading.Thread(target=ask) for _ in range(12)]
+    most = 0
+    with story.disk.rules("write 0*.log 120 0"):
+        for thread in threads:
+            thread.start()
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            most = max(most, story.network.metric(story.victim, "counterfoil_ledger_queue_size_bytes"))
+            time.sleep(0.02)
+        stopping.set()
+        for thread in threads:
+            thread.join()
+    assert len(answers) >= len(threads) and set(answers) == {"x" * LARGE_BYTES}
+    assert 0 < most <= QUEUE_MAX + 2 * NODES * TURN_BYTES
+    if not story.is_node:
+        assert story.network.metric(story.victim, "counterfoil_ledger_waits_total") > 0
 
 
 @pytest.mark.parametrize("where", ["leaves-*.db-wal", "state.db-wal"])

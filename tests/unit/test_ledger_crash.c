@@ -24,9 +24,12 @@ static sqlite3_vfs *real_vfs;
 static sqlite3_io_methods shim_io;
 static const sqlite3_io_methods *real_io;
 static _Atomic bool wal_writes_fail;
+static _Atomic bool wal_writes_wait;
 
 static int shim_write(sqlite3_file *file, const void *p, int n, sqlite3_int64 offset)
 {
+	while (atomic_load(&wal_writes_wait))
+		usleep(1000);
 	if (atomic_load(&wal_writes_fail))
 		return SQLITE_IOERR_WRITE;
 	return real_io->xWrite(file, p, n, offset);
@@ -86,6 +89,40 @@ static void a_failed_commit_kills_the_lane(void **state)
 	free(list);
 	world_lane_open(&w, &next);
 	world_append(&w, &next, 5);
+	world_finish(&w);
+	sqlite3_vfs_unregister(&shim);
+}
+
+/* A disk that does not keep up is said to be busy, by the bytes that wait; nothing is refused. */
+static void what_waits_for_the_disk_is_counted_and_said_to_be_too_much(void **state)
+{
+	enum { BATCHES = 64 };
+	struct world_done done[BATCHES] = {0};
+	struct ledger_stats stats;
+	struct world_lane lane;
+	struct world w;
+	unsigned n = 0;
+
+	shim_install();
+	world_init(&w, LEDGER_SUPPLIER);
+	world_stop(&w);
+	w.params.queue_max = 1 << 20;
+	world_start(&w);
+	world_lane_open(&w, &lane);
+	atomic_store(&wal_writes_wait, true);
+	for (; n < BATCHES && !ledger_is_busy(w.ledger); n++)
+		world_append_async(&w, &lane, 500, &done[n]);
+	ledger_stats(w.ledger, &stats);
+	assert_true(n > 2 && n < BATCHES);
+	assert_true(stats.queued_bytes > 1 << 20 && stats.queued_bytes < 2 << 20);
+	atomic_store(&wal_writes_wait, false);
+	for (unsigned i = 0; i < n; i++) {
+		world_wait(&w, &done[i]);
+		assert_true(done[i].ok);
+	}
+	ledger_stats(w.ledger, &stats);
+	assert_int_equal(stats.queued_bytes, 0);
+	assert_false(ledger_is_busy(w.ledger));
 	world_finish(&w);
 	sqlite3_vfs_unregister(&shim);
 }
@@ -432,6 +469,7 @@ int main(void)
 		cmocka_unit_test(a_full_disk_kills_the_lane_and_loses_nothing_told),
 		cmocka_unit_test(a_lane_that_does_not_fit_together_is_dead),
 		cmocka_unit_test(a_failed_commit_kills_the_lane),
+		cmocka_unit_test(what_waits_for_the_disk_is_counted_and_said_to_be_too_much),
 		cmocka_unit_test(after_a_failed_fsync_none_is_believed_until_the_wal_begins_anew),
 	};
 

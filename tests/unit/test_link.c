@@ -379,6 +379,25 @@ static void pings_keep_a_quiet_link_up(void **state)
 	assert_true(link_rtt_us(pair->gateway.link) < 1000000);
 }
 
+static void a_link_on_hold_takes_no_frame_loses_none_and_stays_up(void **state)
+{
+	struct pair *pair = *state;
+	unsigned never = 0;
+
+	pair->params.ping_interval_us = 20000;
+	pair->params.idle_timeout_us = 80000;
+	assert_true(pair_up(pair));
+	link_hold(pair->node.link, true);
+	for (uint32_t i = 1; i <= 3; i++)
+		send_frame(&pair->gateway, i, 50000);
+	assert_false(pair_run(pair, &never, 1, 300));
+	assert_int_equal(pair->node.frames, 0);
+	assert_int_equal(pair->node.downs + pair->gateway.downs, 0);
+	link_hold(pair->node.link, false);
+	assert_true(pair_run(pair, &pair->node.frames, 3, 2000));
+	assert_int_equal(pair->node.downs + pair->gateway.downs, 0);
+}
+
 static void a_peer_that_never_reads_is_dropped(void **state)
 {
 	struct pair *pair = *state;
@@ -608,6 +627,7 @@ int main(void)
 		T(a_peer_without_hello_is_dropped_in_time),
 		T(a_quiet_peer_is_pinged_and_then_dropped),
 		T(pings_keep_a_quiet_link_up),
+		T(a_link_on_hold_takes_no_frame_loses_none_and_stays_up),
 		T(a_peer_that_never_reads_is_dropped),
 		T(a_slow_reader_gets_everything_in_order),
 		T(the_end_of_the_connection_is_told_once),
