@@ -165,6 +165,10 @@ bool file_end(struct ledger *ledger, struct file *file)
 		if (!store_run(file->rollback, &ignored))
 			log_error("ledger.rollback", "error=\"%s\"", ignored.msg);
 	}
+	if (!ok && file->err.code == ERR_LEDGER_FULL) {
+		atomic_store(&ledger->measure_due, true); /* sooner than in its tick */
+		ledger_keeper_poke(ledger);
+	}
 	file->open_txn = false;
 	file->failed = false;
 	took = clock_now_us() - begun;

@@ -299,6 +299,8 @@ struct ledger {
 
 	struct log_gate near_gate;  /* the keeper's */
 	struct log_gate keep_gate;  /* the keeper's */
+	bool said_full;		    /* the keeper's */
+	_Atomic bool measure_due;   /* a write found no room */
 	_Atomic bool full;	    /* no new relay */
 	_Atomic uint64_t bytes;	    /* measured by the keeper, plus what was added since */
 	_Atomic uint64_t disk_free; /* bytes, measured by the keeper */

@@ -197,7 +197,7 @@ void ledger_measure(struct ledger *ledger)
 {
 	uint64_t bytes = dir_bytes(ledger->dir) + atomic_load(&ledger->evidence.bytes);
 	uint64_t max = ledger->p.max_bytes, free_bytes = UINT64_MAX;
-	bool full, near, was = atomic_load(&ledger->full);
+	bool full, near, was = ledger->said_full;
 	struct statvfs fs;
 
 	if (statvfs(ledger->dir, &fs) == 0)
@@ -207,6 +207,7 @@ void ledger_measure(struct ledger *ledger)
 	atomic_store(&ledger->bytes, bytes);
 	atomic_store(&ledger->disk_free, free_bytes);
 	atomic_store(&ledger->full, full);
+	ledger->said_full = full;
 	if (full != was)
 		log_warn(full ? "ledger.full" : "ledger.room",
 			 "bytes=%" PRIu64 " max_bytes=%" PRIu64 " disk_free=%" PRIu64, bytes, max,
@@ -302,7 +303,8 @@ void *ledger_keeper_main(void *arg)
 	while (keeper_wait(ledger)) {
 		clock_tick();
 		keep_all(ledger, &list);
-		if (clock_mono_us() >= measured_us + TICK_US / 2) {
+		if (atomic_exchange(&ledger->measure_due, false) ||
+		    clock_mono_us() >= measured_us + TICK_US / 2) {
 			measured_us = clock_mono_us();
 			ledger_measure(ledger);
 		}
