@@ -182,7 +182,7 @@ struct peer {
 	struct member *members;	 /* named here, by handle */
 	struct lane *lane;	 /* the newest; NULL before the first batch */
 	LIST_HEAD(, lane) lanes; /* all that are not released yet */
-	cu_t half_bound;	 /* uncosigned CU at which a cosignature is due */
+	cu_t half_bound;	 /* unpaid CU at which a cosignature is due */
 	bool draining;
 	bool held; /* not read until the ledger has caught up */
 	struct recovery *recovery;

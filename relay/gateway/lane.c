@@ -14,8 +14,8 @@ struct lane {
 	struct ledger_lane *ledger; /* NULL once released */
 	struct checkpoint head;	    /* newest that has committed; size 0: none */
 	uint64_t cosigned_size;	    /* of the newest that was given to the ledger */
-	cu_t uncosigned;	    /* CU of leaves since then */
 	unsigned committing;	    /* operations on their way into the ledger */
+	bool cosigning;		    /* a cosignature is on its way into the ledger */
 	bool bad;		    /* a batch was not good: never cosigned again */
 	bool retired;		    /* the link has another lane: released when all is committed */
 	LIST_ENTRY(lane) of_peer;
@@ -25,7 +25,7 @@ struct lane {
 struct commit {
 	struct lane *lane;
 	struct checkpoint head;
-	cu_t cu;
+	bool is_due; /* so much is owed that a cosignature is due */
 	size_t count;
 	struct relay *relays[];
 };
@@ -113,6 +113,7 @@ static void on_cosigned(void *arg, const struct err *err)
 		peer_update_bound(peer);
 	}
 	c->lane->committing--;
+	c->lane->cosigning = false;
 	lane_end_if_retired(c->lane);
 	lane_unref(c->lane);
 	free(c);
@@ -147,8 +148,8 @@ void lane_cosign(struct lane *lane)
 	};
 	lane->refs++;
 	lane->committing++;
+	lane->cosigning = true;
 	lane->cosigned_size = head.size;
-	lane->uncosigned = 0;
 	ledger_cosign(lane->worker->port, lane->ledger, &cosigned, on_cosigned, c);
 }
 
@@ -160,10 +161,8 @@ static void on_committed(void *arg, const struct err *err)
 	struct lane *lane = c->lane;
 
 	lane->committing--;
-	if (!err) {
+	if (!err)
 		lane->head = c->head;
-		lane->uncosigned += c->cu;
-	}
 	for (size_t i = 0; i < c->count; i++) {
 		struct relay *r = c->relays[i];
 
@@ -174,8 +173,7 @@ static void on_committed(void *arg, const struct err *err)
 	}
 	if (err && lane->peer)
 		link_close(lane->peer->link, err); /* the lane is dead ([L3]) */
-	else if (lane->peer &&
-		 (lane->uncosigned > lane->peer->half_bound || peer_is_leaving(lane->peer)))
+	else if (lane->peer && ((c->is_due && !lane->cosigning) || peer_is_leaving(lane->peer)))
 		lane_cosign(lane);
 	lane_end_if_retired(lane);
 	lane_unref(lane);
@@ -242,7 +240,8 @@ static void commit_batch(struct peer *peer, const struct frame_batch *batch,
 		ledger_batch_add(out, r->member->tab, batch->answers[i].leaf, &a->leaf_hash,
 				 &r->in.salt, later_part ? VIEW(NULL, 0) : r->in.request,
 				 batch->answers[i].response);
-		c->cu += a->leaf.cu;
+		/* what all workers owe together, in all sessions */
+		c->is_due |= ledger_tab_unpaid(r->member->tab) > peer->half_bound;
 		if (!a->last)
 			continue;
 		peer_remove(peer, r);

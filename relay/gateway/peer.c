@@ -19,13 +19,11 @@ void peer_update_bound(struct peer *peer)
 	struct ledger *ledger = peer->worker->gateway->ledger;
 	cu_t max = link_peer(peer->link)->max_unpaid_cu;
 	uint32_t n = ledger_cosignatures(ledger, &peer->supplier->key);
-	cu_t unpaid = ledger_unpaid_with(ledger, &peer->supplier->key);
 	cu_t largest = method_table_cu_max(chain_table(chain_find("evm")));
 
 	if (n < 4)
 		max = MAX(largest, max >> (4 - n)); /* [P5] */
-	/* What older lanes owe counts on the node's side too. */
-	peer->half_bound = max / 2 > unpaid ? max / 2 - unpaid : 0;
+	peer->half_bound = max / 2;
 }
 
 static bool on_up(struct link *link, void *arg, struct err *err)

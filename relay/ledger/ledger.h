@@ -166,10 +166,6 @@ void ledger_tab_release(struct ledger_tab *tab, cu_t cu);
 cu_t ledger_tab_unpaid(const struct ledger_tab *tab); /* reserved included */
 cu_t ledger_tab_served(const struct ledger_tab *tab); /* reserved included */
 
-/* The same by keys, 0 when nothing is known: the largest unpaid of any application with this peer,
- * for "cosign when half of the bound is unpaid". */
-cu_t ledger_unpaid_with(struct ledger *ledger, const struct key_id *peer);
-
 /* Unpaid CU of all applications and peers together, reserved included. */
 cu_t ledger_unpaid(struct ledger *ledger);
 

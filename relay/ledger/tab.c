@@ -161,20 +161,6 @@ cu_t ledger_tab_served(const struct ledger_tab *tab)
 	return atomic_load_explicit(&tab->served, memory_order_relaxed);
 }
 
-cu_t ledger_unpaid_with(struct ledger *ledger, const struct key_id *peer)
-{
-	struct account *account, *tmp;
-	cu_t most = 0;
-
-	pthread_mutex_lock(&ledger->tabs_lock);
-	HASH_ITER (hh, ledger->accounts, account, tmp) {
-		if (ID_EQ(&account->key.peer, peer))
-			most = MAX(most, atomic_load(&account->unpaid));
-	}
-	pthread_mutex_unlock(&ledger->tabs_lock);
-	return most;
-}
-
 cu_t ledger_unpaid(struct ledger *ledger)
 {
 	struct account *account, *tmp;

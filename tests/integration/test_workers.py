@@ -11,6 +11,8 @@ from support.load import Load
 from support.process import wait_for
 
 WORKERS = {"workers": 2}
+UNPAID_MAX = 160000  # CU; of a gateway that has not cosigned yet 1/16 [P5]
+BALANCE_CU = 20
 
 
 def links_by_worker(network, node):
@@ -60,4 +62,18 @@ def test_workers_share_sessions_restarts_and_crashes(network_factory, anvil):
     assert missing(receipts, [gateway]) == []
     assert missing(receipts, nodes) == []
     check_all(gateway, nodes)
+    network.stop()
+
+
+def test_workers_cosign_before_their_node_refuses_what_they_owe_together(network_factory, anvil):
+    """[P5]"""
+    network = network_factory(upstreams=[anvil.url], stakes=(1,),
+                              gateway={"workers": 4, "cosign_interval": "1 min"},
+                              node={"max_unpaid_cu": UNPAID_MAX})
+    clients = [net.Http(network.url) for _ in range(16)]
+    for turn in range(2 * UNPAID_MAX // 16 // BALANCE_CU // len(clients)):
+        for number, client in enumerate(clients):
+            answer, _ = client.call("eth_getBalance", f"0x{turn:020x}{number:020x}", "latest")
+            assert "error" not in answer, (turn, number, answer)
+    assert network.metric(network.nodes[0], "counterfoil_node_refusals_total") == 0
     network.stop()

@@ -178,7 +178,7 @@ static void a_cosigned_head_pays_what_it_covers(void **state)
 	tree_root(&lane.tree, &root);
 	world_append(&w, &lane, 5);
 	assert_int_equal(ledger_tab_unpaid(w.tab), 45);
-	assert_int_equal(ledger_unpaid_with(w.ledger, &w.peer), 45);
+	assert_int_equal(ledger_unpaid(w.ledger), 45);
 	assert_int_equal(ledger_cosignatures(w.ledger, &w.peer), 0);
 	world_cosign(&w, &lane, 10, &root, &done);
 	assert_true(done.ok);
