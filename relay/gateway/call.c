@@ -224,6 +224,16 @@ static void dispatch(struct call *call)
 
 /* --- events --- */
 
+static void note_overload(void)
+{
+	static _Thread_local struct log_gate gate;
+	uint64_t more;
+
+	if (log_every(&gate, 1000000, &more))
+		log_warn("gateway.overload", "limit=in_flight_max more=%llu",
+			 (unsigned long long)more);
+}
+
 void call_start(struct call *call)
 {
 	struct worker *w = worker_of(call);
@@ -238,6 +248,7 @@ void call_start(struct call *call)
 			call->rpc->why);
 		finish_with(call, &err);
 	} else if (w->in_flight > w->cfg->gateway.in_flight_max) {
+		note_overload();
 		err_set(&err, ERR_OVERLOAD, "gateway.in_flight_max is reached");
 		finish_with(call, &err);
 	} else if (ledger_is_full(w->gateway->ledger)) {

@@ -59,13 +59,13 @@ struct client {
 	struct evhttp_connection *connection;
 	struct source *source;
 	enum client_phase phase;
-	usec_t phase_us;   /* when it began */
-	size_t held;	   /* bytes received since the last request was answered */
-	size_t parsed;	   /* of these, taken out of the input by evhttp */
-	size_t charged;	   /* of `held`, counted in house->request_bytes */
-	size_t waiting;	   /* bytes of answers that it has not read, counted too */
-	size_t sent;	   /* bytes that it has read since moved_us */
-	usec_t moved_us;   /* when its answer last got on by CLIENT_PACE_BYTES */
+	usec_t phase_us; /* when it began */
+	size_t held;	 /* bytes that its request takes: received, and what evhttp makes of them */
+	size_t parsed;	 /* of these, taken out of the input by evhttp */
+	size_t charged;	 /* of `held`, counted in house->request_bytes */
+	size_t waiting;	 /* bytes of answers that it has not read, counted too */
+	size_t sent;	 /* bytes that it has read since moved_us */
+	usec_t moved_us; /* when its answer last got on by CLIENT_PACE_BYTES */
 	usec_t stalled_us; /* when it last read anything */
 	bool ending;	   /* on door->ending: ended as soon as no buffer is being changed */
 	bool has_end;

@@ -168,6 +168,20 @@ static struct account *route(struct worker *w, const char *path, struct err *err
 	return account_get(w, application, service, err);
 }
 
+/* A body that is no call, or passes a limit: each reason is logged once a second. */
+static void refuse_body(struct worker *w, struct evhttp_request *http, unsigned label, size_t calls,
+			const struct err *err)
+{
+	static _Thread_local struct log_gate gates[ERR_COUNT];
+	uint64_t more;
+
+	metric_add_at(METRIC_GATEWAY_CALLS, label, err->code, calls);
+	if (log_every(&gates[err->code], 1000000, &more))
+		log_info("gateway.body_refused", "reason=%s more=%llu", err_info(err->code)->name,
+			 (unsigned long long)more);
+	answer_error(w, http, err);
+}
+
 static void on_post(struct worker *w, struct client *client, struct evhttp_request *http,
 		    const char *path)
 {
@@ -189,19 +203,16 @@ static void on_post(struct worker *w, struct client *client, struct evhttp_reque
 	metric_add(METRIC_GATEWAY_REQUEST, n);
 	if (n > w->cfg->gateway.body_max) {
 		err_set(&err, ERR_BODY_TOO_LARGE, "%s", err_info(ERR_BODY_TOO_LARGE)->text);
-		metric_add_at(METRIC_GATEWAY_CALLS, account->label, err.code, 1);
-		answer_error(w, http, &err);
+		refuse_body(w, http, account->label, 1, &err);
 		return;
 	}
 	if (!rpc_request_scan(VIEW(evbuffer_pullup(in, -1), n), &limits, &rpc, &err)) {
-		metric_add_at(METRIC_GATEWAY_CALLS, account->label, err.code, 1);
-		answer_error(w, http, &err);
+		refuse_body(w, http, account->label, 1, &err);
 		return;
 	}
 	if (!client_take_calls(client, rpc.count)) {
-		metric_add_at(METRIC_GATEWAY_CALLS, account->label, ERR_OVERLOAD, rpc.count);
 		err_set(&err, ERR_OVERLOAD, "gateway.in_flight_per_address_max is reached");
-		answer_error(w, http, &err);
+		refuse_body(w, http, account->label, rpc.count, &err);
 		rpc_request_finish(&rpc);
 		return;
 	}

@@ -2,6 +2,7 @@
 #include <assert.h>
 
 #include "relay/base/clock.h"
+#include "relay/base/log.h"
 #include "relay/base/mem.h"
 #include "relay/base/metrics.h"
 #include "relay/node/internal.h"
@@ -134,12 +135,24 @@ void relay_drop(struct relay *relay)
 	relay_done(relay);
 }
 
+/* A gateway can cause it: each reason is logged once a second. */
+static void note_refusal(enum err_code code)
+{
+	static _Thread_local struct log_gate gates[ERR_COUNT];
+	uint64_t more;
+
+	metric_add_at(METRIC_NODE_REFUSALS, code, 0, 1);
+	if (log_every(&gates[code], 1000000, &more))
+		log_info("node.refused", "reason=%s more=%llu", err_info(code)->name,
+			 (unsigned long long)more);
+}
+
 void relay_set_refusal(struct relay *relay, enum err_code code)
 {
 	if (err_info(code)->wire == 0)
 		code = ERR_INTERNAL;
 	give_back_cu(relay);
-	metric_add_at(METRIC_NODE_REFUSALS, code, 0, 1);
+	note_refusal(code);
 	relay->refusal = code;
 	relay->kind = LEAF_REFUSAL;
 	relay->cu = 0;
@@ -157,7 +170,7 @@ bool relay_refuse_unsigned(struct relay *relay, enum err_code code)
 	if (way == REFUSAL_SIGNED && code != ERR_LEDGER_FULL &&
 	    nl->refusals < NODE_TURN_REFUSALS_MAX)
 		return false;
-	metric_add_at(METRIC_NODE_REFUSALS, code, 0, 1);
+	note_refusal(code);
 	err_set(&err, code, "%s", err_info(code)->text);
 	if (way != REFUSAL_ENDS)
 		node_link_error(nl, relay->number, FRAME_RELAY, &err);

@@ -86,6 +86,7 @@ def test_bad_input_gets_the_stated_error_and_the_next_call_works(case, network, 
         assert parsed["jsonrpc"] == "2.0" and parsed["error"]["code"] == code, parsed
         assert parsed["error"]["message"] and "result" not in parsed
     works(network.url, tmp_path)
+    assert f"gateway.body_refused reason={name.lower()} " in network.gateway.log()
 
 
 def test_a_batch_answers_its_good_calls_beside_a_bad_one(network, tmp_path):

@@ -193,3 +193,22 @@ def test_doctor_says_what_to_do_about_each_thing(tmp_path):
     assert [f for f in fixes if f != "disk"] == ["key", "backend eth http://127.0.0.1:1", "registry"]
     assert f"counterfoil key new supplier {tmp_path}/no.key" in out
     assert re.search(r"^(pass|fix )  disk: ", out, re.M) and re.search(r"^pass  files: ", out, re.M)
+
+
+def test_too_few_files_are_told_at_start_and_by_the_doctor(tmp_path):
+    """Both count the connections that the limits of the configuration allow."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text("gateway: {key: no.key, application: '" + "a" * 64 + "', connections_max: 5000}\n"
+                    "registry: {source: none.db}\nledger: {dir: ledger}\n")
+    few = ["prlimit", "--nofile=1024:1024", str(paths.COUNTERFOIL)]
+    said = subprocess.run([*few, "gateway", path], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, check=False, timeout=60)
+    assert re.search(r"warn program\.files may_open=1024 asked_for=5\d{3} ", said.stderr), said.stderr
+    said = subprocess.run([*few, "doctor", path], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, check=False, timeout=60)
+    assert re.search(r"^fix   files: 1024 files may be open, .* ask for 5\d{3}; set LimitNOFILE",
+                     said.stdout, re.M), said.stdout
+    path.write_text(path.read_text().replace("5000", "100"))
+    said = subprocess.run([*few, "gateway", path], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, check=False, timeout=60)
+    assert "program.files" not in said.stderr

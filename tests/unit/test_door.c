@@ -487,6 +487,31 @@ static void requests_in_memory_have_a_bound_and_the_slowest_makes_room(void **st
 	scene_close(&s);
 }
 
+static void lines_of_a_head_count_for_what_is_made_of_them(void **state)
+{
+	struct house_limits limits = wide;
+	char head[16384] = "GET / HTTP/1.1\r\n";
+	struct scene s;
+	size_t n;
+	int fd;
+
+	limits.head_max = sizeof(head);
+	scene_open(&s, &limits);
+	n = strlen(head);
+	for (; n + 6 < sizeof(head) - 2; n += 5)
+		memcpy(head + n, "a:b\r\n", 6);
+	fd = come_from(&s, 1);
+	say(fd, head);
+	live(&s, 20);
+	assert_true(house_request_bytes(s.house) > 10 * sizeof(head));
+	say(fd, "\r\n");
+	live(&s, 20);
+	assert_true(is_answered(fd));
+	assert_int_equal(house_request_bytes(s.house), 0);
+	close(fd);
+	scene_close(&s);
+}
+
 static void answers_that_wait_have_a_bound_and_the_most_stalled_makes_room(void **state)
 {
 	struct house_limits limits = wide;
@@ -639,6 +664,7 @@ int main(void)
 		cmocka_unit_test(who_asks_nothing_is_idle_and_who_is_being_served_is_not),
 		cmocka_unit_test(who_does_not_read_is_ended_and_who_reads_slowly_is_not),
 		cmocka_unit_test(requests_in_memory_have_a_bound_and_the_slowest_makes_room),
+		cmocka_unit_test(lines_of_a_head_count_for_what_is_made_of_them),
 		cmocka_unit_test(answers_that_wait_have_a_bound_and_the_most_stalled_makes_room),
 		cmocka_unit_test(what_comes_while_an_answer_is_due_is_read_ahead_a_little_only),
 		cmocka_unit_test(what_is_refused_by_evhttp_has_a_name),

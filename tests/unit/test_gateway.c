@@ -403,6 +403,62 @@ static void paths_lead_to_services_and_tokens(void **state) /* [G1] */
 	world_destroy(w);
 }
 
+static void an_answer_over_the_limit_does_not_arrive(void **state)
+{
+	struct world *w = world_create("{\"default\":{\"result\":\"0x5\"},\"methods\":"
+				       "{\"eth_getLogs\":{\"size\":300000}}}",
+				       "  answer_max: 64 KiB\n");
+	const char *logs = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_getLogs\"}";
+	CLEANUP(xfree) char *good = xasprintf(BALANCE, "1");
+
+	http(w, "POST", "/", VIEW_STR(logs));
+	assert_true(w->body.n < 300000);
+	assert_has(post(w, "/", good), "0x5");
+	world_destroy(w);
+}
+
+static void calls_over_the_limit_in_flight_are_refused_and_others_answered(void **state)
+{
+	struct world *w = world_create("{\"default\":{\"result\":\"0x5\",\"delay_ms\":50}}",
+				       "  in_flight_max: 2\n");
+	CLEANUP(xfree) char *good = xasprintf(BALANCE, "1");
+	CLEANUP(xfree) char *four = xasprintf("[%s,%s,%s,%s]", good, good, good, good);
+	const char *body = post(w, "/", four);
+	unsigned answered = 0, refused = 0;
+
+	for (const char *at = body; (at = strstr(at, "0x5")); at++)
+		answered++;
+	for (const char *at = body; (at = strstr(at, "gateway.in_flight_max")); at++)
+		refused++;
+	assert_int_equal(answered, 2);
+	assert_int_equal(refused, 2);
+	assert_has(post(w, "/", good), "0x5");
+	world_destroy(w);
+}
+
+static void accounts_over_the_limit_of_sessions_are_refused(void **state)
+{
+	static const char file[] = "/tmp/cf-test-tokens-XXXXXX";
+	char path[sizeof(file)], more[128], other[65];
+	CLEANUP(xfree) char *good = xasprintf(BALANCE, "1"), *text = NULL;
+	struct world *w;
+	int fd;
+
+	memcpy(path, file, sizeof(file));
+	fd = mkstemp(path);
+	memset(other, 'a', 64);
+	other[64] = '\0';
+	text = xasprintf("some-token-of-another %s\n", other);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	snprintf(more, sizeof(more), "  sessions_max: 1\n  tokens: %s\n", path);
+	w = world_create("{\"default\":{\"result\":\"0x5\"}}", more);
+	assert_has(post(w, "/eth/some-token-of-another", good), "gateway.sessions_max");
+	assert_has(post(w, "/", good), "0x5");
+	world_destroy(w);
+	unlink(path);
+}
+
 static void backend_errors_pass_unchanged(void **state)
 {
 	struct world *w =
@@ -504,6 +560,9 @@ int main(void)
 		cmocka_unit_test(notifications_are_relayed_and_not_answered),
 		cmocka_unit_test(bad_bodies_get_their_error_and_the_next_call_works),
 		cmocka_unit_test(paths_lead_to_services_and_tokens),
+		cmocka_unit_test(an_answer_over_the_limit_does_not_arrive),
+		cmocka_unit_test(calls_over_the_limit_in_flight_are_refused_and_others_answered),
+		cmocka_unit_test(accounts_over_the_limit_of_sessions_are_refused),
 		cmocka_unit_test(backend_errors_pass_unchanged),
 		cmocka_unit_test(an_answer_of_many_parts_arrives_whole),
 		cmocka_unit_test(a_backend_that_fails_is_an_error_and_no_answer),

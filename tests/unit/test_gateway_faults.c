@@ -41,6 +41,7 @@ enum way {
 	ERROR_FRAME,
 	SILENT,
 	HANG_UP,
+	NEW_LANE, /* each answer is in a lane of its own */
 };
 
 struct world;
@@ -58,6 +59,7 @@ struct fake {
 	struct session_id session;
 	_Atomic int way;
 	_Atomic unsigned asked, cancelled, cosigned;
+	_Atomic int why_down; /* the last error of its link */
 };
 
 struct world {
@@ -153,6 +155,21 @@ static void send_batch(struct fake *n, uint32_t number, const struct frame_relay
 	link_sent(n->link);
 }
 
+static void begin_lane(struct fake *n)
+{
+	struct checkpoint_origin origin = {
+		.network = n->self.network,
+		.gateway = link_peer(n->link)->key,
+		.supplier = n->self.id,
+	};
+
+	rng_bytes(n->lane.b, sizeof(n->lane.b));
+	origin.lane = n->lane;
+	checkpoint_lane_init(&n->names, &origin);
+	tree_init(&n->tree);
+	n->cu = 0;
+}
+
 static bool on_relay(struct fake *n, const struct frame *f, struct err *err)
 {
 	enum way way = (enum way)atomic_load(&n->way);
@@ -171,7 +188,9 @@ static bool on_relay(struct fake *n, const struct frame *f, struct err *err)
 		link_sent(n->link);
 		return true;
 	}
-	send_batch(n, f->stream, &relay, way);
+	if (way == NEW_LANE)
+		begin_lane(n);
+	send_batch(n, f->stream, &relay, way == NEW_LANE ? ANSWER : way);
 	return true;
 }
 
@@ -199,18 +218,9 @@ static bool on_frame(struct link *link, const struct frame *f, void *arg, struct
 static bool on_up(struct link *link, void *arg, struct err *err)
 {
 	struct fake *n = arg;
-	struct checkpoint_origin origin = {
-		.network = n->self.network,
-		.gateway = link_peer(link)->key,
-		.supplier = n->self.id,
-	};
 
 	n->link = link;
-	rng_bytes(n->lane.b, sizeof(n->lane.b));
-	origin.lane = n->lane;
-	checkpoint_lane_init(&n->names, &origin);
-	tree_init(&n->tree);
-	n->cu = 0;
+	begin_lane(n);
 	return true;
 }
 
@@ -220,6 +230,7 @@ static void on_down(struct link *link, enum link_reason reason, const struct err
 
 	if (n->link == link)
 		n->link = NULL;
+	atomic_store(&n->why_down, (int)err->code);
 	link_destroy(link);
 }
 
@@ -309,6 +320,7 @@ static void start_gateway(struct world *w)
 	buf_putf(&yaml,
 		 "gateway:\n  key: %s\n  listen: 127.0.0.1:0\n  application: \"%s\"\n"
 		 "  deadline: 1500 ms\n  drain: 100 ms\n  cosign_interval: 50 ms\n"
+		 "  lanes_max: 2\n"
 		 "registry:\n  source: %s\nledger:\n  dir: %s/gateway\n",
 		 w->net->gateway_path, hex, w->net->registry_path, w->net->dir);
 	assert_ok(config_load_text(&source, "test", buf_view(&yaml), &w->config, &problems, &err),
@@ -455,6 +467,27 @@ static void writes_that_a_node_refused_unseen_go_to_the_next_pick(void **state)
 	world_destroy(w);
 }
 
+static void a_node_that_opens_lane_after_lane_is_left(void **state)
+{
+	struct world *w = world_create(NEW_LANE, NEW_LANE);
+	struct buf batch = {0};
+	bool left = false;
+
+	assert_non_null(strstr(post(w, READ), "\"result\":\"0x5\"")); /* one is as it should be */
+	buf_put_str(&batch, "[" READ);
+	for (int i = 0; i < 30; i++)
+		buf_put_str(&batch, "," READ);
+	buf_put_str(&batch, "]");
+	for (int i = 0; i < 20 && !left; i++) {
+		post(w, buf_cstr(&batch));
+		for (size_t k = 0; k < NODES; k++)
+			left |= atomic_load(&w->nodes[k].why_down) == ERR_LIMIT;
+	}
+	assert_true(left);
+	buf_finish(&batch);
+	world_destroy(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -463,6 +496,7 @@ int main(void)
 		cmocka_unit_test(reads_that_fail_go_to_the_next_pick),
 		cmocka_unit_test(writes_are_not_sent_twice_once_they_may_have_left),
 		cmocka_unit_test(writes_that_a_node_refused_unseen_go_to_the_next_pick),
+		cmocka_unit_test(a_node_that_opens_lane_after_lane_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -443,6 +443,31 @@ static void evidence_over_its_limit_goes_oldest_first(void **state)
 	world_finish(&w);
 }
 
+static void evidence_older_than_its_time_is_dropped(void **state)
+{
+	struct ledger_reader *reader = NULL;
+	struct buf request = {0}, response = {0};
+	struct world_lane lane;
+	struct world w;
+
+	world_init(&w, LEDGER_SUPPLIER);
+	world_stop(&w);
+	w.params.evidence_keep_ms = 300;
+	world_start(&w);
+	world_lane_open(&w, &lane);
+	world_append(&w, &lane, 10);
+	usleep(600000);
+	world_append(&w, &lane, 1);
+	world_append(&w, &lane, 1);
+	world_reader(&w, &reader);
+	assert_false(ledger_evidence_read(reader, &lane.id, 0, &request, &response));
+	assert_true(ledger_evidence_read(reader, &lane.id, 11, &request, &response));
+	buf_finish(&request);
+	buf_finish(&response);
+	ledger_reader_close(reader);
+	world_finish(&w);
+}
+
 static void torn_evidence_reads_as_not_kept(void **state)
 {
 	struct ledger_reader *reader = NULL;
@@ -595,6 +620,7 @@ int main(void)
 		cmocka_unit_test(callbacks_of_a_lane_come_in_order),
 		cmocka_unit_test(full_sync_tells_the_same),
 		cmocka_unit_test(evidence_over_its_limit_goes_oldest_first),
+		cmocka_unit_test(evidence_older_than_its_time_is_dropped),
 		cmocka_unit_test(torn_evidence_reads_as_not_kept),
 		cmocka_unit_test(parts_of_a_stream_lead_to_the_next),
 		cmocka_unit_test(an_old_day_is_dropped_when_its_lanes_are_closed),

@@ -473,12 +473,11 @@ static void links_of_a_unix_socket_are_spread_too(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
-static void limits_hold_for_all_listeners_together(void **state)
+/* Of three links the third is refused. */
+static void refuses_the_third(struct world *w)
 {
-	struct world *w = *state;
 	struct pool *pools[3];
 
-	w->door_params.links_per_key_max = 2;
 	open_door(w, 0, "127.0.0.1:0");
 	join_door(w);
 	assert_true(dial_times(w, pools, 2));
@@ -488,6 +487,22 @@ static void limits_hold_for_all_listeners_together(void **state)
 	assert_int_equal(w->pair.node.ups + w->node2.ups, 2);
 	assert_int_equal(listener_refused(w->door[1]), 1);
 	hang_up(w, pools, 3);
+}
+
+static void limits_hold_for_all_listeners_together(void **state)
+{
+	struct world *w = *state;
+
+	w->door_params.links_per_key_max = 2;
+	refuses_the_third(w);
+}
+
+static void links_are_limited_in_all(void **state)
+{
+	struct world *w = *state;
+
+	w->door_params.links_max = 2;
+	refuses_the_third(w);
 }
 
 static void a_listener_that_has_left_is_given_nobody(void **state)
@@ -564,6 +579,7 @@ int main(void)
 		T(a_few_links_are_spread_as_evenly_as_many),
 		T(links_of_a_unix_socket_are_spread_too),
 		T(limits_hold_for_all_listeners_together),
+		T(links_are_limited_in_all),
 		T(a_listener_that_has_left_is_given_nobody),
 		T(addresses_are_read_strictly),
 	};
