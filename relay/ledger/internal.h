@@ -369,10 +369,8 @@ void lane_free(struct ledger_lane *lane);
 void lane_set_state(struct ledger_lane *lane, enum ledger_lane_state state);
 void lane_kill(struct ledger_lane *lane, const char *why);
 void lane_pending_add(struct ledger_lane *lane, struct ledger_tab *tab, uint32_t end, cu_t cu);
-/* Takes off what ends at or below size. */
+/* Takes off what ends at or below size: it is paid, or never will be. */
 void lane_pending_settle(struct ledger_lane *lane, uint64_t size);
-/* Takes off the rest: it will never be paid. */
-void lane_pending_void(struct ledger_lane *lane);
 
 /* --- threads --- */
 /* Commits a small batch on the calling thread if nobody else writes and nothing is in the way. */

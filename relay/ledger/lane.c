@@ -18,7 +18,7 @@ struct ledger_lane *lane_create(struct ledger *ledger, const struct lane_id *id,
 
 void lane_free(struct ledger_lane *lane)
 {
-	lane_pending_void(lane);
+	lane_pending_settle(lane, UINT64_MAX);
 	free(lane->pending);
 	free(lane->edge);
 	free(lane);
@@ -88,17 +88,6 @@ void lane_pending_settle(struct ledger_lane *lane, uint64_t size)
 		ledger_tab_paid(p->tab, p->cu);
 		ledger_tab_close(p->tab);
 		lane->pending_first++;
-	}
-	lane->pending_first = lane->pending_n = 0;
-}
-
-void lane_pending_void(struct ledger_lane *lane)
-{
-	for (; lane->pending_first < lane->pending_n; lane->pending_first++) {
-		struct pending *p = &lane->pending[lane->pending_first];
-
-		ledger_tab_release(p->tab, p->cu);
-		ledger_tab_close(p->tab);
 	}
 	lane->pending_first = lane->pending_n = 0;
 }

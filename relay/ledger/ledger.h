@@ -269,9 +269,9 @@ MUST_USE bool ledger_lane_restore(struct ledger_port *port, const struct lane_id
 void ledger_adopt(struct ledger_port *port, struct ledger_lane *lane, struct ledger_batch *batch,
 		  const struct ledger_head *head, ledger_done_fn *done, void *arg);
 
-/* Sets the final size, marks what is beyond it `undelivered` (never paid, no longer unpaid), closes
- * the lane.  final_size 0: all of it is undelivered.  The handle is invalid after done.  Not for a
- * live lane. */
+/* Sets the final size, marks what is beyond it `undelivered` (never paid, no longer unpaid, but
+ * served), closes the lane.  final_size 0: all of it is undelivered.  The handle is invalid after
+ * done.  Not for a live lane. */
 void ledger_lane_close(struct ledger_port *port, struct ledger_lane *lane, uint64_t final_size,
 		       ledger_done_fn *done, void *arg);
 

@@ -142,21 +142,19 @@ static bool lane_recent_from(sqlite3 *db, uint64_t number, uint64_t size, msec_t
 	return true;
 }
 
-static bool lane_load(struct ledger_lane *lane, sqlite3 *db, bool closed, uint64_t final_size,
-		      struct err *err)
+static bool lane_load(struct ledger_lane *lane, sqlite3 *db, bool closed, struct err *err)
 {
 	struct ledger *ledger = lane->ledger;
 	msec_t recent = clock_wall_ms() - ledger->p.recent_ms;
-	uint64_t from, end, unpaid_from = lane->cosigned.size;
+	uint64_t from, end, unpaid_from;
 
 	if (!lane_head_read(db, lane->number, &lane->head, err))
 		return false;
 	lane->queued = lane->head.size;
 	if (!closed && !lane_is_whole(lane, db, err))
 		return false;
-	end = closed ? MIN(final_size, lane->head.size) : lane->head.size;
-	if (closed)
-		unpaid_from = end;
+	end = lane->head.size;
+	unpaid_from = closed ? end : lane->cosigned.size;
 	if (!lane_recent_from(db, lane->number, end, recent, &from, err))
 		return false;
 	from = MIN(from, unpaid_from);
@@ -201,8 +199,7 @@ static void lane_rebuild(struct ledger *ledger, sqlite3_stmt *stmt)
 		file = day_file(ledger, lane->day, &err);
 	else
 		err_set(&err, ERR_LEDGER, "its day file is missing");
-	if (file == NULL ||
-	    !lane_load(lane, file->db, closed, (uint64_t)sqlite3_column_int64(stmt, 9), &err))
+	if (file == NULL || !lane_load(lane, file->db, closed, &err))
 		lane_broken(lane, err.msg);
 	if (closed) {
 		lane_free(lane);
@@ -220,7 +217,7 @@ static bool rebuild_lanes(struct ledger *ledger, struct err *err)
 
 	if (!store_prepare(ledger->state.db,
 			   "SELECT number, lane, peer, day, state, cosigned_size, cosigned_root,"
-			   " cosigned_time, cosigned_signature, final_size FROM lanes"
+			   " cosigned_time, cosigned_signature FROM lanes"
 			   " WHERE state != 2 OR (day >= ?1 AND dropped = 0) ORDER BY number",
 			   &stmt, err))
 		return false;

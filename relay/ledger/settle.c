@@ -69,8 +69,9 @@ static void close_committed(struct ledger_batch *op)
 {
 	if (atomic_load(&op->lane->state) == LEDGER_LANE_CLOSED)
 		return;
-	lane_pending_settle(op->lane, op->final_size);
-	lane_pending_void(op->lane);
+	/* What is beyond the final size is never paid, but it was served [P4]: else a gateway that
+	 * denies what it got would be served without end. */
+	lane_pending_settle(op->lane, UINT64_MAX);
 	lane_set_state(op->lane, LEDGER_LANE_CLOSED);
 	free(op->lane->edge);
 	op->lane->edge = NULL;
