@@ -149,9 +149,10 @@ static bool on_listing(struct recovery *r, const struct frame_lanes *lanes, stru
 {
 	if (r->listed) {
 		r->listed = false; /* it lists again */
-		r->theirs_n = 0;
+		r->theirs_n = r->told = 0;
 	}
-	if (r->theirs_n + lanes->count > RECOVERY_LANES_MAX)
+	r->told += lanes->count;
+	if (r->told > RECOVERY_LANES_MAX)
 		return err_set(err, ERR_PROTOCOL, "lanes: more than %d", RECOVERY_LANES_MAX);
 	if (r->theirs_n + lanes->count > r->theirs_cap) {
 		r->theirs_cap = MAX(2 * r->theirs_cap, r->theirs_n + lanes->count);

@@ -61,6 +61,7 @@ struct recovery {
 	usec_t refresh_us; /* the pause now */
 	uint64_t seen;	   /* what was unclosed at the last look */
 	bool listed;	   /* the peer's listing is complete */
+	size_t told;	   /* lanes in it so far */
 	struct frame_lane *theirs;
 	size_t theirs_n;
 	size_t theirs_cap;
