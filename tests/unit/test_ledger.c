@@ -254,7 +254,8 @@ static void unclosed_lanes_are_listed_with_their_heads(void **state)
 	world_finish(&w);
 }
 
-/* [L8]: what lies beyond the final head is undelivered: no longer unpaid, but it was served [P4]. */
+/* [L8]: what lies beyond the final head is undelivered: no longer unpaid, but it was served [P4].
+ */
 static void closing_marks_the_tail_undelivered(void **state)
 {
 	struct ledger_reader *reader = NULL;
