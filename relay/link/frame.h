@@ -17,11 +17,12 @@
 #define FRAME_MAX_BEFORE_HELLO 1024 /* on `length`, until the peer has said its own [F2] */
 #define FRAME_LEAF_BYTES 192
 #define FRAME_BATCH_LEAVES_MAX 256	   /* leaves in a BATCH [F7] */
-#define FRAME_BATCH_BYTES_MAX (512 * 1024) /* of a turn; one leaf always fits [F7] */
-#define FRAME_LANES_MAX 1000		   /* lanes in a LANES frame [L5] */
-#define FRAME_FETCH_MAX 2048		   /* leaves asked for at once [L6] */
-#define FRAME_LANE_MAX ((uint64_t)1 << 20) /* leaves in a lane [T2] */
-#define FRAME_ERROR_TEXT_MAX 512	   /* bytes of text in an ERROR [F9] */
+#define FRAME_BATCH_BYTES_MAX (512 * 1024) /* of a turn's answers; one leaf always fits [F7] */
+#define FRAME_ANSWER_BYTES (4 + FRAME_LEAF_BYTES + 4) /* of one, its response encoding apart */
+#define FRAME_LANES_MAX 1000			      /* lanes in a LANES frame [L5] */
+#define FRAME_FETCH_MAX 2048			      /* leaves asked for at once [L6] */
+#define FRAME_LANE_MAX ((uint64_t)1 << 20)	      /* leaves in a lane [T2] */
+#define FRAME_ERROR_TEXT_MAX 512		      /* bytes of text in an ERROR [F9] */
 #define FRAME_VERSION 1
 
 enum frame_type {

@@ -126,6 +126,7 @@ bool frame_read_relay(const struct frame *f, struct frame_relay *ret, struct err
 
 bool frame_read_batch(const struct frame *f, struct frame_batch *ret, struct err *err)
 {
+	size_t turn_bytes = 0;
 	struct reader r;
 
 	if (!begin(f, FRAME_BATCH, STREAM_ZERO, &r, err))
@@ -149,6 +150,9 @@ bool frame_read_batch(const struct frame *f, struct frame_batch *ret, struct err
 			return refuse(f, "payload too short", err);
 		if (a->relay == 0)
 			return refuse(f, "relay number is 0", err);
+		turn_bytes += FRAME_ANSWER_BYTES + a->response.n;
+		if (i > 0 && turn_bytes > FRAME_BATCH_BYTES_MAX)
+			return refuse(f, "more than a turn", err);
 	}
 	READ_ID(&r, &ret->root);
 	READ_ID(&r, &ret->signature);

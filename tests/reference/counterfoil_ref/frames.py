@@ -134,6 +134,8 @@ def get_batch(r):
         relay, leaf = r.number(4), r.hex(192)
         need(relay != 0, "relay number 0")
         f["answers"].append({"relay": relay, "leaf": leaf, "response": r.hex(r.number(4))})
+    turn = sum(200 + len(a["response"]) // 2 for a in f["answers"])
+    need(count == 1 or turn <= 512 << 10, "more than a turn")
     f["root"], f["signature"] = r.hex(32), r.hex(64)
     return f
 
