@@ -76,7 +76,9 @@ static struct interval *interval_of(struct inbound_lane *lane, const struct sess
 static bool check_signed_rules(struct inbound_lane *lane, const struct inbound_answer *a,
 			       uint64_t seq, struct err *err)
 {
-	enum leaf_fault fault = leaf_check(&a->leaf, a->relay->cu, a->relay->part_cu);
+	bool known = a->leaf.method == a->relay->method;
+	enum leaf_fault fault = leaf_check(&a->leaf, known ? a->relay->cu : UINT32_MAX,
+					   known ? a->relay->part_cu : UINT32_MAX);
 	struct interval *interval = interval_of(lane, &a->leaf.session);
 
 	if (fault != LEAF_FINE)
@@ -109,7 +111,63 @@ static bool check_parts(const struct inbound_answer *a, uint64_t seq, struct err
 			       ", not part %" PRIu32 " of %" PRIu32 " [R8]",
 			       seq, leaf->part, leaf->stream, a->relay->next_part,
 			       a->relay->number);
+	/* Each part has its price: what is not the rest must be a whole one. */
+	if (a->response.body.n > INBOUND_PART_BYTES ||
+	    (!(leaf->flags & LEAF_LAST) && a->response.body.n != INBOUND_PART_BYTES))
+		return err_set(err, ERR_LEAF, "leaf %" PRIu64 ": a part of %zu bytes [R8]", seq,
+			       a->response.body.n);
 	return true;
+}
+
+/* A refusal is its code and the code's name; a code of a later version has a name of its own. */
+static bool check_refusal(const struct inbound_answer *a, uint64_t seq, struct err *err)
+{
+	const struct err_info *info = err_info(err_from_wire(a->leaf.status));
+
+	if (!view_eq(a->response.content_type, VIEW_STR(RESPONSE_TEXT_TYPE)) ||
+	    (info->wire == a->leaf.status && !view_eq(a->response.body, VIEW_STR(info->name))))
+		return err_set(err, ERR_LEAF, "leaf %" PRIu64 ": not a refusal's encoding [E7]",
+			       seq);
+	return true;
+}
+
+/* An answer that fits into one leaf: is it one, and is it paid for as what it is? */
+static bool check_whole(const struct inbound_answer *a, uint64_t seq, struct err *err)
+{
+	const struct leaf *leaf = &a->leaf;
+	struct rpc_answer answer;
+
+	if (a->relay->notification) {
+		if (a->response.body.n > 0)
+			return err_set(err, ERR_LEAF,
+				       "leaf %" PRIu64 ": a notification with an answer [E4]", seq);
+		return true;
+	}
+	if (!rpc_answer_scan(a->response.body, &answer, err))
+		return err_prefix(err, "leaf %" PRIu64 " [E5]", seq);
+	if ((answer.error.n > 0) != (leaf->kind == LEAF_RPC_ERROR))
+		return err_set(err, ERR_LEAF, "leaf %" PRIu64 ": kind %u is not its answer's [R2]",
+			       seq, leaf->kind);
+	if (leaf->kind == LEAF_RPC_ERROR && leaf->cu > 0 &&
+	    (!answer.error_code_known ||
+	     chain_error_class(a->relay->chain, answer.error_code, answer.error_message,
+			       answer.error_data) != CHAIN_ERROR_EXECUTION))
+		return err_set(err, ERR_LEAF,
+			       "leaf %" PRIu64 ": %" PRIu32
+			       " CU for an error that is no execution [R9]",
+			       seq, leaf->cu);
+	return true;
+}
+
+static bool check_form(const struct inbound_answer *a, uint64_t seq, struct err *err)
+{
+	if (a->leaf.kind == LEAF_REFUSAL)
+		return check_refusal(a, seq, err);
+	if (a->response.status != 200 ||
+	    !view_eq(a->response.content_type, VIEW_STR(RESPONSE_JSON_TYPE)))
+		return err_set(err, ERR_LEAF, "leaf %" PRIu64 ": not an answer's encoding [E4]",
+			       seq);
+	return a->leaf.kind == LEAF_PART || check_whole(a, seq, err);
 }
 
 /* What binds the leaf to the request that was sent and to the answer that came with it. */
@@ -125,10 +183,10 @@ static bool check_binding(const struct inbound_lane *lane, struct inbound_answer
 	if (leaf->method != a->relay->method)
 		return err_set(err, ERR_LEAF, "leaf %" PRIu64 ": method %" PRIu32 ", not %" PRIu32,
 			       seq, leaf->method, a->relay->method);
-	if (!check_parts(a, seq, err))
-		return false;
 	if (!response_encoding_parse(sent->response, &a->response, err))
 		return err_prefix(err, "leaf %" PRIu64, seq);
+	if (!check_parts(a, seq, err))
+		return false;
 	if (leaf->status != a->response.status)
 		return err_set(err, ERR_LEAF,
 			       "leaf %" PRIu64 ": status %u, its answer says %u [R6]", seq,
@@ -141,7 +199,7 @@ static bool check_binding(const struct inbound_lane *lane, struct inbound_answer
 	if (!ID_EQ(&hash, &leaf->response_hash))
 		return err_set(err, ERR_LEAF,
 			       "leaf %" PRIu64 ": response_hash is of other bytes [R3]", seq);
-	return true;
+	return check_form(a, seq, err);
 }
 
 /* One answer into *a, and its leaf into the tree. */
@@ -151,6 +209,7 @@ static enum inbound_verdict check_answer(struct inbound_lane *lane, const struct
 {
 	uint64_t seq = lane->tree.size;
 	enum leaf_fault fault = leaf_decode(sent->leaf, &a->leaf);
+	bool bound;
 
 	leaf_hash(sent->leaf, &a->leaf_hash);
 	tree_append(&lane->tree, &a->leaf_hash);
@@ -164,10 +223,11 @@ static enum inbound_verdict check_answer(struct inbound_lane *lane, const struct
 			sent->relay);
 		return INBOUND_LOCAL;
 	}
-	if (!check_binding(lane, a, sent, seq, err))
-		return INBOUND_LOCAL;
-	if (!check_signed_rules(lane, a, seq, err))
+	bound = check_binding(lane, a, sent, seq, err);
+	if (!check_signed_rules(lane, a, seq, err)) /* the graver fault is the one that is told */
 		return INBOUND_PROVABLE;
+	if (!bound)
+		return INBOUND_LOCAL;
 	a->last = a->leaf.kind != LEAF_PART || a->leaf.flags & LEAF_LAST;
 	a->relay->next_part = a->leaf.kind == LEAF_PART && !a->last ? a->leaf.part + 1 : 0;
 	return INBOUND_GOOD;
@@ -185,6 +245,35 @@ static bool check_head(struct inbound_lane *lane, const struct frame_batch *batc
 	return checkpoint_check(&lane->names, ret, err);
 }
 
+bool inbound_is_signed(const struct inbound_lane *lane, const struct frame_batch *batch)
+{
+	const struct checkpoint head = {.size = batch->first + batch->count,
+					.root = batch->root,
+					.supplier_sig = batch->signature};
+	struct err err;
+
+	return checkpoint_check(&lane->names, &head, &err);
+}
+
+/* A batch that does not continue the lane.  When it ends where the lane ends, and its head is
+ * signed and another, the supplier has signed two heads of one size ([L4]). */
+static enum inbound_verdict check_elsewhere(const struct inbound_lane *lane,
+					    const struct frame_batch *batch, struct err *err)
+{
+	struct hash root;
+
+	tree_root(&lane->tree, &root);
+	if (batch->first + batch->count == lane->tree.size && !ID_EQ(&root, &batch->root) &&
+	    inbound_is_signed(lane, batch)) {
+		err_set(err, ERR_CHECKPOINT, "a second head of size %" PRIu64 " [L4]",
+			lane->tree.size);
+		return INBOUND_PROVABLE;
+	}
+	err_set(err, ERR_PROTOCOL, "a batch from %" PRIu64 ", the lane has %" PRIu64 " leaves [F7]",
+		batch->first, lane->tree.size);
+	return INBOUND_LOCAL;
+}
+
 enum inbound_verdict inbound_check(struct inbound_lane *lane, const struct frame_batch *batch,
 				   inbound_find_fn *find, void *arg, struct inbound_batch *ret,
 				   struct err *err)
@@ -193,12 +282,8 @@ enum inbound_verdict inbound_check(struct inbound_lane *lane, const struct frame
 	struct err head_err;
 
 	assert(ID_EQ(&batch->lane, &lane->names.origin.lane));
-	if (batch->first != lane->tree.size || lane->tree.size + batch->count > LEAF_SEQ_END) {
-		err_set(err, ERR_PROTOCOL,
-			"a batch from %" PRIu64 ", the lane has %" PRIu64 " leaves [F7]",
-			batch->first, lane->tree.size);
-		return INBOUND_LOCAL;
-	}
+	if (batch->first != lane->tree.size || lane->tree.size + batch->count > LEAF_SEQ_END)
+		return check_elsewhere(lane, batch, err);
 	ret->count = batch->count;
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct err leaf_err;

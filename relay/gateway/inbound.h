@@ -2,17 +2,21 @@
  * What comes in on a lane: a BATCH ([F7]) is checked against what the gateway sent, before anything
  * of it is committed or answered.
  *
- * Recomputed here: each leaf's form, seq, interval, compute units, method and both hashes; the
- * tree's root; one signature a batch.  A batch is good as a whole or not at all; after a bad one
- * the lane is of no further use and nothing on it may be cosigned.  Pure apart from memory: no IO,
- * no clock. Not here: committing (relay/ledger), answering (call.h). */
+ * Recomputed here: each leaf's form, seq, interval, compute units, method and both hashes; whether
+ * the answer is one, and of the kind that is paid for; the tree's root; one signature a batch.  A
+ * batch is good as a whole or not at all; after a bad one the lane is of no further use and nothing
+ * on it may be cosigned.  Pure apart from memory: no IO, no clock. Not here: committing
+ * (relay/ledger), answering (call.h). */
 #ifndef RELAY_GATEWAY_INBOUND_H
 #define RELAY_GATEWAY_INBOUND_H
 
+#include "chains/chain.h"
 #include "relay/link/frame.h"
 #include "relay/receipt/checkpoint.h"
 #include "relay/receipt/leaf.h"
 #include "relay/rpc/encoding.h"
+
+#define INBOUND_PART_BYTES 65536 /* of a body in one leaf, but for the rest [R8] */
 
 /* What the gateway knows of a relay that it sent.  It stays until its last leaf is in or the link
  * is gone, also when the call was answered by another node meanwhile ([R9]). */
@@ -21,7 +25,9 @@ struct inbound_relay {
 	struct session_id session;
 	struct salt salt;
 	struct view request; /* request encoding; borrowed */
-	uint32_t method;     /* id, cu and part_cu of the method table ([M1]) */
+	bool notification;   /* its answer has an empty body ([E4]) */
+	const struct chain *chain;
+	uint32_t method; /* id, cu and part_cu of the method table ([M1]) */
 	uint32_t cu;
 	uint32_t part_cu;
 	uint32_t next_part; /* parts seen so far; kept by inbound_check() */
@@ -64,13 +70,17 @@ typedef struct inbound_relay *inbound_find_fn(void *arg, uint32_t number);
 /* Checks a batch whose lane id is the lane's.
  *
  * Out:    ret  filled on INBOUND_GOOD only
- * Errors: otherwise err says which rule is broken: ERR_LEAF, ERR_CHECKPOINT, ERR_SIGNATURE or
- *         ERR_PROTOCOL.
+ * Errors: otherwise err says which rule is broken: ERR_LEAF, ERR_CHECKPOINT, ERR_SIGNATURE,
+ *         ERR_PROTOCOL, or what is wrong with an answer: ERR_FORMAT, ERR_UPSTREAM.
  * Cost:   per leaf three SHA-256, per batch one Ed25519 check; no allocation but for the first leaf
  *         of a session in the lane.
  */
 MUST_USE enum inbound_verdict inbound_check(struct inbound_lane *lane,
 					    const struct frame_batch *batch, inbound_find_fn *find,
 					    void *arg, struct inbound_batch *ret, struct err *err);
+
+/* True when the supplier signed the head that this batch, good or bad, comes with: then its bytes
+ * are worth keeping.  Cost: one Ed25519 check. */
+MUST_USE bool inbound_is_signed(const struct inbound_lane *lane, const struct frame_batch *batch);
 
 #endif

@@ -278,7 +278,8 @@ static bool on_fault(struct peer *peer, const struct frame_batch *batch,
 		  verdict == INBOUND_PROVABLE ? "provable" : "local", peer->supplier->hex, lane,
 		  batch->first, batch->count, root, signature, err->msg);
 	metric_add_at(METRIC_GATEWAY_FAULTS, err->code, 0, 1);
-	peer->lane->bad = true;
+	if (peer->lane)
+		peer->lane->bad = true;
 	supplier_drop(peer->worker, peer->supplier);
 	return false;
 }
@@ -287,8 +288,12 @@ static bool on_fault(struct peer *peer, const struct frame_batch *batch,
 static bool lane_change(struct peer *peer, const struct lane_id *id, struct err *err)
 {
 	struct lane *old = peer->lane, *lane;
+	struct ledger_lane *known;
 	size_t n = 0;
 
+	if (ledger_lane_find(peer->worker->gateway->ledger, id, &peer->supplier->key, &known) !=
+	    LEDGER_LANE_UNKNOWN)
+		return err_set(err, ERR_PROTOCOL, "a batch on a lane that was used before [L4]");
 	LIST_FOREACH (lane, &peer->lanes, of_peer)
 		n++;
 	if (n >= peer->worker->cfg->gateway.lanes_max)
@@ -311,7 +316,8 @@ bool lane_on_batch(struct peer *peer, const struct frame *frame, struct err *err
 	if ((!peer->lane ||
 	     !ID_EQ(&w->batch.lane, &inbound_lane_names(peer->lane->in)->origin.lane)) &&
 	    !lane_change(peer, &w->batch.lane, err))
-		return false;
+		return err->code == ERR_PROTOCOL ? on_fault(peer, &w->batch, INBOUND_LOCAL, err)
+						 : false;
 	verdict = inbound_check(peer->lane->in, &w->batch, find_relay, peer, &w->good, err);
 	if (verdict != INBOUND_GOOD)
 		return on_fault(peer, &w->batch, verdict, err);

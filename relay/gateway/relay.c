@@ -140,6 +140,8 @@ bool relay_send(struct call *call, struct member *member, struct err *err)
 	r->in = (struct inbound_relay){
 		.session = call->session->info->id,
 		.request = buf_view(&r->request),
+		.notification = call->rpc->id_kind == RPC_ID_NONE,
+		.chain = call->session->chain,
 		.method = method->id,
 		.cu = method->cu,
 		.part_cu = method->part_cu,

@@ -40,6 +40,7 @@ static int setup(void **state)
 						      .session = {{5}},
 						      .salt = {{(uint8_t)i}},
 						      .request = VIEW(request, sizeof(request) - 1),
+						      .chain = chain_find("evm"),
 						      .method = 3,
 						      .cu = 10,
 						      .part_cu = 2};
@@ -66,15 +67,11 @@ static struct inbound_relay *find(void *arg, uint32_t number)
 	return number >= 1 && number <= 8 ? &n->relays[number - 1] : NULL;
 }
 
-/* The honest leaf of relay i at the next place of the lane. */
-static struct leaf answer(struct node *n, size_t i)
+/* The leaf of relay i at the next place of the lane, over this response. */
+static struct leaf leaf_over(struct node *n, size_t i, const struct response_encoding *response)
 {
-	struct response_encoding response = {
-		.status = 200,
-		.content_type = VIEW_STR(RESPONSE_JSON_TYPE),
-		.body = VIEW_STR("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"0x1\"}")};
 	struct leaf leaf = {.kind = LEAF_ANSWER,
-			    .status = 200,
+			    .status = response->status,
 			    .seq = n->tree.size,
 			    .session = {{5}},
 			    .cu_before = n->total,
@@ -84,13 +81,31 @@ static struct leaf answer(struct node *n, size_t i)
 	struct view encoded;
 
 	buf_finish(&n->responses[i]);
-	response_encoding_put(&n->responses[i], &response);
+	response_encoding_put(&n->responses[i], response);
 	encoded = buf_view(&n->responses[i]);
 	leaf_request_hash(&n->names.origin.lane, &n->relays[i].salt, &n->relays[i].request, 1,
 			  &leaf.request_hash);
 	leaf_response_hash(&n->names.origin.lane, &n->relays[i].salt, 0, &encoded, 1,
 			   &leaf.response_hash);
 	return leaf;
+}
+
+static struct leaf answer_of(struct node *n, size_t i, const char *body)
+{
+	return leaf_over(n, i,
+			 &(struct response_encoding){.status = 200,
+						     .content_type = VIEW_STR(RESPONSE_JSON_TYPE),
+						     .body = VIEW_STR(body)});
+}
+
+#define RESULT "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"0x1\"}"
+#define ERROR(code, text)                                                                          \
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":" #code ",\"message\":\"" text "\"}}"
+
+/* The honest leaf of relay i at the next place of the lane. */
+static struct leaf answer(struct node *n, size_t i)
+{
+	return answer_of(n, i, RESULT);
 }
 
 static void add(struct node *n, size_t i, const struct leaf *leaf)
@@ -286,11 +301,17 @@ static void a_batch_that_skips_leaves_is_refused(void **state) /* [F7] */
 }
 
 /* A part of the stream of relay 1. */
-static struct leaf part_of(struct node *n, uint32_t part, bool last)
+static struct leaf part_of_bytes(struct node *n, uint32_t part, bool last, size_t bytes)
 {
-	struct leaf leaf = answer(n, 0);
+	uint8_t *body = calloc(1, bytes);
+	struct leaf leaf =
+		leaf_over(n, 0,
+			  &(struct response_encoding){.status = 200,
+						      .content_type = VIEW_STR(RESPONSE_JSON_TYPE),
+						      .body = VIEW(body, bytes)});
 	struct view encoded = buf_view(&n->responses[0]);
 
+	free(body);
 	leaf.kind = LEAF_PART;
 	leaf.stream = 1;
 	leaf.part = part;
@@ -299,6 +320,25 @@ static struct leaf part_of(struct node *n, uint32_t part, bool last)
 	leaf_response_hash(&n->names.origin.lane, &n->relays[0].salt, part, &encoded, 1,
 			   &leaf.response_hash);
 	return leaf;
+}
+
+static struct leaf part_of(struct node *n, uint32_t part, bool last)
+{
+	return part_of_bytes(n, part, last, last ? 7 : INBOUND_PART_BYTES);
+}
+
+static void parts_of_another_length_are_refused(void **state) /* [R8] */
+{
+	struct leaf leaf = part_of_bytes(*state, 0, false, INBOUND_PART_BYTES - 1);
+
+	expect(*state, &leaf, INBOUND_LOCAL, ERR_LEAF);
+}
+
+static void a_last_part_that_is_too_long_is_refused(void **state) /* [R8] */
+{
+	struct leaf leaf = part_of_bytes(*state, 0, true, INBOUND_PART_BYTES + 1);
+
+	expect(*state, &leaf, INBOUND_LOCAL, ERR_LEAF);
 }
 
 static void parts_of_a_stream_come_in_order_and_end(void **state) /* [R8] */
@@ -331,6 +371,117 @@ static void an_answer_in_the_middle_of_a_stream_is_refused(void **state) /* [R8]
 	expect(n, &leaf, INBOUND_LOCAL, ERR_LEAF);
 }
 
+/* What came, as which kind, at which price. */
+static void expect_answer(void **state, const char *body, uint8_t kind, uint32_t cu,
+			  enum inbound_verdict want, enum err_code code)
+{
+	struct leaf leaf = answer_of(*state, 0, body);
+
+	leaf.kind = kind;
+	leaf.cu = cu;
+	expect(*state, &leaf, want, code);
+}
+
+static void a_revert_is_paid_for(void **state) /* [R9] */
+{
+	expect_answer(state, ERROR(3, "execution reverted"), LEAF_RPC_ERROR, 10, INBOUND_GOOD,
+		      ERR_NONE);
+}
+
+static void an_error_that_is_no_execution_costs_nothing(void **state) /* [R9] */
+{
+	expect_answer(state, ERROR(-32601, "no such method"), LEAF_RPC_ERROR, 0, INBOUND_GOOD,
+		      ERR_NONE);
+}
+
+static void an_error_that_is_no_execution_is_not_charged(void **state) /* [R9] */
+{
+	expect_answer(state, ERROR(-32601, "no such method"), LEAF_RPC_ERROR, 1, INBOUND_LOCAL,
+		      ERR_LEAF);
+}
+
+static void an_error_is_not_called_a_result(void **state) /* [R2] */
+{
+	expect_answer(state, ERROR(3, "execution reverted"), LEAF_ANSWER, 10, INBOUND_LOCAL,
+		      ERR_LEAF);
+}
+
+static void a_result_is_not_called_an_error(void **state) /* [R2] */
+{
+	expect_answer(state, RESULT, LEAF_RPC_ERROR, 10, INBOUND_LOCAL, ERR_LEAF);
+}
+
+static void an_answer_has_the_id_1(void **state) /* [E5] */
+{
+	expect_answer(state, "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":1}", LEAF_ANSWER, 10,
+		      INBOUND_LOCAL, ERR_UPSTREAM);
+}
+
+static void a_notification_has_no_answer(void **state) /* [E4] */
+{
+	struct node *n = *state;
+
+	n->relays[0].notification = true;
+	expect_answer(state, RESULT, LEAF_ANSWER, 10, INBOUND_LOCAL, ERR_LEAF);
+}
+
+static void an_answer_is_json_with_status_200(void **state) /* [E4] */
+{
+	struct leaf leaf =
+		leaf_over(*state, 0,
+			  &(struct response_encoding){.status = 404,
+						      .content_type = VIEW_STR(RESPONSE_JSON_TYPE),
+						      .body = VIEW_STR(RESULT)});
+
+	expect(*state, &leaf, INBOUND_LOCAL, ERR_LEAF);
+}
+
+static void a_refusal_is_its_code_and_name(void **state) /* [E7] */
+{
+	static const struct {
+		uint16_t status;
+		const char *type, *body;
+		enum inbound_verdict want;
+	} cases[] = {{34, RESPONSE_TEXT_TYPE, "overload", INBOUND_GOOD},
+		     {999, RESPONSE_TEXT_TYPE, "of_a_later_version", INBOUND_GOOD},
+		     {34, RESPONSE_TEXT_TYPE, "busy", INBOUND_LOCAL}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct leaf leaf = leaf_over(
+			*state, 0,
+			&(struct response_encoding){.status = cases[i].status,
+						    .content_type = VIEW_STR(cases[i].type),
+						    .body = VIEW_STR(cases[i].body)});
+
+		leaf.kind = LEAF_REFUSAL;
+		leaf.cu = 0;
+		expect(*state, &leaf, cases[i].want,
+		       cases[i].want == INBOUND_GOOD ? ERR_NONE : ERR_LEAF);
+	}
+}
+
+static void a_second_head_of_one_size_convicts(void **state) /* [L4] */
+{
+	struct node *n = *state;
+	struct leaf leaf = answer(n, 0);
+	struct err err;
+
+	expect(n, &leaf, INBOUND_GOOD, ERR_NONE);
+	tree_init(&n->tree);
+	n->total = 0;
+	leaf.time_ms = 77;
+	begin(n);
+	add(n, 0, &leaf);
+	sign(n);
+	assert_int_equal(check(n, &err), INBOUND_PROVABLE);
+	assert_err(err, ERR_CHECKPOINT);
+	assert_true(inbound_is_signed(n->lane, &n->batch));
+	n->batch.signature.b[0] ^= 1;
+	assert_int_equal(check(n, &err), INBOUND_LOCAL);
+	assert_err(err, ERR_PROTOCOL);
+	assert_false(inbound_is_signed(n->lane, &n->batch));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -352,6 +503,18 @@ int main(void)
 		T(parts_of_a_stream_come_in_order_and_end),
 		T(a_part_out_of_order_is_refused),
 		T(an_answer_in_the_middle_of_a_stream_is_refused),
+		T(parts_of_another_length_are_refused),
+		T(a_last_part_that_is_too_long_is_refused),
+		T(a_revert_is_paid_for),
+		T(an_error_that_is_no_execution_costs_nothing),
+		T(an_error_that_is_no_execution_is_not_charged),
+		T(an_error_is_not_called_a_result),
+		T(a_result_is_not_called_an_error),
+		T(an_answer_has_the_id_1),
+		T(a_notification_has_no_answer),
+		T(an_answer_is_json_with_status_200),
+		T(a_refusal_is_its_code_and_name),
+		T(a_second_head_of_one_size_convicts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -230,6 +230,8 @@ static uint32_t send_relay(struct world *w, const char *body, uint32_t deadline_
 		.session = w->session->id,
 		.salt = relay.salt,
 		.request = buf_view(&o->request),
+		.notification = !strstr(body, "\"id\""),
+		.chain = chain_find("evm"),
 		.method = strstr(body, "eth_getBalance") ? 20 : 0,
 		.cu = BALANCE_CU,
 	};
