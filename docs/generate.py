@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes docs/errors.md, docs/configuration.md and docs/metrics.md from the tables of the code.
+"""Makes docs/errors.md, docs/configuration.md and docs/metrics.md from the tables of the code, and
+docs/hostile.md from that of the tests.
 
   docs/generate.py           writes them
   docs/generate.py --check   exits with 1, and says which, when one of them is stale
@@ -9,6 +10,7 @@
 import pathlib
 import re
 import sys
+import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -149,9 +151,46 @@ def metrics():
     return out
 
 
+SIDES = {"node": ("A gateway against a node", "tests/integration/test_hostile_gateway.py"),
+         "gateway": ("A supplier against a gateway", "tests/integration/test_hostile_node.py"),
+         "client": ("A client against a gateway", "tests/integration/test_client_rules.py")}
+
+
+def hostile():
+    """docs/hostile.md"""
+    table = tomllib.loads((ROOT / "tests/hostile.toml").read_text(encoding="utf-8"))
+    rules = re.findall(r"^- \*\*\[([A-Z]\d+)\]\*\*", (ROOT / "docs/protocol.md").read_text(encoding="utf-8"),
+                       re.MULTILINE)
+    out = head("Hostile peers", "tests/hostile.toml")
+    out += ["Every rule of [protocol.md](protocol.md), and the peers that break it in the tests, written in",
+            "Python against the real programs. While they do, an honest peer is served beside them, and at the",
+            "end every receipt that was delivered is in both ledgers. What must come of a case:", "",
+            "| then | |", "|---|---|",
+            "| close REASON [ERROR] | the link ends; log and `counterfoil_link_closed_total` say REASON; the ERROR "
+            "frame says ERROR, or REASON when none is named (`-`: none can be sent) |",
+            "| error NAME | an ERROR frame; the link goes on |",
+            "| refuse NAME | a leaf of kind 3; the link goes on |",
+            "| ignored | nothing; the link goes on and is served |",
+            "| fault WEIGHT NAME | the gateway drops the supplier for the session: `gateway.fault` in the log, "
+            "NAME in `counterfoil_gateway_faults_total`; the dApp is answered by another |",
+            "| retry NAME | the call goes to another supplier, NAME in `counterfoil_gateway_retries_total` |",
+            "| http STATUS [CODE] | the HTTP status, and the JSON-RPC code |", "",
+            "## Rules", "", "| rule | broken by |", "|---|---|"]
+    for rule in rules:
+        broken = [f"[{c['name']}](#{c['side']})" for c in table["case"] if rule in c["breaks"]]
+        out.append(f"| [{rule}] | {', '.join(broken) or 'nobody: ' + cell(table['why_not'][rule])} |")
+    for side, (title, where) in SIDES.items():
+        out += ["", f'<a id="{side}"></a>', f"## {title}", "", f"Played by [{where.rpartition('/')[2]}](../{where}).",
+                "", "| case | breaks | what the peer does | then |", "|---|---|---|---|"]
+        out += [f"| {c['name']} | {', '.join('[' + r + ']' for r in c['breaks'])} | {cell(c['does'])} | "
+                f"{c['then']} |" for c in table["case"] if c["side"] == side]
+    return out
+
+
 def main():
     """Writes or checks the pages."""
-    pages = {"errors.md": errors, "configuration.md": configuration, "metrics.md": metrics}
+    pages = {"errors.md": errors, "configuration.md": configuration, "metrics.md": metrics,
+             "hostile.md": hostile}
     check = sys.argv[1:] == ["--check"]
     if sys.argv[1:] and not check:
         print(__doc__.strip(), file=sys.stderr)

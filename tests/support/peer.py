@@ -144,11 +144,11 @@ class Channel:
                 self.flush()
             except SSL.Error as error:
                 self.flush()
-                raise Closed("handshake", str(error)) from error
+                raise Closed(None, str(error)) from error
             if not self.fill(end - time.monotonic()):
                 raise Silent("no handshake")
             if self.ended:
-                raise Closed("handshake", "the connection ended")
+                raise Closed(None, "the connection ended")
 
     def write(self, data):
         """Sends bytes as they are."""
@@ -205,6 +205,7 @@ class Link:
         self.peer = None   # fields of the other side's HELLO
         self.last_error = None
         self.pongs = 0
+        self.answers_pings = True
 
     # -- HELLO
 
@@ -264,6 +265,8 @@ class Link:
         """Takes one frame; it, or None when it was the link's or the role's own business."""
         got = self._next(timeout)
         if got.name == "ping" and not got.flags & 1:
+            if not self.answers_pings:
+                return None
             self.send("ping", flags=1, **got.fields)
         elif got.name == "ping":
             self.pongs += 1

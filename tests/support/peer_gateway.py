@@ -114,14 +114,14 @@ class Gateway(peer.Link):
 
     # -- what goes out
 
-    def open(self, session, handle=None, **changes):
+    def open(self, named, handle=None, **changes):
         """Names a session; its handle.  Refused when the node does not want it."""
         handle = handle or next(self.handles)
-        self.send("session", stream=handle, **session.fields(**changes))
+        self.send("session", stream=handle, **named.fields(**changes))
         got = self.expect(("session_ok", "error"), stream=handle)
         if got.name == "error":
             raise Refused(peer.NAME_OF.get(got.fields["code"]), got.fields["text"])
-        self.sessions[handle] = session
+        self.sessions[handle] = named
         return handle
 
     def relay(self, handle, body=BODY, number=None, deadline_ms=10000, request=None, salt=None):
@@ -145,14 +145,13 @@ class Gateway(peer.Link):
         """Sends a relay and waits for its leaf."""
         return self.answer(self.relay(handle, body, **more))
 
-    def cosign(self, lane, size=None, **changes):
+    def cosign(self, lane, size=None):
         """COSIGN for a head [F8]."""
         size = size or max(lane.heads)
         root, at, signature = lane.cosign(self.me, size)
-        fields = {"lane": lane.id.hex(), "size": size, "root": root.hex(), "time": at,
-                  "signature": signature.hex(), **changes}
         lane.cosigned[size] = (root, at, signature)
-        self.send("cosign", **fields)
+        self.send("cosign", lane=lane.id.hex(), size=size, root=root.hex(), time=at,
+                  signature=signature.hex())
 
     def ping(self, timeout=peer.TIMEOUT):
         """Returns when the node has dealt with all that was sent before."""

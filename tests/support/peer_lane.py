@@ -109,9 +109,9 @@ class Book:
         if ms > 0:
             time.sleep(ms / 1000 + 0.005)
 
-    def session(self, application, start):
+    def session(self, application, start, known=None):
         """The session of an application (hex), or None."""
-        known, key = self.read(), bytes.fromhex(application)
+        known, key = known or self.read(), bytes.fromhex(application)
         found = known.session(key, SERVICE, start)
         if not found:
             return None

@@ -190,10 +190,11 @@ class SupplierLink(peer.Link):
                    numbers=None, lane=None, text=None):
         """Sends leaves that are in the lane, under a head that is signed over `size` and `root`."""
         on = lane or self.lane
+        honest = not (root or size or signer or text)
         size = size or first + len(answers)
         root = root or on.root(first + len(answers))
         signature = (signer or self.me).sign(text or on.text(size, root))
-        if root == on.root(first + len(answers)) and size == first + len(answers):
+        if honest:
             on.heads[size] = (root, signature)
         self.send("batch", lane=on.id.hex(), first=first if say_first is None else say_first,
                   answers=[{"relay": numbers[i] if numbers else relay.number,

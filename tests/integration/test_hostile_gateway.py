@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A gateway that breaks the rules in turn in front of a real node (tests/hostile.toml): it is
+refused by name, a real gateway beside it is served, and no receipt is lost."""
+
+import hashlib
+import json
+import time
+
+import pytest
+
+from support import net, paths
+from support.attacks_on_node import ATTACKS
+from support.export import audit, check_all, missing
+from support.hostile import cases
+from support.load import Load
+from support.network import SERVICE, TOKEN, Network, run
+from support.peer import Closed, Identity
+from support.peer_gateway import Gateway, Refused
+from support.peer_lane import Book
+from support.process import Process, wait_for
+
+CASES = cases("node")
+APPLICATIONS = 6
+PRICE = 10
+LIMITS = "link:\n  handshake_timeout: 1 s\n  ping_interval: 1 s\n  idle_timeout: 2 s\n  frame_max: 1 MiB\n"
+
+
+def named(text):
+    """A key that every run has."""
+    return Identity(hashlib.sha256(text.encode()).digest())
+
+
+class World:
+    """A real network of two nodes and a gateway, node 0 being the one that is attacked."""
+
+    def __init__(self, folder):
+        port = net.free_port()
+        self.backend = Process("backend", [paths.FAULTNODE, port], folder).start()
+        self.supplier = named("a supplier whose node is not there")
+        self.usual, self.greedy, self.owing, self.flooder, self.denying = (
+            named(name) for name in ("usual", "greedy", "owing", "flooder", "denying"))
+        self.network = Network(
+            folder / "network", [f"http://127.0.0.1:{port}"], stakes=(4, 4), block_ms=200,
+            session_blocks=15, session_suppliers=2, applications=APPLICATIONS,
+            params={"seed_lag": 3, "grace_blocks": 2},
+            guests=[(self.supplier.hex, net.free_port(), 2)], gateways=[self.usual.hex],
+            node={"max_unpaid_cu": 16000, "sessions_max": 3, "in_flight_max": 64})
+        self._registry()
+        self.node = self.network.nodes[0]
+        self.node.config.write_text(self.node.config.read_text() + LIMITS)
+        wait_for("the backend", lambda: net.answers(f"http://127.0.0.1:{port}/stats"))
+        client = net.Http(f"http://127.0.0.1:{port}")
+        client.request("PUT", "/script", json.dumps({
+            "default": {"result": "0x0"},
+            "methods": {"eth_syncing": {"result": False, "delay_ms": 400}}}).encode())
+        client.close()
+        self.network.start()
+        self.book = Book(self.network)
+        self.links = []  # all honest ends of links: what came on them is looked for in the ledger
+
+    def _registry(self):
+        """A price, small grants for some, an application of others, and one without escrow."""
+        n = self.network
+        run("stake", "--registry", n.registry, "--price", PRICE, n.node_keys[0], 4 * TOKEN)
+        for app in range(APPLICATIONS):
+            for who, budget in ((self.flooder, TOKEN), (self.greedy, 2000), (self.owing, TOKEN),
+                                (self.denying, 2000)):
+                if app < 2 or who is self.flooder:
+                    run("grant", "--registry", n.registry, "--key", n.folder / f"app{app}.key",
+                        who.hex, SERVICE, budget)
+        self.foreign = run("key", "new", "application", n.folder / "foreign.key").strip()
+        self.poor = run("key", "new", "application", n.folder / "poor.key").strip()
+        for name, key, escrow in (("foreign", self.foreign, 10**6 * TOKEN), ("poor", self.poor, 5)):
+            run("fund", "--registry", n.registry, key, escrow)
+            to = n.gateway_key if name == "foreign" else self.usual.hex
+            run("grant", "--registry", n.registry, "--key", n.folder / f"{name}.key", to, SERVICE,
+                TOKEN)
+
+    def closed(self, reason):
+        """How many links the node has closed for a reason."""
+        text = net.get(self.node.admin + "/metrics")[2].decode()
+        name = f'counterfoil_link_closed_total{{reason="{reason}"}}'
+        return sum(float(line.rpartition(" ")[2]) for line in text.splitlines()
+                   if line.startswith(name))
+
+    def end(self):
+        """Stops all."""
+        self.network.end()
+        self.backend.end()
+
+
+class Attack:
+    """One case on its way; see attacks_on_node.py."""
+
+    def __init__(self, world):
+        self.world, self.book, self.port = world, world.book, world.network.node_ports[0]
+        self.node_key = world.network.node_keys[0]
+        for name in ("usual", "greedy", "owing", "flooder", "denying", "supplier", "links"):
+            setattr(self, name, getattr(world, name))
+        self.foreign_application, self.poor_application = world.foreign, world.poor
+        self.me = world.usual
+        self._link = self._handle = None
+        self._has_handle = False
+
+    # -- the link
+
+    @property
+    def link(self):
+        """A link that is up."""
+        if self._link is None:
+            self._link = Gateway.connect(self.port, self.me, self.book)
+            self.keep(self._link)
+        return self._link
+
+    @link.setter
+    def link(self, link):
+        self._link = link
+        self.keep(link)
+
+    @property
+    def has_link(self):
+        """True once there is one."""
+        return self._link is not None
+
+    def renew(self):
+        """Another honest link."""
+        if self._link:
+            self._link.close()
+        self._link = self._handle = None
+        return self.link
+
+    def keep(self, link):
+        """What comes on it must be in the node's ledger."""
+        if link not in self.links:
+            self.links.append(link)
+
+    # -- sessions
+
+    def applications(self):
+        """Those that granted whom we play."""
+        return self.world.network.applications[:2 if self.me in (
+            self.greedy, self.owing, self.denying) else None]
+
+    def session(self, start=None, application=None, member=True):
+        """A session in which the node is a member, or not; waits for one if need be."""
+        key = bytes.fromhex(self.node_key)
+        while True:
+            known = self.book.read()
+            at = self.book.start() if start is None else start
+            for app in [application] if application else self.applications():
+                session = self.book.session(app, at, known)
+                if session and (key in session.members) == member:
+                    return session
+            if start is not None and self.book.height() >= start:
+                start += self.book.blocks
+            time.sleep(0.05)
+
+    def every_session(self):
+        """Of now, with the node as a member."""
+        key, known = bytes.fromhex(self.node_key), self.book.read()
+        found = [self.book.session(app, self.book.start(), known) for app in self.applications()]
+        return [s for s in found if s and key in s.members]
+
+    @property
+    def handle(self):
+        """A session that is open on the link."""
+        if self._handle is None:
+            self._handle = self.link.open(self.session())
+        return self._handle
+
+    @handle.setter
+    def handle(self, handle):
+        self._handle = handle
+
+    def open(self, named, **changes):
+        """Names a session that the node should refuse."""
+        self.link.open(named, **changes)
+
+    def answered(self, count=1):
+        """The lane of the link, with some leaves that are not cosigned."""
+        numbers = [self.link.relay(self.handle) for _ in range(count)]
+        for number in numbers:
+            self.link.answer(number)
+        (lane,) = self.link.lanes.values()
+        return lane
+
+    def foreign_lane(self):
+        """A lane of the real gateway."""
+        network = self.world.network
+        return next(key for key, lane in network.export(network.nodes[0]).lanes.items()
+                    if lane.gateway == network.gateway_key)
+
+
+@pytest.fixture(scope="module", name="world")
+def fixture_world(folder):
+    """The network, and a real gateway's steady load beside all that happens."""
+    world = World(folder)
+    world.notebook = folder / "notebook"
+    world.load = Load(world.network.url, clients=2, pause=0.02, notebook=world.notebook)
+    with world.load:
+        yield world
+    world.end()
+
+
+def outcome(x, then):
+    """Runs the case; what came of it, in the words of `then`."""
+    try:
+        answer = ATTACKS[x.name](x)
+        if then[0] == "close":
+            return ["close", x.link.end()]
+        if then[0] == "refuse":
+            return ["refuse", answer.refusal]
+        x.link.ping()
+        return ["ignored"]
+    except Refused as refused:
+        return ["error", refused.name]
+    except Closed as closed:
+        return ["close", closed.error]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_gateway_that_breaks_a_rule(world, name):
+    """What `then` says; after anything but a close the same link is served."""
+    then = CASES[name]["then"].split()
+    x = Attack(world)
+    x.name = name
+    if then[0] == "close":
+        reason, error = then[1], then[2] if len(then) > 2 else then[1]
+        before = world.closed(reason)
+        assert outcome(x, then) == ["close", None if error == "-" else error]
+        assert wait_for("its reason in the metric", lambda: world.closed(reason) > before)
+    else:
+        assert outcome(x, then) == then
+        if x.me in (world.usual, world.flooder):
+            assert x.link.call(x.handle).refusal is None
+            for lane in x.link.lanes.values():
+                x.link.cosign(lane)
+            x.link.ping()
+        x.link.close()
+    assert world.node.running(), world.node.log()[-3000:]
+
+
+def test_every_case_is_played():
+    """The table and the attacks name the same."""
+    assert set(CASES) == set(ATTACKS)
+
+
+def test_the_others_were_served_and_nobody_lost_a_receipt(world):
+    """[L10] [P4]: all that the node delivered is in its ledger, and all of it could be claimed."""
+    network = world.network
+    world.load.stop()
+    assert world.load.failed() == [] and len(world.load.answers) > 100
+    wait_for("the real gateway's cosignatures", lambda: all(
+        lane.final_size() == len(lane.leaves) for node in network.nodes
+        for lane in network.export(node).lanes.values() if lane.gateway == network.gateway_key), 20)
+    gateway, nodes = network.exports()
+    status, said = audit("verify", nodes[0].folder)
+    assert status == 0, said
+    status, said = audit("session", nodes[0].folder)
+    assert status == 0, said
+    check_all(gateway, nodes[1:])
+    status, said = audit("reconcile", gateway.folder, nodes[0].folder)
+    assert status == 0, said
+    receipts = [line.split(" ")[0] for line in world.notebook.read_text().split("\n")[:-1]]
+    assert missing(receipts, [gateway]) == [] and missing(receipts, nodes) == []
+    delivered = 0
+    for link in world.links:
+        for key, lane in link.lanes.items():
+            kept = nodes[0].lanes[key].leaves
+            assert kept[:len(lane.leaves)] == lane.leaves
+            delivered += len(lane.leaves)
+    assert delivered > 400
+
+
+def test_the_node_names_in_its_log_what_it_closed_for(world):
+    """Each reason of the table at least once."""
+    log = world.node.log()
+    for reason in {case["then"].split()[1] for case in CASES.values()
+                   if case["then"].startswith("close")}:
+        assert f"reason={reason} " in log, reason
