@@ -244,6 +244,7 @@ static bool on_frame(struct link *link, const struct frame *f, void *arg, struct
 {
 	struct worker *w = arg;
 	struct node_link *nl = link_user(link);
+	struct frame_credit credit;
 
 	worker_tick(w);
 	switch (f->type) {
@@ -263,6 +264,7 @@ static bool on_frame(struct link *link, const struct frame *f, void *arg, struct
 		relay_on_cancel(nl, f->stream);
 		return true;
 	case FRAME_CREDIT: /* a node answers as fast as it is read; out_max bounds the rest */
+		return frame_read_credit(f, &credit, err);
 	case FRAME_GOAWAY: /* the gateway closes when it has its answers */
 	case FRAME_ERROR:
 		return true;
