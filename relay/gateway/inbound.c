@@ -183,8 +183,10 @@ static bool check_binding(const struct inbound_lane *lane, struct inbound_answer
 	if (leaf->method != a->relay->method)
 		return err_set(err, ERR_LEAF, "leaf %" PRIu64 ": method %" PRIu32 ", not %" PRIu32,
 			       seq, leaf->method, a->relay->method);
-	if (!response_encoding_parse(sent->response, &a->response, err))
+	if (!response_encoding_parse(sent->response, &a->response, err)) {
+		err->code = ERR_LEAF; /* the node's fault, not the client's format */
 		return err_prefix(err, "leaf %" PRIu64, seq);
+	}
 	if (!check_parts(a, seq, err))
 		return false;
 	if (leaf->status != a->response.status)

@@ -71,7 +71,7 @@ typedef struct inbound_relay *inbound_find_fn(void *arg, uint32_t number);
  *
  * Out:    ret  filled on INBOUND_GOOD only
  * Errors: otherwise err says which rule is broken: ERR_LEAF, ERR_CHECKPOINT, ERR_SIGNATURE,
- *         ERR_PROTOCOL, or what is wrong with an answer: ERR_FORMAT, ERR_UPSTREAM.
+ *         ERR_PROTOCOL, or ERR_UPSTREAM for what is no answer.
  * Cost:   per leaf three SHA-256, per batch one Ed25519 check; no allocation but for the first leaf
  *         of a session in the lane.
  */
