@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What goes back to the client: answers with its own ids, in its order, and the Counterfoil-*
  * headers ([G2], [G4]). */
+#include <sys/uio.h>
 #include <time.h>
 
 #include <event2/buffer.h>
@@ -137,47 +138,55 @@ static void free_body(const void *data, size_t n, void *arg)
 	free(arg);
 }
 
-/* The answer in the client's words, appended to the output.  A large one is not copied. */
-static void add_answer(struct evbuffer *out, struct call *call)
+/* The answer in the client's words, or its error. */
+static void put_call(struct buf *out, const struct call *call)
+{
+	struct reply_parts parts;
+	struct view id = call->rpc->id;
+
+	if (!call->has_answer) {
+		/* What could not be read as a call has no id to go by (JSON-RPC 2.0, section 5). */
+		reply_put_error(out, call->rpc->error != ERR_NONE ? VIEW(NULL, 0) : id, &call->err);
+		return;
+	}
+	parts = reply_splice(buf_view(&call->relay->body), &call->answer, id);
+	buf_put(out, parts.before.p, parts.before.n);
+	buf_put(out, parts.id.p, parts.id.n);
+	buf_put(out, parts.after.p, parts.after.n);
+}
+
+static bool is_large(const struct call *call)
+{
+	return call->has_answer && call->relay->body.n > COPY_MAX;
+}
+
+/* A large answer is handed over, not copied. */
+static void add_large(struct evbuffer *out, struct call *call)
 {
 	struct relay *r = call->relay;
 	struct reply_parts parts = reply_splice(buf_view(&r->body), &call->answer, call->rpc->id);
 
-	if (r->body.n <= COPY_MAX) {
-		evbuffer_add(out, parts.before.p, parts.before.n);
-		evbuffer_add(out, parts.id.p, parts.id.n);
-		evbuffer_add(out, parts.after.p, parts.after.n);
-		return;
-	}
 	evbuffer_add(out, parts.before.p, parts.before.n);
 	evbuffer_add(out, parts.id.p, parts.id.n);
 	if (evbuffer_add_reference(out, parts.after.p, parts.after.n, free_body, r->body.p) == 0)
 		r->body = (struct buf){0}; /* the evbuffer's now */
 }
 
-static void add_error(struct evbuffer *out, const struct call *call)
+static void add_call(struct worker *w, struct evbuffer *out, struct call *call)
 {
-	struct buf text = {0};
-	/* What could not be read as a call has no id to go by (JSON-RPC 2.0, section 5). */
-	struct view id = call->rpc->error != ERR_NONE ? VIEW(NULL, 0) : call->rpc->id;
-
-	reply_put_error(&text, id, &call->err);
-	evbuffer_add(out, text.p, text.n);
-	buf_finish(&text);
+	if (is_large(call)) {
+		add_large(out, call);
+		return;
+	}
+	w->text.n = 0;
+	put_call(&w->text, call);
+	evbuffer_add(out, w->text.p, w->text.n);
 }
 
 /* A call that is answered at all: everything but a notification ([E1]). */
 static bool has_reply(const struct call *call)
 {
 	return call->rpc->error != ERR_NONE || call->rpc->id_kind != RPC_ID_NONE;
-}
-
-static void add_call(struct evbuffer *out, struct call *call)
-{
-	if (call->has_answer)
-		add_answer(out, call);
-	else
-		add_error(out, call);
 }
 
 /* --- headers --- */
@@ -223,28 +232,34 @@ static void put_list(struct buf *head, const char *name, const struct request *r
 	}
 }
 
-/* Clients refuse heads of more than 16 KiB, so the lists of large batches are kept below that. */
-static void add_head(struct request *request)
+/* The lines from the value of Date on.  Clients refuse heads of more than 16 KiB, so the lists of
+ * large batches are kept below that. */
+static void put_lines(struct buf *head, const struct request *request)
 {
 	struct worker *w = request->worker;
-	struct buf head = {0};
 	bool any = false;
 
 	for (size_t i = 0; i < request->count && !any; i++)
 		any = has_receipt(&request->calls[i]);
-	buf_reserve(&head, 640);
-	buf_put_str(&head, http_date(w));
-	buf_put(&head, w->fixed_headers.p, w->fixed_headers.n);
+	buf_put_str(head, http_date(w));
+	buf_put(head, w->fixed_headers.p, w->fixed_headers.n);
 	if (any)
-		put_list(&head, "\r\nCounterfoil-Receipt: ", request, RECEIPTS_LISTED_MAX,
+		put_list(head, "\r\nCounterfoil-Receipt: ", request, RECEIPTS_LISTED_MAX,
 			 put_receipt);
 	if (any && request->count <= NAMES_LISTED_MAX) {
-		put_list(&head, "\r\nCounterfoil-Supplier: ", request, request->count,
-			 put_supplier);
-		put_list(&head, "\r\nCounterfoil-Session: ", request, request->count, put_session);
+		put_list(head, "\r\nCounterfoil-Supplier: ", request, request->count, put_supplier);
+		put_list(head, "\r\nCounterfoil-Session: ", request, request->count, put_session);
 	}
-	set_head(request->http, &head);
-	end_if_stopping(w, request->http);
+}
+
+static void add_head(struct request *request)
+{
+	struct buf lines = {0};
+
+	buf_reserve(&lines, 640);
+	put_lines(&lines, request);
+	set_head(request->http, &lines);
+	end_if_stopping(request->worker, request->http);
 }
 
 /* --- the whole --- */
@@ -257,7 +272,7 @@ static bool add_batch(struct evbuffer *out, struct request *request)
 		if (!has_reply(&request->calls[i]))
 			continue;
 		evbuffer_add(out, any ? "," : "[", 1);
-		add_call(out, &request->calls[i]);
+		add_call(request->worker, out, &request->calls[i]);
 		any = true;
 	}
 	if (any)
@@ -265,18 +280,52 @@ static bool add_batch(struct evbuffer *out, struct request *request)
 	return any;
 }
 
+static int status_of(const struct call *call)
+{
+	return call->has_answer ? 200 : err_info(call->err.code)->http_status;
+}
+
+/* Most answers are to one call, and short: head and body are written here, in one go, and evhttp is
+ * told that it is done.  False: it is not such a one, or not such a connection. */
+static bool send_short(struct request *request)
+{
+	struct worker *w = request->worker;
+	const struct call *call = &request->calls[0];
+	struct iovec parts[2];
+	int status;
+
+	if (request->rpc.batch || !has_reply(call) || is_large(call) || w->stop_at_us ||
+	    !http_is_plain(request->http))
+		return false;
+	status = status_of(call);
+	w->text.n = w->head.n = 0;
+	put_call(&w->text, call);
+	buf_putf(&w->head, "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\nDate: ", status,
+		 status_text(status), w->text.n);
+	put_lines(&w->head, request);
+	buf_put_str(&w->head, "\r\n\r\n");
+	metric_add(METRIC_GATEWAY_ANSWER, w->text.n);
+	parts[0] = (struct iovec){w->head.p, w->head.n};
+	parts[1] = (struct iovec){w->text.p, w->text.n};
+	http_reply_plain(request->http, parts);
+	return true;
+}
+
 void answer_send(struct request *request)
 {
-	struct evbuffer *body = evbuffer_new();
 	struct call *first = &request->calls[0];
+	struct evbuffer *body;
 	bool any = true;
 	int status = 200;
 
+	if (send_short(request))
+		return;
+	body = evbuffer_new();
 	if (request->rpc.batch) {
 		any = add_batch(body, request);
 	} else if (has_reply(first)) {
-		add_call(body, first);
-		status = first->has_answer ? 200 : err_info(first->err.code)->http_status;
+		add_call(request->worker, body, first);
+		status = status_of(first);
 	} else {
 		any = false;
 	}

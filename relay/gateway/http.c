@@ -9,13 +9,19 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic" /* bit-fields of an enum */
+#include <event2/http_struct.h>		    /* the version of a request */
+#pragma GCC diagnostic pop
 
 #include "relay/base/log.h"
 #include "relay/gateway/door.h"
@@ -103,6 +109,36 @@ void http_reply(struct evhttp_request *http, int status, const char *text, struc
 		return;
 	bufferevent_disable(bev, EV_WRITE);
 	bufferevent_trigger(bev, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS);
+}
+
+bool http_is_plain(struct evhttp_request *http)
+{
+	struct bufferevent *bev =
+		evhttp_connection_get_bufferevent(evhttp_request_get_connection(http));
+
+	return http->major == 1 && http->minor == 1 &&
+	       !evhttp_find_header(evhttp_request_get_input_headers(http), "Connection") &&
+	       evbuffer_get_length(bufferevent_get_output(bev)) == 0;
+}
+
+void http_reply_plain(struct evhttp_request *http, const struct iovec parts[2])
+{
+	struct bufferevent *bev =
+		evhttp_connection_get_bufferevent(evhttp_request_get_connection(http));
+	struct msghdr msg = {.msg_iov = (struct iovec *)parts, .msg_iovlen = 2};
+	ssize_t n = sendmsg(bufferevent_getfd(bev), &msg, MSG_NOSIGNAL);
+	size_t sent = n > 0 ? (size_t)n : 0;
+
+	for (int i = 0; i < 2; i++) { /* what is left; of an error the loop hears in its turn */
+		size_t skip = MIN(sent, parts[i].iov_len);
+
+		evbuffer_add(bufferevent_get_output(bev), (char *)parts[i].iov_base + skip,
+			     parts[i].iov_len - skip);
+		sent -= skip;
+	}
+	if (evbuffer_get_length(bufferevent_get_output(bev)) > 0)
+		bufferevent_enable(bev, EV_WRITE);
+	evhttp_send_reply_end(http); /* begun by none of its own: now, or when all is out */
 }
 
 static void request_begin(struct worker *w, struct client *client, struct evhttp_request *http,

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/queue.h>
+#include <sys/uio.h>
 
 #include <event2/event.h>
 #include <event2/http.h>
@@ -286,6 +287,10 @@ void http_stop(struct worker *w);
 void http_finish(struct worker *w);
 /* Sends an answer; the request may be gone when this returns. */
 void http_reply(struct evhttp_request *http, int status, const char *text, struct evbuffer *body);
+/* A request of HTTP/1.1 on a connection that stays, with nothing before it that waits. */
+bool http_is_plain(struct evhttp_request *http);
+/* The same as http_reply() for a plain request: a whole answer, head and body, as bytes. */
+void http_reply_plain(struct evhttp_request *http, const struct iovec parts[2]);
 /* A call is done. */
 void request_on_call(struct request *request);
 /* Sends the answer of a request whose calls are all done. */
@@ -335,6 +340,7 @@ struct worker {
 	struct evconnlistener *listener;
 	struct door *door;
 	struct buf fixed_headers; /* of every answer to a call; see answer.c */
+	struct buf head, text;	  /* of the answer that is being written */
 	char date[32];		  /* for the Date header, as of date_s */
 	msec_t date_s;
 	struct account *accounts;

@@ -298,6 +298,8 @@ void gateway_worker_destroy(struct worker *w)
 	ledger_reader_close(w->reader);
 	free_relays(w);
 	buf_finish(&w->fixed_headers);
+	buf_finish(&w->head);
+	buf_finish(&w->text);
 	free_event(w->port_event);
 	free_event(w->stop_event);
 	free_event(w->tick);
