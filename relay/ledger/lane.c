@@ -2,6 +2,8 @@
  * Lanes: handles, states, what is pending in them, and the operations that callers queue. */
 #include "relay/ledger/internal.h"
 
+#include <inttypes.h>
+
 struct ledger_lane *lane_create(struct ledger *ledger, const struct lane_id *id,
 				const struct key_id *peer, uint64_t number, uint32_t day)
 {
@@ -34,7 +36,7 @@ void lane_set_state(struct ledger_lane *lane, enum ledger_lane_state state)
 	enum ledger_lane_state old = lane_state(lane);
 
 	assert(old != LEDGER_LANE_CLOSED || state == LEDGER_LANE_CLOSED);
-	assert(old != LEDGER_LANE_DEAD || state != LEDGER_LANE_LIVE);
+	assert((old != LEDGER_LANE_DEAD && old != LEDGER_LANE_BROKEN) || state != LEDGER_LANE_LIVE);
 	atomic_store(&lane->state, state);
 }
 
@@ -42,13 +44,25 @@ void lane_kill(struct ledger_lane *lane, const char *why)
 {
 	char hex[2 * sizeof(lane->id.b) + 1];
 
-	if (lane_state(lane) == LEDGER_LANE_DEAD || lane_state(lane) == LEDGER_LANE_CLOSED)
+	if (ledger_lane_is_dead(lane) || lane_state(lane) == LEDGER_LANE_CLOSED)
 		return;
 	lane_set_state(lane, LEDGER_LANE_DEAD);
 	atomic_fetch_add(&lane->ledger->lanes_dead, 1);
 	metric_add(METRIC_LEDGER_DEAD_LANES, 1);
 	log_error("ledger.lane_dead", "lane=%s error=\"%s\"",
 		  hex_encode(lane->id.b, sizeof(lane->id.b), hex), why);
+}
+
+void ledger_lane_give_up(struct ledger_lane *lane, const char *why)
+{
+	char hex[2 * sizeof(lane->id.b) + 1];
+
+	if (lane_state(lane) == LEDGER_LANE_BROKEN || lane_state(lane) == LEDGER_LANE_CLOSED)
+		return;
+	lane_set_state(lane, LEDGER_LANE_BROKEN);
+	metric_add(METRIC_LEDGER_BROKEN_LANES, 1);
+	log_error("ledger.lane_broken", "lane=%s day=%" PRIu32 " error=\"%s\"",
+		  hex_encode(lane->id.b, sizeof(lane->id.b), hex), lane->day, why);
 }
 
 /* --- what no cosigned head covers yet; the writer's --- */
@@ -148,7 +162,7 @@ void ledger_lane_release(struct ledger_port *port, struct ledger_lane *lane)
 
 bool ledger_lane_is_dead(const struct ledger_lane *lane)
 {
-	return lane_state(lane) == LEDGER_LANE_DEAD;
+	return lane_state(lane) == LEDGER_LANE_DEAD || lane_state(lane) == LEDGER_LANE_BROKEN;
 }
 
 static int unclosed_order(const void *a, const void *b)

@@ -13,6 +13,9 @@
  *	(opening) ----------------> LIVE ------------------------------> UNCLOSED --------> CLOSED
  *	     |  a commit fails or is unknown |                             ^                 |
  *	     +-------------> DEAD <----------+      DEAD is listed and closed like UNCLOSED -+
+ *
+ *	BROKEN: its rows do not fit together (found at open, or ledger_lane_give_up()); it is left
+ *	alone, and no longer listed.
  */
 #ifndef RELAY_LEDGER_LEDGER_H
 #define RELAY_LEDGER_LEDGER_H
@@ -60,7 +63,7 @@ typedef void ledger_done_fn(void *arg, const struct err *err);
 
 /* Opens or makes the ledger: takes its lock, migrates, rebuilds heads, unpaid and served CU from
  * the files, starts the threads.  A lane whose rows do not fit together is logged
- * (ledger.lane_broken) and is dead.
+ * (ledger.lane_broken) and is BROKEN.
  *
  * In:     p     borrowed for the call
  * Out:    ret   until ledger_close()
@@ -240,6 +243,12 @@ struct ledger_unclosed {
 void ledger_unclosed(struct ledger *ledger, const struct key_id *peer, size_t max,
 		     struct ledger_unclosed **ret, size_t *ret_n);
 
+/* The lane's rows turned out not to be what was once written: a disk has changed them.  From now on
+ * it is BROKEN: nothing of it is told to the peer, who would have to take it for a lie.  Any
+ * thread.
+ */
+void ledger_lane_give_up(struct ledger_lane *lane, const char *why);
+
 /* The keys of peers with whom there is such a lane, at most max; returns how many.  No IO; any
  * thread. */
 size_t ledger_unclosed_peers(struct ledger *ledger, struct key_id *ret, size_t max);
@@ -249,6 +258,7 @@ enum ledger_lane_state {
 	LEDGER_LANE_LIVE,
 	LEDGER_LANE_UNCLOSED,
 	LEDGER_LANE_DEAD,
+	LEDGER_LANE_BROKEN,
 	LEDGER_LANE_CLOSED
 };
 

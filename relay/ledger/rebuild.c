@@ -8,15 +8,6 @@
 
 #define CHUNK 1024 /* leaves read at once */
 
-static void lane_broken(struct ledger_lane *lane, const char *why)
-{
-	char hex[2 * sizeof(lane->id.b) + 1];
-
-	log_error("ledger.lane_broken", "lane=%s day=%" PRIu32 " error=\"%s\"",
-		  hex_encode(lane->id.b, sizeof(lane->id.b), hex), lane->day, why);
-	lane_set_state(lane, LEDGER_LANE_DEAD);
-}
-
 static bool day_exists(const struct ledger *ledger, uint32_t day)
 {
 	char name[32], path[LEDGER_PATH_MAX];
@@ -195,12 +186,13 @@ static void lane_rebuild(struct ledger *ledger, sqlite3_stmt *stmt)
 			  (int64_t)sqlite3_column_int64(stmt, 0));
 		return;
 	}
-	if (day_exists(ledger, lane->day))
+	if (!day_exists(ledger, lane->day)) { /* lost with a power loss: the peer has its leaves */
+		lane_kill(lane, "its day file is missing");
+	} else {
 		file = day_file(ledger, lane->day, &err);
-	else
-		err_set(&err, ERR_LEDGER, "its day file is missing");
-	if (file == NULL || !lane_load(lane, file->db, closed, &err))
-		lane_broken(lane, err.msg);
+		if (file == NULL || !lane_load(lane, file->db, closed, &err))
+			ledger_lane_give_up(lane, err.msg);
+	}
 	if (closed) {
 		lane_free(lane);
 		return;

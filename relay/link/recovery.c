@@ -79,6 +79,54 @@ struct ledger_lane *recovery_own(const struct recovery *r, const struct lane_id 
 
 /* --- our listing and our answers --- */
 
+bool recovery_own_fault(const struct recovery *r, struct ledger_lane *lane,
+			const struct lane_id *id, const struct ledger_head *head)
+{
+	const struct checkpoint signed_head = {
+		.size = head->size, .root = head->root, .supplier_sig = head->signature};
+	struct checkpoint_lane names;
+	struct err why;
+
+	recovery_lane_names(r, id, &names);
+	if (head->size == 0 || checkpoint_check(&names, &signed_head, &why))
+		return false;
+	ledger_lane_give_up(lane, why.msg);
+	return true;
+}
+
+/* The same of the newest cosigned head. */
+static bool own_cosigned_fault(const struct recovery *r, const struct ledger_unclosed *own)
+{
+	const struct checkpoint cosigned = {.size = own->cosigned.size,
+					    .root = own->cosigned.root,
+					    .cosigned = true,
+					    .cosign_time = own->cosigned.time,
+					    .gateway_sig = own->cosigned.signature};
+	struct checkpoint_lane names;
+	struct err why;
+
+	recovery_lane_names(r, &own->id, &names);
+	if (own->cosigned.size == 0 || checkpoint_check_cosigned(&names, &cosigned, &why))
+		return false;
+	ledger_lane_give_up(own->lane, why.msg);
+	return true;
+}
+
+/* Our unclosed lanes, without those that the disk has changed since they were written. */
+static void list_sound(const struct recovery *r, struct ledger_unclosed **ret, size_t *ret_n)
+{
+	struct ledger_unclosed *list;
+	size_t n, kept = 0;
+
+	ledger_unclosed(r->p.ledger, &r->peer, RECOVERY_LANES_MAX, &list, &n);
+	for (size_t i = 0; i < n; i++)
+		if (!recovery_own_fault(r, list[i].lane, &list[i].id, &list[i].head) &&
+		    !own_cosigned_fault(r, &list[i]))
+			list[kept++] = list[i];
+	*ret = list;
+	*ret_n = kept;
+}
+
 static void entry_of(const struct ledger_unclosed *lane, struct frame_lane *ret)
 {
 	*ret = (struct frame_lane){.lane = lane->id};
@@ -102,7 +150,7 @@ static void send_listing(struct recovery *r)
 	struct ledger_unclosed *list;
 	struct frame_lane *entries;
 
-	ledger_unclosed(r->p.ledger, &r->peer, RECOVERY_LANES_MAX, &list, &n);
+	list_sound(r, &list, &n);
 	entries = xcalloc(per_frame, sizeof(*entries));
 	do {
 		size_t count = MIN(per_frame, n - at);

@@ -127,7 +127,7 @@ static bool replay(struct recovery *r, struct recovery_job *job, struct err *err
 {
 	size_t want = MIN(job->have - job->replayed, (uint64_t)STEP_LEAVES), n = 0;
 	uint8_t *leaves = xmalloc(want * FRAME_LEAF_BYTES);
-	struct hash hash;
+	struct hash hash, root;
 	bool ok = ledger_leaves_read(r->p.reader, &job->target.lane, job->replayed, want, leaves,
 				     NULL, &n, err);
 
@@ -137,7 +137,11 @@ static bool replay(struct recovery *r, struct recovery_job *job, struct err *err
 		ok = take_leaf(job, leaves + i * FRAME_LEAF_BYTES, &hash, err);
 	job->replayed += n;
 	free(leaves);
-	return ok;
+	if (!ok || job->replayed < job->have)
+		return ok;
+	tree_root(&job->tree, &root);
+	return ID_EQ(&root, &job->have_root) ||
+	       err_set(err, ERR_LEDGER, "leaves of ours are not those of our head");
 }
 
 static void fetch_next(struct recovery *r, struct recovery_job *job)
@@ -166,6 +170,7 @@ static bool job_begin(struct recovery *r, struct recovery_job *job)
 		return false;
 	job->running = true;
 	job->have = own.head.size;
+	job->have_root = own.head.root;
 	tree_init(&job->tree);
 	return true;
 }

@@ -155,6 +155,7 @@ static void decide_foreign(struct recovery *r, const struct frame_lane *e,
 	case LEDGER_LANE_LIVE:	   /* its link has not ended here yet */
 	case LEDGER_LANE_UNCLOSED: /* since our list was made: next time */
 	case LEDGER_LANE_DEAD:
+	case LEDGER_LANE_BROKEN:
 		return;
 	}
 }
@@ -236,7 +237,8 @@ bool recovery_gateway_on_answer(struct recovery *r, const struct frame_lane *e, 
 		    !ledger_head_read(r->p.reader, &e->lane, e->size, &head, &absent))
 			return err_set(err, ERR_PROTOCOL, "lanes: closed where no batch ended");
 		if (!ID_EQ(&head.root, &e->root))
-			return err_set(err, ERR_PROTOCOL, "lanes: closed with another root");
+			return recovery_own_fault(r, own.lane, &e->lane, &head) ||
+			       err_set(err, ERR_PROTOCOL, "lanes: closed with another root");
 	}
 	close_lane(r, own.lane, &target);
 	return true;

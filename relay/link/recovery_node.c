@@ -104,9 +104,10 @@ static void repeat_closed(struct recovery *r, const struct lane_id *lane)
 	answer_final(r, &target);
 }
 
-/* A head that we signed, if it is within what we have. */
+/* A head that we signed, if it is within what we have.  Not the same, and yet true: our own half is
+ * broken, and the lane is given up. */
 static bool check_own_head(struct recovery *r, const struct ledger_unclosed *own,
-			   const struct recovery_target *target, struct err *err)
+			   const struct recovery_target *target, bool *ret_same, struct err *err)
 {
 	struct ledger_head head = own->head;
 	struct err absent;
@@ -115,7 +116,9 @@ static bool check_own_head(struct recovery *r, const struct ledger_unclosed *own
 	    !ledger_head_read(r->p.reader, &target->lane, target->head.size, &head, &absent))
 		return err_set(err, ERR_PROTOCOL, "cosign: a head that we never signed");
 	if (!ID_EQ(&head.root, &target->head.root))
-		return err_set(err, ERR_PROTOCOL, "cosign: another root than we signed");
+		return recovery_own_fault(r, own->lane, &target->lane, &head) ||
+		       err_set(err, ERR_PROTOCOL, "cosign: another root than we signed");
+	*ret_same = true;
 	return true;
 }
 
@@ -135,6 +138,7 @@ bool recovery_node_on_cosign(struct recovery *r, const struct frame_cosign *cosi
 	struct checkpoint_lane names;
 	struct ledger_unclosed own;
 	struct ledger_lane *lane;
+	bool same = false;
 	struct err why;
 
 	recovery_lane_names(r, &cosign->lane, &names);
@@ -143,6 +147,8 @@ bool recovery_node_on_cosign(struct recovery *r, const struct frame_cosign *cosi
 	state = ledger_lane_find(r->p.ledger, &cosign->lane, &r->peer, &lane);
 	if (state == LEDGER_LANE_LIVE)
 		return true; /* its link has not ended here yet: we shall list it */
+	if (state == LEDGER_LANE_BROKEN)
+		return true; /* nothing that we could say of it would be right */
 	if (state == LEDGER_LANE_CLOSED) {
 		repeat_closed(r, &cosign->lane);
 		return true;
@@ -151,9 +157,10 @@ bool recovery_node_on_cosign(struct recovery *r, const struct frame_cosign *cosi
 		recovery_adopt(r, &target);
 		return true;
 	}
-	if (!check_own_head(r, &own, &target, err))
+	if (!check_own_head(r, &own, &target, &same, err))
 		return false;
-	recovery_node_settle(r, &target);
+	if (same)
+		recovery_node_settle(r, &target);
 	return true;
 }
 

@@ -25,7 +25,8 @@ struct recovery_job {
 	struct recovery_target target;
 	bool running;
 	bool committing;
-	uint64_t have;	   /* leaves in our ledger */
+	uint64_t have; /* leaves in our ledger */
+	struct hash have_root;
 	uint64_t replayed; /* of these, taken into tree and sums */
 	uint64_t asked_to; /* end of the FETCH that is out */
 	uint32_t number;   /* its stream */
@@ -87,6 +88,11 @@ void recovery_failed(struct recovery *r, const struct lane_id *lane, const struc
 /* An unclosed lane of ours with the peer, or NULL. */
 struct ledger_lane *recovery_own(const struct recovery *r, const struct lane_id *lane,
 				 struct ledger_unclosed *ret);
+
+/* True when a head of ours does not have the supplier's signature: our disk has changed it, so the
+ * lane is given up, and the peer that sees it otherwise is not to blame. */
+bool recovery_own_fault(const struct recovery *r, struct ledger_lane *lane,
+			const struct lane_id *id, const struct ledger_head *head);
 
 /* --- recovery_adopt.c --- */
 /* Queues the adoption of what is missing below target; recovery_adopted() follows. */

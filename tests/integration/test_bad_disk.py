@@ -24,6 +24,7 @@ from support.process import wait_for
 TMPFS = 320 << 20
 NODES = 2
 LARGE_BYTES = 300_000
+SCRIPT = {"default": {"result": "0x0"}, "methods": {"eth_getLogs": {"size": LARGE_BYTES}}}
 QUEUE_MAX = 1 << 20
 LEAVES = "counterfoil_ledger_leaves_total"
 TURN_BYTES = 512 << 10  # [F7]: a queue is passed by at most one turn of each link
@@ -78,7 +79,7 @@ class Story:
 
 @pytest.fixture(scope="module", params=["node", "gateway"], name="story")
 def fixture_story(request, folder, tmp_path_factory):
-    backend = Backend(folder, f"backend-{request.param}").start()
+    backend = Backend(folder, f"backend-{request.param}", SCRIPT).start()
     network = Network(folder / request.param, upstreams=[backend.url], stakes=(1,) * NODES,
                       gateway={"workers": 2})
     victim = network.gateway if request.param == "gateway" else network.nodes[0]
@@ -92,8 +93,6 @@ def fixture_story(request, folder, tmp_path_factory):
     network.gateway.config.write_text(network.gateway.config.read_text()
                                       + "link:\n  backoff_max: 500 ms\n")
     try:
-        backend.ready(lambda: net.answers(backend.url + "/stats"))
-        backend.script(default={"result": "0x0"}, methods={"eth_getLogs": {"size": LARGE_BYTES}})
         network.start()
         yield story
     finally:

@@ -17,7 +17,7 @@ from support.backend import Backend
 from support.counts import count
 from support.export import audit_json, check_all, missing
 from support.faults import RESPONSE_MAX, Faults
-from support.mixed import MixedLoad
+from support.mixed import SCRIPT, MixedLoad
 from support.network import run
 from support.process import wait_for
 from support.watch import Watch
@@ -65,7 +65,7 @@ class Mixed:
 
 @pytest.fixture(scope="module", name="mixed")
 def fixture_mixed(network_factory, folder):
-    backends = [Backend(folder, f"backend{n}").start() for n in range(3)]
+    backends = [Backend(folder, f"backend{n}", SCRIPT).start() for n in range(3)]
     network = network_factory(upstreams=[b.url for b in backends], by_url=True,
                               gateway={"workers": 2},
                               node={"workers": 2, "response_max": f"{RESPONSE_MAX >> 20} MiB"})
@@ -111,6 +111,8 @@ def test_each_receipt_is_in_both_ledgers_and_each_difference_has_a_name(mixed, s
 
 
 def test_neither_memory_nor_descriptors_grow(mixed, say):
+    paths.LOGS.mkdir(parents=True, exist_ok=True)
+    mixed.watch.keep(paths.LOGS)
     for process in mixed.lasting:
         memory, files = mixed.watch.memory(process), mixed.watch.files(process)
         say(f"{process.name}: {memory.first:.0f} -> {memory.last:.0f} KiB, "

@@ -8,12 +8,14 @@ from support.process import Process
 
 
 class Backend(Process):
-    """Listens on `url` whenever it runs; a new start forgets script and counts."""
+    """Listens on `url` whenever it runs; a new start begins with `script` and without counts."""
 
-    def __init__(self, folder, name):
+    def __init__(self, folder, name, script=None):
         self.port = net.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        super().__init__(name, [paths.FAULTNODE, self.port], folder)
+        first = folder / f"{name}.json"
+        first.write_text(json.dumps(script or {}))
+        super().__init__(name, [paths.FAULTNODE, self.port, first], folder)
 
     def script(self, **script):
         """default=ACTION, methods={NAME: ACTION}, queue=[ACTION]: what it does from now on."""

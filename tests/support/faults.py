@@ -52,8 +52,6 @@ class Faults:
         self.spared = []
         self.written = 0  # transactions that backends saw before they were ended
         self.deck = []
-        for backend in backends:
-            backend.script(**SCRIPT)
 
     def spare(self, processes):
         """From now on none of these is ended or frozen."""
@@ -116,7 +114,6 @@ class Faults:
         self._last()
         backend.start()
         backend.ready(lambda: net.answers(backend.url + "/stats"))
-        backend.script(**SCRIPT)
 
     def _all_hang(self):
         for backend in self.backends:

@@ -68,6 +68,12 @@ class Watch:
             assert process.running(), f"{process.name} ended by itself"
             assert process.pid == self.pids[process.name], f"{process.name} was started anew"
 
+    def keep(self, folder):
+        """Writes all samples down, a file for each process."""
+        for name, samples in self.samples.items():
+            lines = [f"{n * self.interval:.1f},{kib},{files}" for n, (kib, files) in enumerate(samples)]
+            (folder / f"watch-{name}.csv").write_text("\n".join(["s,KiB,files", *lines]) + "\n")
+
     def memory(self, process):
         """The trend of its resident KiB."""
         return Trend([kib for kib, _ in self.samples[process.name]])

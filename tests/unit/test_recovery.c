@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <event2/event_struct.h>
+#include <sqlite3.h>
 
 #include "relay/base/log.h"
 #include "relay/link/recovery.h"
@@ -831,6 +832,133 @@ static void leaves_of_other_gateways_are_not_given(void **state)
 	assert_int_equal(shape_of(&w->node, 9).state, LEDGER_LANE_UNCLOSED);
 }
 
+/* --- a disk that changed what was written --- */
+
+/* Stops a half, changes its files, and starts it again. */
+static void meddle(struct half *half, const char *file, const char *sql)
+{
+	char path[128];
+	sqlite3 *db = NULL;
+
+	half_stop(half);
+	snprintf(path, sizeof(path), "%s/%s", half->dir, file);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_changes(db), 1);
+	sqlite3_close(db);
+	half_start(half);
+}
+
+/* The same with one byte of the leaves of a turn. */
+static void meddle_leaves(struct half *half, sqlite3_int64 turn, int at)
+{
+	char path[128];
+	uint8_t byte;
+	sqlite3_blob *blob = NULL;
+	sqlite3 *db = NULL;
+
+	half_stop(half);
+	snprintf(path, sizeof(path), "%s/leaves-%d.db", half->dir, DAY);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_blob_open(db, "main", "turns", "leaves", turn, 1, &blob),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_blob_read(blob, &byte, 1, at), SQLITE_OK);
+	byte ^= 1;
+	assert_int_equal(sqlite3_blob_write(blob, &byte, 1, at), SQLITE_OK);
+	assert_int_equal(sqlite3_blob_close(blob), SQLITE_OK);
+	sqlite3_close(db);
+	half_start(half);
+}
+
+static enum ledger_lane_state lane_state_of(struct half *half, uint8_t name)
+{
+	struct lane_id id = lane_of(name);
+	struct ledger_lane *lane;
+
+	return ledger_lane_find(half->ledger, &id, &half->peer, &lane);
+}
+
+/* Runs until lane 2 is closed on both sides; the link must not end over lane 1. */
+static void run_until_the_other_lane_is_closed(struct world *w)
+{
+	usec_t end = clock_now_us() + 4000000;
+
+	pair_dial(&w->pair, &w->pair.node.self.id);
+	while (clock_now_us() < end && (lane_state_of(&w->node, 2) != LEDGER_LANE_CLOSED ||
+					lane_state_of(&w->gateway, 2) != LEDGER_LANE_CLOSED)) {
+		event_base_loop(w->pair.base, EVLOOP_NONBLOCK);
+		usleep(100);
+	}
+	pair_turns(&w->pair, 100);
+	assert_int_equal(w->pair.gateway.downs + w->pair.node.downs, 0);
+	closed_on_both(w, 2, 12);
+}
+
+/* Nobody is to blame for what a disk has done: the lane is given up by whoever has it broken, the
+ * link stays, and other lanes are recovered over it. */
+static void a_lane_that_a_disk_has_changed_costs_no_other_lane_and_no_link(void **state)
+{
+	static const struct {
+		bool gateway; /* whose disk */
+		const char *file, *sql;
+		uint64_t node, gateway_has;
+	} cases[] = {
+		{false, "leaves-20261123.db",
+		 "UPDATE turns SET root = zeroblob(32) WHERE id = 1 << 20 | 8", 12, 12},
+		{true, "leaves-20261123.db",
+		 "UPDATE turns SET root = zeroblob(32) WHERE id = 1 << 20 | 8", 12, 12},
+		{false, "leaves-20261123.db",
+		 "UPDATE turns SET signature = zeroblob(64) WHERE id = 1 << 20 | 8", 12, 12},
+		{true, "leaves-20261123.db",
+		 "UPDATE turns SET signature = zeroblob(64) WHERE id = 1 << 20 | 8", 12, 12},
+		{false, "leaves-20261123.db",
+		 "UPDATE turns SET root = zeroblob(32) WHERE id = 1 << 20 | 4", 12, 8},
+		{false, "state.db",
+		 "UPDATE lanes SET cosigned_size = 4, cosigned_root = zeroblob(32),"
+		 " cosigned_time = 1, cosigned_signature = zeroblob(64) WHERE number = 1",
+		 12, 12},
+		{true, "state.db",
+		 "UPDATE lanes SET cosigned_size = 4, cosigned_root = zeroblob(32),"
+		 " cosigned_time = 1, cosigned_signature = zeroblob(64) WHERE number = 1",
+		 12, 12},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct half *half;
+		struct world *w;
+
+		world_setup(state);
+		w = *state;
+		half = cases[i].gateway ? &w->gateway : &w->node;
+		lane_pair(w, 1, cases[i].node, cases[i].gateway_has);
+		lane_pair(w, 2, 12, 12);
+		meddle(half, cases[i].file, cases[i].sql);
+		run_until_the_other_lane_is_closed(w);
+		assert_int_equal(lane_state_of(half, 1), LEDGER_LANE_BROKEN);
+		world_teardown(state);
+	}
+}
+
+/* What a full tile covers is not hashed again at open, so it shows when leaves are to be adopted on
+ * top of it: they are not, and nobody is blamed. */
+static void leaves_that_a_disk_has_changed_are_not_continued(void **state)
+{
+	struct world *w = *state;
+
+	lane_pair(w, 1, 300, 304);
+	lane_pair(w, 2, 12, 12);
+	meddle_leaves(&w->node, 1 << 20 | 4, LEAF_SIZE + 130); /* within a hash */
+	run_until_the_other_lane_is_closed(w);
+	for (int i = 0; i < 10000 && recovery_stats(w->node.recovery)->failed == 0; i++) {
+		pair_turns(&w->pair, 1);
+		usleep(100);
+	}
+	assert_true(recovery_stats(w->node.recovery)->failed > 0);
+	assert_int_equal(recovery_stats(w->node.recovery)->adopted, 0);
+	assert_int_equal(lane_state_of(&w->node, 1), LEDGER_LANE_UNCLOSED);
+	assert_int_equal(w->pair.gateway.downs + w->pair.node.downs, 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -858,6 +986,8 @@ int main(void)
 		T(what_was_not_asked_for_is_refused),
 		T(a_listing_without_end_is_refused),
 		T(leaves_of_other_gateways_are_not_given),
+		cmocka_unit_test(a_lane_that_a_disk_has_changed_costs_no_other_lane_and_no_link),
+		T(leaves_that_a_disk_has_changed_are_not_continued),
 	};
 
 	log_init(LOG_LEVEL_ERROR, STDERR_FILENO, NULL);
