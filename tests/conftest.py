@@ -56,13 +56,14 @@ def anvil(anvil_factory):
 
 @pytest.fixture(scope="module")
 def network_factory(folder):
-    """Starts networks that end with the module; the arguments are those of Network."""
+    """Starts networks that end with the module; the arguments are those of Network, and
+    start=False for one that is only made."""
     networks = []
 
-    def start(**arguments):
+    def make(start=True, **arguments):
         networks.append(Network(folder / f"network{len(networks)}", **arguments))
-        return networks[-1].start()
+        return networks[-1].start() if start else networks[-1]
 
-    yield start
+    yield make
     for network in networks:
         network.end()

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -344,6 +345,20 @@ static int listen_unix(const char *path, struct err *err)
 	return bind_socket((struct sockaddr *)&address, sizeof(address), err);
 }
 
+/* There is one socket at a path: all workers accept from the first one's.  The copies are closed
+ * together with the loops that watch them. */
+static int open_unix(const struct worker *w, const char *path, struct err *err)
+{
+	int fd;
+
+	if (w->id == 0)
+		return listen_unix(path, err);
+	fd = fcntl(evconnlistener_get_fd(w->gateway->workers[0]->listener), F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		err_set(err, ERR_IO, "%s", strerror(errno));
+	return fd;
+}
+
 /* Another process on the same port would share it by SO_REUSEPORT without a word. */
 static bool port_is_free(const struct addrinfo *a)
 {
@@ -420,7 +435,7 @@ struct house *http_house(const struct config *cfg)
 bool http_open(struct worker *w, struct err *err)
 {
 	const struct config_address *address = &w->cfg->gateway.listen;
-	int fd = address->unix_path ? listen_unix(address->unix_path, err)
+	int fd = address->unix_path ? open_unix(w, address->unix_path, err)
 				    : listen_tcp(w, address, err);
 
 	if (fd < 0)

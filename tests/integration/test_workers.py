@@ -2,6 +2,9 @@
 """Several workers in gateway and nodes: links are spread over them, and sessions roll over, nodes
 restart and die while all of them are busy.  The `tsan` step runs this file too."""
 
+import os
+import pathlib
+import socket
 import time
 
 from support import net
@@ -28,6 +31,11 @@ def is_back(network, node):
             and network.metric(node, "counterfoil_link_open") == 2)
 
 
+def descriptors(process):
+    """How many files and sockets a process has open."""
+    return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+
 def test_workers_share_sessions_restarts_and_crashes(network_factory, anvil):
     """[F1] [L7] [L8]"""
     network = network_factory(upstreams=[anvil.url], stakes=(1, 1), block_ms=100,
@@ -38,6 +46,7 @@ def test_workers_share_sessions_restarts_and_crashes(network_factory, anvil):
     sessions = count("workers_sessions")
     with Load(network.url, clients=8) as load:
         time.sleep(sessions / 2)
+        open_before = descriptors(network.gateway)
         assert first.stop() == 0
         first.start()
         wait_for("it is back after a stop", lambda: is_back(network, first))
@@ -45,6 +54,8 @@ def test_workers_share_sessions_restarts_and_crashes(network_factory, anvil):
         second.start()
         wait_for("it is back after a crash", lambda: is_back(network, second))
         time.sleep(sessions / 2)
+        wait_for("no descriptor is left behind",
+                 lambda: descriptors(network.gateway) <= open_before + 2)
         for node in network.nodes:
             assert network.metric(node, "counterfoil_node_relays_total") > 0
     assert load.failed() == []
@@ -76,4 +87,25 @@ def test_workers_cosign_before_their_node_refuses_what_they_owe_together(network
             answer, _ = client.call("eth_getBalance", f"0x{turn:020x}{number:020x}", "latest")
             assert "error" not in answer, (turn, number, answer)
     assert network.metric(network.nodes[0], "counterfoil_node_refusals_total") == 0
+    network.stop()
+
+
+def test_workers_of_a_gateway_share_a_unix_socket(network_factory, anvil):
+    path = pathlib.Path(f"/tmp/counterfoil-test-{os.getpid()}.sock")
+    network = network_factory(upstreams=[anvil.url], stakes=(1,), start=False,
+                              gateway={"workers": 3, "listen": f"unix:{path}"})
+    for process in (network.keeper, *network.nodes, network.gateway):
+        process.start()
+    for process in network.processes():
+        process.ready(lambda process=process: net.answers(process.admin + "/readyz"))
+    listening = [line for line in pathlib.Path("/proc/net/unix").read_text().splitlines()
+                 if line.endswith(str(path)) and line.split()[5] == "01"]
+    assert len(listening) == 1, "one socket, that all workers listen on"
+    for _ in range(12):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            body = b'{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}'
+            client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b"
+                           % (len(body), body))
+            assert b'"0x7a69"' in client.recv(65536)
     network.stop()
