@@ -299,6 +299,14 @@ def step_bench(run):
     return run.count_junit(pathlib.Path("/nonexistent"), status, "bench") if status else count_one(run)
 
 
+def step_guard(run):
+    """instructions of fixed pieces of work, as recorded (soak only); see build/logs/guard.log"""
+    if run.env["CF_COUNT_GUARD_RUNS"] == "0":
+        return None
+    status = run.command("guard", ["tests/bench/guard"])
+    return run.count_junit(pathlib.Path("/nonexistent"), status, "guard") if status else count_one(run)
+
+
 def step_memory(run):
     """RSS of gateway and node over many relays (soak only); see build/logs/memory.log"""
     relays = run.env["CF_COUNT_MEMORY_RELAYS"]
@@ -316,7 +324,7 @@ def count_one(run):
 
 STEPS = {"lint": step_lint, "gcc": step_gcc, "clang": step_clang, "asan": step_asan,
          "vectors": step_vectors, "integration": step_integration, "tsan": step_tsan, "up": step_up,
-         "fuzz": step_fuzz, "bench": step_bench, "memory": step_memory}
+         "fuzz": step_fuzz, "bench": step_bench, "guard": step_guard, "memory": step_memory}
 
 
 def plan_named(run, name):

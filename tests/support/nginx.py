@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nginx as a canned backend and as the plain proxy that benchmarks compare with."""
+
+import os
+import pathlib
+import shutil
+
+from support.process import Process
+
+BODY = '{"jsonrpc":"2.0","id":1,"result":"0x' + "0" * 42 + '"}'
+assert len(BODY) == 80
+
+CONFIGURATION = """
+daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log warn;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  {rest}
+}}
+"""
+BACKEND = """server {{ listen 127.0.0.1:{port} backlog=4096; default_type application/json;
+  location / {{ return 200 '{body}'; }} }}"""
+PROXY = """upstream b {{ server 127.0.0.1:{backend}; keepalive 64; keepalive_requests 1000000000; }}
+  server {{ listen 127.0.0.1:{port} backlog=4096;
+    location / {{ proxy_pass http://b; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}"""
+
+
+class Nginx(Process):
+    """One nginx with a configuration of ours; its worker is what is measured."""
+
+    def __init__(self, name, folder, rest):
+        inside = folder / name
+        inside.mkdir()
+        (inside / "nginx.conf").write_text(CONFIGURATION.format(folder=inside, rest=rest))
+        nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+        super().__init__(name, [nginx, "-p", inside, "-e", inside / "error.log",
+                                "-c", inside / "nginx.conf"], folder)
+
+    def worker(self):
+        """The pid of the worker."""
+        text = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return int(text.split()[0])
+
+
+def canned(name, folder, port):
+    """A backend that gives BODY to whatever it is asked."""
+    return Nginx(name, folder, BACKEND.format(port=port, body=BODY))
+
+
+def plain_proxy(name, folder, port, backend):
+    """A proxy in front of the backend at that port."""
+    return Nginx(name, folder, PROXY.format(port=port, backend=backend))
