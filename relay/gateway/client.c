@@ -12,6 +12,10 @@
 /* What evhttp keeps for each piece that it takes out of the input, the piece itself apart: a line
  * of a head is two, and costs three allocations. */
 #define TAKEN_BYTES 32
+/* Bytes of a head that are parsed in one go, so that a burst of long ones does not hold up the
+ * loop; what is beyond the longest head is body, and that is read in larger pieces. */
+#define HEAD_READ_BYTES 4096
+#define BODY_READ_BYTES 16384
 
 const char *client_end_name(enum client_end end)
 {
@@ -80,6 +84,12 @@ static void set_phase(struct client *c, enum client_phase phase)
 static void read_at_most(struct client *c, size_t bytes)
 {
 	bufferevent_setwatermark(c->bev, EV_READ, 0, bytes);
+}
+
+static void set_in_body(struct client *c, bool in_body)
+{
+	c->in_body = in_body;
+	bufferevent_set_max_single_read(c->bev, in_body ? BODY_READ_BYTES : HEAD_READ_BYTES);
 }
 
 /* --- memory --- */
@@ -170,6 +180,8 @@ static void on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, v
 		return;
 	c->parsed += info->n_deleted;
 	c->held += info->n_added;
+	if (!c->in_body && c->held > c->door->house->limits.head_max)
+		set_in_body(c, true);
 	if (info->n_deleted > 0 && c->phase == CLIENT_PHASE_READING)
 		c->held += TAKEN_BYTES;
 	charge_request(c);
@@ -281,6 +293,8 @@ static void on_answered(struct evhttp_request *http, void *arg)
 		return;
 	c->held = evbuffer_get_length(bufferevent_get_input(c->bev));
 	c->parsed = 0;
+	if (c->in_body)
+		set_in_body(c, false);
 	charge_request(c);
 	set_phase(c, c->held > 0 ? CLIENT_PHASE_READING : CLIENT_PHASE_IDLE);
 	read_at_most(c, c->door->house->limits.request_max);
@@ -377,6 +391,7 @@ struct client *client_create(struct door *door, struct bufferevent *bev,
 	evbuffer_add_cb(bufferevent_get_output(bev), on_output, c);
 	evhttp_connection_set_closecb(connection, on_closed, c);
 	read_at_most(c, door->house->limits.request_max);
+	set_in_body(c, false);
 	return c;
 }
 

@@ -62,6 +62,7 @@ struct client {
 	usec_t phase_us; /* when it began */
 	size_t held;	 /* bytes that its request takes: received, and what evhttp makes of them */
 	size_t parsed;	 /* of these, taken out of the input by evhttp */
+	bool in_body;	 /* so much is held that the head must be over */
 	size_t charged;	 /* of `held`, counted in house->request_bytes */
 	size_t waiting;	 /* bytes of answers that it has not read, counted too */
 	size_t sent;	 /* bytes that it has read since moved_us */

@@ -19,7 +19,7 @@ def post(body, *lines, verb=b"POST", target=b"/"):
     return b"\r\n".join(head) + b"\r\n\r\n" + body
 
 
-def call(method=b"eth_chainId"):
+def call(method=b"eth_getBalance"):
     """The body of a call."""
     return b'{"jsonrpc":"2.0","id":1,"method":"%s","params":[]}' % method
 

@@ -253,6 +253,11 @@ def step_integration(run):
     return run.pytest("asan", ["tests/integration"], "integration")
 
 
+def step_hostile(run):
+    """what hostile clients cost the others, timed, on the plain build"""
+    return run.pytest("gcc", ["tests/integration/test_hostile_clients.py"], "hostile")
+
+
 # Unit tests of what several threads share; those that take long are the soak tier's.
 THREADED = ["admin", "gateway", "ledger", "ledger_tab", "link_pool", "metrics", "node", "registry"]
 
@@ -323,8 +328,9 @@ def count_one(run):
 
 
 STEPS = {"lint": step_lint, "gcc": step_gcc, "clang": step_clang, "asan": step_asan,
-         "vectors": step_vectors, "integration": step_integration, "tsan": step_tsan, "up": step_up,
-         "fuzz": step_fuzz, "bench": step_bench, "guard": step_guard, "memory": step_memory}
+         "vectors": step_vectors, "integration": step_integration, "hostile": step_hostile,
+         "tsan": step_tsan, "up": step_up, "fuzz": step_fuzz, "bench": step_bench,
+         "guard": step_guard, "memory": step_memory}
 
 
 def plan_named(run, name):
