@@ -61,6 +61,7 @@ void upstream_curl_start(struct upstream_call *call)
 	}
 	/* On a kept connection that turns out to be dead libcurl sends again by itself. */
 	curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, call->request.idempotent ? 0L : 1L);
+	curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, call->request.idempotent ? 0L : 1L);
 	curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER,
 			 call->request.body.n < EXPECT_BYTES ? call->pool->headers
 							     : call->pool->headers_big);

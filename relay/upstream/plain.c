@@ -227,7 +227,18 @@ static void conn_on_slow(evutil_socket_t fd, short what, void *arg)
 
 /* --- reading --- */
 
-/* The answer is whole: the connection is free before the caller hears of it. */
+/* The warmest connection is used first: the last ones are those that nobody needs any more. */
+static void close_cold(struct plain *plain)
+{
+	usec_t oldest = clock_mono_us() - plain->pool->limits.idle_us;
+	struct plain_conn *conn;
+
+	while ((conn = TAILQ_LAST(&plain->idle, plain_conns)) && conn->idle_us < oldest)
+		conn_close(conn);
+}
+
+/* The answer is whole: the connection is free before the caller hears of it.  A write had one of
+ * its own, which is not kept: each write would add one. */
 static void conn_done(struct plain_conn *conn, bool keep)
 {
 	struct upstream_call *call = conn->call;
@@ -236,7 +247,7 @@ static void conn_done(struct plain_conn *conn, bool keep)
 
 	conn->call = NULL;
 	call->conn = NULL;
-	if (keep && conn->head.keep && conn->sent == conn->total) {
+	if (keep && conn->head.keep && conn->sent == conn->total && call->request.idempotent) {
 		TAILQ_REMOVE(&plain->busy, conn, link);
 		TAILQ_INSERT_HEAD(&plain->idle, conn, link); /* the warmest first */
 		conn->state = PLAIN_IDLE;
@@ -244,6 +255,7 @@ static void conn_done(struct plain_conn *conn, bool keep)
 	} else {
 		conn_close(conn);
 	}
+	close_cold(plain);
 	plain_serve_waiting(plain);
 	upstream_call_on_answer(call, status, VIEW_STR(call->content_type));
 }

@@ -189,6 +189,40 @@ static void a_connection_is_kept_for_the_next_request(void **state)
 	world_destroy(w);
 }
 
+/* A write goes over a fresh connection; kept ones would pile up that nobody needs. */
+static void connections_of_writes_do_not_pile_up(void **state)
+{
+	struct world *w = world_create(NULL);
+
+	for (int i = 0; i < 20; i++) {
+		assert_true(ask(w, true));
+		assert_true(ask(w, false));
+	}
+	run_for(w, 20000);
+	assert_true(faultnode_stats(w->node[0])->open <= 2);
+	world_destroy(w);
+}
+
+/* The warmest connection is used first, so the coldest show how many are needed. */
+static void connections_of_a_burst_are_closed_when_they_are_cold(void **state)
+{
+	struct upstream_limits limits = UPSTREAM_LIMITS_DEFAULT;
+	struct world *w;
+
+	limits.idle_us = 50000;
+	w = world_create(&limits);
+	for (int i = 0; i < 10; i++)
+		start(w, true, 5000000);
+	event_base_dispatch(w->base);
+	for (int i = 0; i < 10; i++) {
+		run_for(w, 10000);
+		assert_true(ask(w, true));
+	}
+	run_for(w, 20000);
+	assert_true(faultnode_stats(w->node[0])->open <= 2);
+	world_destroy(w);
+}
+
 static void requests_of_one_turn_run_side_by_side(void **state)
 {
 	struct world *w = world_create(NULL);
@@ -866,6 +900,9 @@ int main(void)
 		BOTH(an_answer_comes_with_status_type_and_headroom),
 		BOTH(the_request_arrives_byte_for_byte),
 		BOTH(a_connection_is_kept_for_the_next_request),
+		BOTH(connections_of_writes_do_not_pile_up),
+		cmocka_unit_test_setup(connections_of_a_burst_are_closed_when_they_are_cold,
+				       by_plain),
 		BOTH(requests_of_one_turn_run_side_by_side),
 		BOTH(no_more_connections_than_the_limit_are_opened),
 		BOTH(a_dead_kept_connection_costs_no_answer),
