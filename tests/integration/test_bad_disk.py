@@ -49,21 +49,10 @@ class Story:
         time.sleep(0.01)
         return "result" in net.Http(self.network.url).call("eth_chainId")[0]
 
-    def settle(self):
-        """Until all is cosigned that was delivered."""
-        wait_for("every lane with its last head cosigned", self._rests, 60, 0.5)
-
-    def _rests(self):
-        self.gateway, self.nodes = self.network.exports()
-        for lane in (lane for node in self.nodes for lane in node.lanes.values()):
-            undelivered = sum(to - start for start, to in lane.undelivered)
-            if lane.final_size() != len(lane.leaves) - undelivered:
-                return False
-        return True
-
     def check(self):
         """[L1] [L3] [L4] [L10]"""
-        self.settle()
+        self.gateway, self.nodes = wait_for("every lane with its last head cosigned",
+                                            self.network.settled, 60, 0.5)
         receipts = [line.split(" ")[0] for line in self.notebook.read_text().splitlines()]
         assert len(set(receipts)) == len(receipts) > 0
         assert missing(receipts, [self.gateway]) == []

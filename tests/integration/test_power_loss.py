@@ -8,20 +8,16 @@ the program is killed and started on the copy.
 import shutil
 import signal
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from support.disk import differing, heads, ledger_of
 from support.export import audit, missing
 from support.load import Load
 from support.process import wait_for
 
 FIRST_RELAYS = 50
-
-
-def ledger_of(process):
-    """The folder of a process's ledger (Network._common)."""
-    return process.folder / f"{process.name}.ledger"
 
 
 @contextmanager
@@ -56,15 +52,7 @@ def lose_power(network_factory, anvil, folder, which):
     victim.start()
     network.wait_ready(60)
 
-    def rest():
-        gateway, nodes = network.exports()
-        for lane in (lane for node in nodes for lane in node.lanes.values()):
-            undelivered = sum(to - start for start, to in lane.undelivered)
-            if lane.final_size() != len(lane.leaves) - undelivered:
-                return False
-        return gateway, nodes
-
-    gateway, nodes = wait_for("recovery", rest, 60, 1.0)
+    gateway, nodes = wait_for("recovery", network.settled, 60, 1.0)
     lines = notebook.read_text().split("\n")[:-1]
     assert len(lines) > kept + FIRST_RELAYS, "nothing would have been lost"
     return network, lines, gateway, nodes
@@ -113,3 +101,38 @@ def test_relays_go_on_and_are_cosigned(after):
     for node in network.nodes:
         for name, lane in network.export(node).lanes.items():
             assert before.get(name, len(lane.leaves)) == len(lane.leaves)
+
+
+def test_when_all_lose_the_same_second_no_head_is_signed_twice(network_factory, anvil, folder):
+    """[L4] [L8] [L10]: nobody has it any more, and nothing of it is used again."""
+    network = network_factory(upstreams=[anvil.url])
+    notebook = folder / "notebook-both"
+    with Load(network.url, clients=4, notebook=notebook) as load:
+        wait_for("first relays", lambda: notebook.read_text().count("\n") > FIRST_RELAYS)
+        kept = notebook.read_text().split("\n")[:-1]
+        time.sleep(1.5)  # over a cosign_interval: all that is kept is older than the copies
+        with ExitStack() as stack:
+            restores = [stack.enter_context(disk_of(p)) for p in network.processes()]
+            time.sleep(1.0)
+            load.stop()
+            for process in network.processes():
+                process.kill()
+            before = [heads(ledger_of(p)) for p in network.processes()]
+            for restore in restores:
+                restore()
+    for process in network.processes():
+        process.start()
+    network.wait_ready(60)
+    with Load(network.url, clients=4) as again:
+        time.sleep(1.0)
+    assert again.answers and again.failed() == []
+    gateway, nodes = wait_for("all settled", network.settled, 60, 1.0)
+    receipts = [line.split(" ")[0] for line in kept]
+    assert missing(receipts, [gateway]) == [] and missing(receipts, nodes) == []
+    for one in (gateway, *nodes):
+        status, said = audit("verify", one.folder)
+        assert status == 0, said
+    for node in nodes:
+        status, said = audit("reconcile", gateway.folder, node.folder)
+        assert status == 0, said
+    assert differing(*before, *(heads(ledger_of(p)) for p in network.processes())) == set()

@@ -230,3 +230,12 @@ class Network:
         """True when every lane of every node has its last head cosigned."""
         return all(lane.final_size() == len(lane.leaves)
                    for node in self.nodes for lane in self.export(node).lanes.values())
+
+    def settled(self):
+        """exports(), once every lane of every node has its last delivered head cosigned; else None."""
+        gateway, nodes = self.exports()
+        for lane in (lane for node in nodes for lane in node.lanes.values()):
+            undelivered = sum(to - start for start, to in lane.undelivered)
+            if lane.final_size() != len(lane.leaves) - undelivered:
+                return None
+        return gateway, nodes
