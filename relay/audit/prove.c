@@ -46,15 +46,27 @@ static void prove_inclusion(const struct audit_lane *lane, uint64_t seq, uint64_
 		ret->hash[i] = down[n - 1 - i];
 }
 
+/* `final`, if the supplier signed it too and it is of these leaves: it is not when the supplier
+ * signed two trees. */
+static bool choose_final(const struct audit_lane *lane, uint64_t seq, struct checkpoint *ret)
+{
+	struct hash root;
+	bool supplier;
+	struct err err;
+
+	if (lane->final.p == NULL ||
+	    !checkpoint_open_cosigned(&lane->parties, lane->final, ret, &supplier, &err) ||
+	    !supplier || seq >= ret->size || ret->size > lane->size)
+		return false;
+	range_root(lane, 0, ret->size, &root);
+	return ID_EQ(&root, &ret->root);
+}
+
 /* The head to prove under. */
 static bool choose_head(const struct audit_lane *lane, uint64_t seq, struct checkpoint *ret,
 			struct err *err)
 {
-	bool supplier;
-
-	if (lane->final.p != NULL &&
-	    checkpoint_open_cosigned(&lane->parties, lane->final, ret, &supplier, err) &&
-	    supplier && seq < ret->size && ret->size <= lane->size)
+	if (choose_final(lane, seq, ret))
 		return true;
 	if (lane->checkpoint.p == NULL)
 		return err_set(err, ERR_CHECKPOINT, "the lane has no checkpoint");

@@ -302,6 +302,8 @@ const struct verb verb_ledger = {
 		"  and is there only when it is whole.\n"
 		"  --private             salts, requests and answers too, which are left out "
 		"otherwise\n"
+		"  --faults              of a gateway: not its lanes, but those that ended in a\n"
+		"                        signed batch that it did not accept, with that batch\n"
 		"  --registry-key FILE   signs the registry file of a sqlite registry; default:\n"
 		"                        REGISTRY.key, or registry.key beside it.  A registry that "
 		"is\n"

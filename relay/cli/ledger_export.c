@@ -78,17 +78,68 @@ static bool put_methods(struct folder *folder, const struct history *h,
 	return true;
 }
 
+/* Faults on their way into the folder. */
+struct faults {
+	struct ledger_reader *reader;
+	const struct export_registry *registry;
+	struct folder *folder;
+	struct export_sessions *sessions;
+	size_t n;
+	bool ok;
+	struct err *err;
+};
+
+static bool faults_on_fault(void *arg, const struct ledger_fault *fault)
+{
+	struct faults *f = arg;
+
+	f->ok = export_fault(f->reader, f->registry, fault, f->folder, f->sessions, f->err);
+	if (!f->ok && f->err->code == ERR_NOT_FOUND) {
+		fprintf(stderr, "counterfoil: a fault is left out: %s\n", f->err->msg);
+		f->ok = true;
+		return true;
+	}
+	f->n += f->ok;
+	return f->ok;
+}
+
+/* What goes into the folder: the lanes, or instead of them those that ended in a fault. */
+struct content {
+	struct lanes lanes;
+	bool private_files;
+	bool faults;
+};
+
+static bool put_lanes(struct ledger_reader *reader, const struct export_registry *registry,
+		      struct content *what, struct folder *folder, struct export_sessions *sessions,
+		      struct err *err)
+{
+	struct faults faults = {.reader = reader,
+				.registry = registry,
+				.folder = folder,
+				.sessions = sessions,
+				.ok = true,
+				.err = err};
+	bool ok = true;
+
+	if (what->faults) {
+		ok = ledger_each_fault(reader, faults_on_fault, &faults, err) && faults.ok;
+		what->lanes.n = faults.n;
+		return ok;
+	}
+	for (size_t i = 0; ok && i < what->lanes.n; i++)
+		ok = export_lane(reader, registry, &what->lanes.list[i], what->private_files,
+				 folder, sessions, err);
+	return ok;
+}
+
 static bool put_all(struct ledger_reader *reader, const struct export_registry *registry,
-		    const struct lanes *lanes, bool private_files, struct folder *folder,
-		    struct err *err)
+		    struct content *what, struct folder *folder, struct err *err)
 {
 	struct export_sessions sessions = {0};
 	struct ledger_identity self;
-	bool ok = true;
+	bool ok = put_lanes(reader, registry, what, folder, &sessions, err);
 
-	for (size_t i = 0; ok && i < lanes->n; i++)
-		ok = export_lane(reader, registry, &lanes->list[i], private_files, folder,
-				 &sessions, err);
 	ok = ok && put_methods(folder, registry->said.history, &sessions, err);
 	export_sessions_finish(&sessions);
 	if (ok && registry->note.n > 0)
@@ -98,10 +149,9 @@ static bool put_all(struct ledger_reader *reader, const struct export_registry *
 }
 
 static int export(const struct config *config, struct ledger_reader *reader, const char *place,
-		  const char *key_file, bool private_files)
+		  const char *key_file, struct content *what)
 {
 	struct export_registry registry = {0};
-	struct lanes lanes = {0};
 	struct folder folder = {0};
 	height_t from;
 	struct err err;
@@ -113,30 +163,32 @@ static int export(const struct config *config, struct ledger_reader *reader, con
 	if (ok && registry.why.code != ERR_NONE)
 		fprintf(stderr, "counterfoil: %s %s\n", registry.why.msg,
 			registry.note.n ? "" : "(no registry file in the export: --registry-key)");
-	ok = ok && ledger_each_lane(reader, lanes_on_lane, &lanes, &err) &&
-	     folder_begin(place, &folder, &err) &&
-	     put_all(reader, &registry, &lanes, private_files, &folder, &err);
+	ok = ok && ledger_each_lane(reader, lanes_on_lane, &what->lanes, &err) &&
+	     folder_begin(place, &folder, &err) && put_all(reader, &registry, what, &folder, &err);
 	folder_finish(&folder);
 	export_registry_finish(&registry);
 	if (ok)
-		printf("%s: %zu lane%s\n", place, lanes.n, lanes.n == 1 ? "" : "s");
-	free(lanes.list);
+		printf("%s: %zu lane%s%s\n", place, what->lanes.n, what->lanes.n == 1 ? "" : "s",
+		       what->faults ? " with a fault" : "");
+	free(what->lanes.list);
 	return ok ? CLI_OK : cli_fail(&err);
 }
 
 int ledger_run_export(const struct verb *verb, int argc, char **argv)
 {
-	enum { CONFIG, DIR, ROLE, AUDIT, PRIVATE, KEY };
+	enum { CONFIG, DIR, ROLE, AUDIT, PRIVATE, FAULTS, KEY };
 	struct cli_option options[] = {
 		[CONFIG] = {.name = "config"},
 		[DIR] = {.name = "dir"},
 		[ROLE] = {.name = "role"},
 		[AUDIT] = {.name = "audit"},
 		[PRIVATE] = {.name = "private", .is_flag = true},
+		[FAULTS] = {.name = "faults", .is_flag = true},
 		[KEY] = {.name = "registry-key"},
 	};
 	CLEANUP(ledger_reader_close) struct ledger_reader *reader = NULL;
 	CLEANUP(config_destroy) struct config *config = NULL;
+	struct content what = {0};
 	int n, status;
 
 	if (!cli_options(verb, argc, argv, options, ARRAY_SIZE(options), false, &n))
@@ -152,6 +204,7 @@ int ledger_run_export(const struct verb *verb, int argc, char **argv)
 	reader = ledger_verb_open(options[DIR].value, config, &status);
 	if (reader == NULL)
 		return status;
-	return export(config, reader, options[AUDIT].value, options[KEY].value,
-		      options[PRIVATE].value != NULL);
+	what.private_files = options[PRIVATE].value != NULL;
+	what.faults = options[FAULTS].value != NULL;
+	return export(config, reader, options[AUDIT].value, options[KEY].value, &what);
 }

@@ -16,6 +16,7 @@ struct lane_export {
 	struct ledger_reader *reader;
 	const struct export_registry *registry;
 	const struct ledger_lane_info *lane;
+	const struct ledger_fault *fault; /* its leaves come after those of the ledger; NULL */
 	struct checkpoint_lane origin;
 	struct folder *folder;
 	char prefix[64];
@@ -107,6 +108,10 @@ static bool put_leaves(struct lane_export *x, bool with_salts, struct err *err)
 		if (with_salts)
 			folder_file_write(&salt_file, salts, n * sizeof(struct salt));
 		progress("leaves", seq + n, x->size);
+	}
+	for (uint32_t i = 0; ok && x->fault != NULL && i < x->fault->count; i++) {
+		ok = lane_session(x, x->fault->leaves[i], err);
+		folder_file_write(&leaf_file, x->fault->leaves[i], LEDGER_LEAF_BYTES);
 	}
 	if (!folder_file_close(&leaf_file, ok ? err : &leaf_file.err))
 		ok = false;
@@ -261,6 +266,29 @@ static bool put_about(struct lane_export *x, struct err *err)
 	return folder_put(x->folder, lane_path(x, "lane.json", path), buf_view(&json), err);
 }
 
+static void lane_begin(struct lane_export *x)
+{
+	const struct ledger_lane_info *lane = x->lane;
+	struct checkpoint_origin origin = {.network = x->registry->network,
+					   .gateway = lane->gateway,
+					   .supplier = lane->supplier,
+					   .lane = lane->id};
+	char hex[2 * sizeof(lane->id.b) + 1];
+
+	checkpoint_lane_init(&x->origin, &origin);
+	snprintf(x->prefix, sizeof(x->prefix), "lanes/%s",
+		 hex_encode(lane->id.b, sizeof(lane->id.b), hex));
+}
+
+static bool lane_end(struct lane_export *x, bool ok, struct export_sessions *all, struct err *err)
+{
+	for (size_t i = 0; ok && i < x->sessions.n; i++)
+		if (!sessions_have(all, &x->sessions.list[i].id))
+			sessions_add(all, &x->sessions.list[i]);
+	export_sessions_finish(&x->sessions);
+	return ok || err_prefix(err, "%s", x->prefix);
+}
+
 bool export_lane(struct ledger_reader *reader, const struct export_registry *registry,
 		 const struct ledger_lane_info *lane, bool private_files, struct folder *folder,
 		 struct export_sessions *all, struct err *err)
@@ -270,22 +298,40 @@ bool export_lane(struct ledger_reader *reader, const struct export_registry *reg
 				.lane = lane,
 				.folder = folder,
 				.size = lane->head.size};
-	struct checkpoint_origin origin = {.network = registry->network,
-					   .gateway = lane->gateway,
-					   .supplier = lane->supplier,
-					   .lane = lane->id};
-	char hex[2 * sizeof(lane->id.b) + 1];
 	bool ok;
 
-	checkpoint_lane_init(&x.origin, &origin);
-	snprintf(x.prefix, sizeof(x.prefix), "lanes/%s",
-		 hex_encode(lane->id.b, sizeof(lane->id.b), hex));
+	lane_begin(&x);
 	ok = put_leaves(&x, private_files, err) && (!private_files || put_evidence(&x, err)) &&
 	     put_tiles(&x, err) && put_checkpoint(&x, err) && put_final(&x, err) &&
 	     put_about(&x, err);
-	for (size_t i = 0; ok && i < x.sessions.n; i++)
-		if (!sessions_have(all, &x.sessions.list[i].id))
-			sessions_add(all, &x.sessions.list[i]);
-	export_sessions_finish(&x.sessions);
-	return ok || err_prefix(err, "lane %s", hex);
+	return lane_end(&x, ok, all, err);
+}
+
+bool export_fault(struct ledger_reader *reader, const struct export_registry *registry,
+		  const struct ledger_fault *fault, struct folder *folder,
+		  struct export_sessions *all, struct err *err)
+{
+	struct ledger_lane_info lane;
+	struct lane_export x = {.reader = reader,
+				.registry = registry,
+				.lane = &lane,
+				.fault = fault,
+				.folder = folder,
+				.size = fault->first};
+	bool ok;
+
+	if (!ledger_lane_read(reader, &fault->lane, &lane, err))
+		return false;
+	if (lane.dropped || lane.head.size < fault->first)
+		return err_set(err, ERR_NOT_FOUND, "the leaves ahead of it are gone");
+	lane.head = fault->head;
+	lane.state = LEDGER_LANE_DEAD;
+	lane.adopted_from = UINT64_MAX;
+	lane_begin(&x);
+	ok = put_leaves(&x, false, err);
+	x.size += fault->count;
+	if (lane.cosigned.size > x.size)
+		lane.cosigned = (struct ledger_cosigned){0};
+	ok = ok && put_checkpoint(&x, err) && put_final(&x, err) && put_about(&x, err);
+	return lane_end(&x, ok, all, err);
 }

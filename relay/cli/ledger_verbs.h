@@ -5,6 +5,7 @@
 
 #include "relay/cli/cli.h"
 #include "relay/crypto/digest.h"
+#include "relay/ledger/fault.h"
 #include "relay/ledger/reader.h"
 #include "session/registry/export.h"
 
@@ -88,6 +89,12 @@ void export_sessions_finish(struct export_sessions *sessions);
 MUST_USE bool export_lane(struct ledger_reader *reader, const struct export_registry *registry,
 			  const struct ledger_lane_info *lane, bool private_files,
 			  struct folder *folder, struct export_sessions *all, struct err *err);
+/* Writes a lane as it would be with a batch of its supplier that the gateway did not accept: the
+ * leaves ahead of it, its own, and the head that was signed.  Errors: ERR_NOT_FOUND when the leaves
+ * ahead of it are not there any more. */
+MUST_USE bool export_fault(struct ledger_reader *reader, const struct export_registry *registry,
+			   const struct ledger_fault *fault, struct folder *folder,
+			   struct export_sessions *all, struct err *err);
 
 /* --- actions --- */
 

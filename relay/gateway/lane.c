@@ -5,6 +5,7 @@
 
 #include "relay/base/log.h"
 #include "relay/gateway/internal.h"
+#include "relay/ledger/fault.h"
 
 struct lane {
 	unsigned refs; /* the peer's, and one for each operation in the ledger */
@@ -263,7 +264,33 @@ static struct inbound_relay *find_relay(void *arg, uint32_t number)
 	return r ? &r->in : NULL;
 }
 
-/* A batch that is not good: kept as evidence in the log, never answered with, never cosigned. */
+/* Keeps a batch that the supplier signed, for an auditor. */
+static bool keep_fault(struct peer *peer, const struct frame_batch *batch)
+{
+	struct worker *w = peer->worker;
+	CLEANUP(xfree) struct ledger_fault *fault = xcalloc(1, sizeof(*fault));
+	struct err err;
+
+	if (!peer->lane || !inbound_is_signed(peer->lane->in, batch))
+		return false;
+	fault->supplier = peer->supplier->key;
+	fault->lane = batch->lane;
+	fault->first = batch->first;
+	fault->count = batch->count;
+	for (uint32_t i = 0; i < batch->count; i++)
+		memcpy(fault->leaves[i], batch->answers[i].leaf, LEDGER_LEAF_BYTES);
+	fault->head.root = batch->root;
+	fault->head.signature = batch->signature;
+	if (!ledger_fault_keep(w->gateway->ledger, fault, w->cfg->evidence.faults_max, &err)) {
+		if (err.code != ERR_LIMIT)
+			log_error("gateway.fault_not_kept", "\"%s\"", err.msg);
+		return false;
+	}
+	metric_add(METRIC_GATEWAY_FAULTS_KEPT, 1);
+	return true;
+}
+
+/* A batch that is not good: kept when it is signed, never answered with, never cosigned. */
 static bool on_fault(struct peer *peer, const struct frame_batch *batch,
 		     enum inbound_verdict verdict, struct err *err)
 {
@@ -274,9 +301,9 @@ static bool on_fault(struct peer *peer, const struct frame_batch *batch,
 	hex_encode(batch->signature.b, sizeof(batch->signature.b), signature);
 	log_error("gateway.fault",
 		  "kind=%s supplier=%s lane=%s first=%" PRIu64 " count=%" PRIu32
-		  " root=%s signature=%s why=\"%s\"",
+		  " root=%s signature=%s kept=%d why=\"%s\"",
 		  verdict == INBOUND_PROVABLE ? "provable" : "local", peer->supplier->hex, lane,
-		  batch->first, batch->count, root, signature, err->msg);
+		  batch->first, batch->count, root, signature, keep_fault(peer, batch), err->msg);
 	metric_add_at(METRIC_GATEWAY_FAULTS, err->code, 0, 1);
 	if (peer->lane)
 		peer->lane->bad = true;

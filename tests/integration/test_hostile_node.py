@@ -3,18 +3,21 @@
 right answer from another, the liar is dropped for the session, log and metrics name it, and what
 its own signatures prove is kept."""
 
+import base64
 import hashlib
 import json
 import re
+import subprocess
 import time
 
 import pytest
 
 from support import net, paths
-from support.attacks_on_gateway import ATTACKS
+from support.attacks_on_gateway import ATTACKS, WRONG
+from support.export import audit, audit_json
 from support.hostile import cases
 from support.load import Load
-from support.network import Network
+from support.network import Network, run
 from support.peer_lane import Book
 from support.peer_supplier import Supplier
 from support.process import Process, wait_for
@@ -30,8 +33,8 @@ class World:
     def __init__(self, folder):
         port = net.free_port()
         self.backend = Process("backend", [paths.FAULTNODE, port], folder).start()
-        self.suppliers = {name: Supplier(hashlib.sha256(name.encode()).digest(), net.free_port(),
-                                         ATTACKS[name](), RIGHT) for name in ATTACKS}
+        self.suppliers = {name: Supplier(hashlib.sha256(name.encode()).digest(), ATTACKS[name](), RIGHT)
+                          for name in ATTACKS}
         self.network = Network(
             folder / "network", [f"http://127.0.0.1:{port}"], stakes=(HONEST_STAKE, HONEST_STAKE),
             block_ms=200, session_blocks=30, session_suppliers=64,
@@ -135,3 +138,107 @@ def test_every_case_is_played():
 def test_the_dapp_got_the_right_answer_every_time(world):
     """[E5]: never the liars' 0xbad, and no call failed."""
     assert world.load.failed() == [] and len(world.load.answers) > 500
+
+
+# --- what is kept, and what it proves ---
+
+PROVES = {  # of provable faults: the finding that convicts
+    "skipped_seq": "seq", "gap_in_an_interval": "interval", "overlap_of_an_interval": "interval",
+    "cu_that_overflow": "leaf", "cu_above_the_table": "cu", "later_part_above_its_price": "cu"}
+TWO_HEADS = "seq_that_is_used_twice"
+
+
+def kept(world, name):
+    """(lane, first) of the fault that was kept of a case; None."""
+    (line,) = world.lines("gateway.fault", world.suppliers[name])
+    found = re.search(r"lane=(\w+) first=(\d+) .* kept=1 ", line)
+    return (found.group(1), int(found.group(2))) if found else None
+
+
+@pytest.fixture(scope="module", name="folders")
+def fixture_folders(world):
+    """(the gateway's export, the one of its faults)."""
+    network = world.network
+    faults = network.folder / "faults"
+    run("ledger", "export", "--config", network.gateway.config, "--faults", "--audit", faults)
+    return network.export(network.gateway).folder, faults
+
+
+def proved(folder, lane, seq, into):
+    """The path of a bundle made from a folder."""
+    done = subprocess.run([paths.AUDIT, "prove", folder, lane, str(seq)], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    into.write_bytes(done.stdout)
+    return into
+
+
+def faults_of(weight):
+    """The cases whose batch came under a signed head."""
+    return [name for name, case in CASES.items() if case["then"].startswith(f"fault {weight}")]
+
+
+@pytest.mark.parametrize("name", faults_of("provable"))
+def test_a_provable_fault_is_kept_and_convicts(world, folders, tmp_path, name):
+    """`verify` of the folder and `check` of bundles: status 1, by what the supplier signed."""
+    lane, first = kept(world, name)
+    folder, faults = folders
+    _, said = audit_json("verify", faults)
+    found = {f["kind"] for f in said["findings"] if f["weight"] == "provable" and f.get("lane") == lane}
+    kind = PROVES.get(name, "leaf")
+    assert kind in found or name == TWO_HEADS, said
+    bundles = [proved(faults, lane, first, tmp_path / "lie.json")]
+    if name == "overlap_of_an_interval":
+        bundles.append(proved(faults, lane, 0, tmp_path / "before.json"))
+    if name == TWO_HEADS:
+        bundles.append(proved(folder, lane, first, tmp_path / "before.json"))
+        kind = "heads"
+    status, said = audit_json("check", "--methods", faults / "methods/eth.txt", *bundles)
+    if name == "gap_in_an_interval":
+        assert status == 0, said  # two bundles do not show what is not between them
+    else:
+        assert status == 1 and kind in {f["kind"] for f in said["findings"]}, said
+
+
+def test_a_local_fault_convicts_nobody(world, folders, tmp_path):
+    """Status 2 at most, of the folder's lanes and of bundles with the bytes that came."""
+    _, faults = folders
+    _, said = audit_json("verify", faults)
+    # That a part is missing between two that are signed shows in the lane, not in the batch alone.
+    convicted = {f.get("lane") for f in said["findings"]
+                 if f["weight"] == "provable" and f["kind"] != "stream"}
+    judged = 0
+    for name in faults_of("local"):
+        place = kept(world, name)
+        if place is None:
+            continue  # nobody signed it
+        assert place[0] not in convicted, name
+        done = subprocess.run([paths.AUDIT, "prove", faults, place[0], str(place[1])],
+                              capture_output=True, check=False)
+        if done.returncode == 0:
+            bundle = tmp_path / f"{name}.json"
+            bundle.write_bytes(done.stdout)
+            assert audit("check", "--methods", faults / "methods/eth.txt", bundle)[0] in (0, 2), name
+            judged += 1
+    assert judged > 10
+
+
+def test_a_changed_answer_is_one_partys_word(world, folders, tmp_path):
+    """The leaf is right; that other bytes came with it is the gateway's word [R3]."""
+    _, faults = folders
+    supplier = world.suppliers["answer_of_other_bytes"]
+    lane, first = kept(world, "answer_of_other_bytes")
+    bundle = json.loads(proved(faults, lane, first, tmp_path / "lie.json").read_text())
+    bundle["salt"] = supplier.lanes[lane].salts[first].hex()
+    bundle["response"] = base64.b64encode(WRONG).decode()
+    (tmp_path / "lie.json").write_text(json.dumps(bundle))
+    status, said = audit_json("check", tmp_path / "lie.json")
+    assert status == 2 and [(f["weight"], f["kind"]) for f in said["findings"]] == [("local", "response_hash")]
+
+
+def test_the_ordinary_export_is_clean(world, folders):
+    """[L10]: what was not accepted is no part of any lane."""
+    network = world.network
+    assert network.metric(network.gateway, "counterfoil_gateway_faults_kept_total") > 20
+    for verb in ("verify", "session"):
+        status, said = audit(verb, folders[0])
+        assert status == 0, said

@@ -21,11 +21,11 @@ RELAYS = 40
 @pytest.fixture(scope="module", name="world")
 def fixture_world(folder):
     """A real gateway and a real node; beside them a supplier and a gateway in Python."""
-    port, guest_port = net.free_port(), net.free_port()
+    port = net.free_port()
     backend = Process("backend", [paths.FAULTNODE, port], folder).start()
-    supplier, me = Supplier(b"honest supplier".ljust(32), guest_port), Identity(b"honest gateway".ljust(32))
+    supplier, me = Supplier(b"honest supplier".ljust(32)), Identity(b"honest gateway".ljust(32))
     network = Network(folder / "network", [f"http://127.0.0.1:{port}"], stakes=(1,), block_ms=100,
-                      session_blocks=50, guests=[(supplier.me.hex, guest_port, 1)],
+                      session_blocks=50, guests=[(supplier.me.hex, supplier.port, 1)],
                       gateways=[me.hex])
     network.start_keeper()
     book = Book(network)

@@ -9,7 +9,7 @@ import threading
 import time
 
 from reference.counterfoil_ref import leaf, note
-from support import peer
+from support import net, peer
 from support.peer_lane import Lane
 
 METHODS = {"eth_chainId": (2, 5), "eth_getBalance": (20, 20)}  # id and CU of chains/methods/evm.def
@@ -212,12 +212,24 @@ class SupplierLink(peer.Link):
         self.send("error", stream=stream, type=kind, code=peer.WIRE.get(name, name), text=text)
 
 
+def listening():
+    """(socket, port): held from the start, so that nobody else takes the port meanwhile."""
+    while True:
+        port = net.free_port()
+        try:
+            made = socket.create_server(("127.0.0.1", port))
+        except OSError:
+            continue
+        made.settimeout(0.2)
+        return made, port
+
+
 class Supplier:
     """A listening supplier on threads of its own; what it saw stays for the test to look at."""
 
-    def __init__(self, seed, port, behaviour=None, result="0x1"):
-        self.me, self.port, self.behaviour = peer.Identity(seed), port, behaviour or Behaviour()
-        self.result = result
+    def __init__(self, seed, behaviour=None, result="0x1"):
+        self.me, self.behaviour, self.result = peer.Identity(seed), behaviour or Behaviour(), result
+        self.socket, self.port = listening()
         self.book = None
         self.relays = []   # all that came, in order
         self.ends = []     # (time, error name or None, text) of each link that ended
@@ -228,7 +240,6 @@ class Supplier:
         self.links_up = 0
         self.stopping = False
         self.threads, self.links = [], []
-        self.socket = None
         self.context = peer.context()
 
     def answer(self, relay):
@@ -237,10 +248,8 @@ class Supplier:
         return b'{"jsonrpc":"2.0","id":1,"result":"%s"}' % self.result.encode()
 
     def start(self, book):
-        """Listens."""
+        """Takes gateways in."""
         self.book = book
-        self.socket = socket.create_server(("127.0.0.1", self.port))
-        self.socket.settimeout(0.2)
         self._thread(self._accept)
         return self
 
@@ -249,8 +258,7 @@ class Supplier:
         self.stopping = True
         for thread in self.threads:
             thread.join(peer.TIMEOUT)
-        if self.socket:
-            self.socket.close()
+        self.socket.close()
 
     def cut(self):
         """Hangs up on every gateway, as a broken cable would."""
