@@ -16,6 +16,7 @@
  * loop; what is beyond the longest head is body, and that is read in larger pieces. */
 #define HEAD_READ_BYTES 4096
 #define BODY_READ_BYTES 16384
+#define TOLD_BYTES 65536 /* see count_answer() */
 
 const char *client_end_name(enum client_end end)
 {
@@ -105,11 +106,27 @@ static void charge_request(struct client *c)
 	c->charged = now;
 }
 
+/* Counts bytes of answers that wait, or wait no more.  Most go at once: what the house is told is
+ * true to within TOLD_BYTES a worker, so that workers do not fight for its counter at each answer.
+ */
+static void count_answer(struct door *door, ssize_t change)
+{
+	ssize_t untold;
+
+	door->answer_bytes += change;
+	untold = door->answer_bytes - door->answer_told;
+	if (untold > -TOLD_BYTES && untold < TOLD_BYTES && door->answer_bytes > 0)
+		return;
+	if (untold != 0)
+		atomic_fetch_add(&door->house->answer_bytes, untold);
+	door->answer_told = door->answer_bytes;
+}
+
 /* Gives back all that it was charged for. */
 static void uncharge(struct client *c)
 {
 	atomic_fetch_sub(&c->door->house->request_bytes, c->charged);
-	atomic_fetch_sub(&c->door->house->answer_bytes, c->waiting);
+	count_answer(c->door, -(ssize_t)c->waiting);
 	if (c->waiting > 0)
 		TAILQ_REMOVE(&c->door->sending, c, sender);
 	c->charged = c->waiting = 0;
@@ -148,6 +165,9 @@ static void make_room_for_answer(struct door *door)
 {
 	struct client *c, *victim = NULL;
 
+	if (atomic_load(&door->house->answer_bytes) <=
+	    (ssize_t)door->house->limits.answer_bytes_max)
+		return;
 	TAILQ_FOREACH (c, &door->sending, sender) {
 		if (!victim || c->stalled_us < victim->stalled_us)
 			victim = c;
@@ -253,7 +273,7 @@ static void on_sent(struct client *c, size_t bytes)
 	c->stalled_us = clock_mono_us();
 	c->sent += bytes;
 	c->waiting -= bytes;
-	atomic_fetch_sub(&door->house->answer_bytes, bytes);
+	count_answer(door, -(ssize_t)bytes);
 	if (c->waiting == 0)
 		TAILQ_REMOVE(&door->sending, c, sender);
 }
@@ -277,8 +297,8 @@ static void on_output(struct evbuffer *out, const struct evbuffer_cb_info *info,
 	c->waiting += info->n_added;
 	if (c->phase == CLIENT_PHASE_READING)
 		on_refusal(c, out, info->orig_size - info->n_deleted);
-	if (atomic_fetch_add(&door->house->answer_bytes, info->n_added) + info->n_added >
-	    door->house->limits.answer_bytes_max)
+	count_answer(door, (ssize_t)info->n_added);
+	if (door->answer_bytes >= TOLD_BYTES)
 		make_room_for_answer(door);
 }
 

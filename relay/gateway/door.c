@@ -54,7 +54,7 @@ size_t house_request_bytes(const struct house *house)
 
 size_t house_answer_bytes(const struct house *house)
 {
-	return atomic_load(&house->answer_bytes);
+	return (size_t)MAX(atomic_load(&house->answer_bytes), (ssize_t)0);
 }
 
 static bool is_full(const struct door *door)

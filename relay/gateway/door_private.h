@@ -15,7 +15,7 @@ struct house {
 	struct sources *sources;
 	_Atomic size_t connections;
 	_Atomic size_t request_bytes;
-	_Atomic size_t answer_bytes;
+	_Atomic ssize_t answer_bytes; /* see count_answer() */
 };
 
 /* A connection that evhttp is about to make of this bufferevent. */
@@ -39,6 +39,7 @@ struct door {
 	struct client_list idle, reading; /* by phase_us */
 	struct client_list sending;	  /* by moved_us */
 	struct client_list ending;
+	ssize_t answer_bytes, answer_told;
 	LIST_ENTRY(door) all; /* of the process; see door.c */
 };
 
