@@ -138,6 +138,40 @@ static void compare(const struct shown *a, const struct shown *b, struct audit_r
 			   "its interval overlaps that of leaf %" PRIu64, MIN(i, j));
 }
 
+/* A leaf that is shown to be this one of the lane; NULL when none of the bundles shows it. */
+static const struct leaf *shown_leaf(const struct shown *shown, size_t n, const struct shown *like,
+				     uint64_t index)
+{
+	for (size_t i = 0; i < n; i++)
+		if (shown[i].proved && shown[i].bundle->index == index &&
+		    shown[i].report.leaf_fault == LEAF_FINE &&
+		    memcmp(&shown[i].report.origin, &like->report.origin,
+			   sizeof(like->report.origin)) == 0)
+			return &shown[i].report.leaf;
+	return NULL;
+}
+
+/* When all leaves ahead of one are shown, its session must stand where they leave it ([R7]). */
+static void check_gap(const struct shown *shown, size_t n, const struct shown *of,
+		      struct audit_report *report)
+{
+	u128 sum = 0;
+
+	if (!of->proved || of->report.leaf_fault != LEAF_FINE)
+		return;
+	for (uint64_t i = 0; i < of->bundle->index; i++) {
+		const struct leaf *leaf = shown_leaf(shown, n, of, i);
+
+		if (leaf == NULL)
+			return; /* what is not shown may fill it */
+		if (ID_EQ(&leaf->session, &of->report.leaf.session))
+			sum += leaf->cu;
+	}
+	if (of->report.leaf.cu_before > sum)
+		audit_find(report, AUDIT_PROVABLE, "interval", lane_of(of), of->bundle->index,
+			   "its interval leaves a gap behind the leaves ahead of it");
+}
+
 void audit_check(const struct bundle *bundles, size_t n, const struct audit_known *known,
 		 struct audit_report *report)
 {
@@ -149,5 +183,7 @@ void audit_check(const struct bundle *bundles, size_t n, const struct audit_know
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = i + 1; j < n; j++)
 			compare(&shown[i], &shown[j], report);
+	for (size_t i = 0; i < n; i++)
+		check_gap(shown, n, &shown[i], report);
 	free(shown);
 }

@@ -19,8 +19,8 @@ struct audit_known {
 };
 
 /* Checks each bundle by itself, then each two of one lane against each other: two roots of one
- * size, two leaves with one number, or intervals of a session that overlap convict the supplier. n
- * <= AUDIT_CHECK_MAX. */
+ * size, two leaves with one number, or intervals of a session that overlap convict the supplier;
+ * and so does a gap when all leaves ahead of it are among the bundles.  n <= AUDIT_CHECK_MAX. */
 void audit_check(const struct bundle *bundles, size_t n, const struct audit_known *known,
 		 struct audit_report *report);
 

@@ -219,9 +219,7 @@ static bool on_listing(struct recovery *r, const struct frame_lanes *lanes, stru
 	if (!lanes->last)
 		return true;
 	r->listed = true;
-	if (r->is_gateway)
-		recovery_gateway_decide(r);
-	return true;
+	return !r->is_gateway || recovery_gateway_decide(r, err);
 }
 
 static bool on_lanes(struct recovery *r, const struct frame *f, struct err *err)
@@ -345,13 +343,14 @@ static void on_refresh(evutil_socket_t fd, short what, void *arg)
 {
 	struct recovery *r = arg;
 	uint64_t seen = fingerprint(r);
+	struct err err;
 
 	clock_tick();
 	if (seen != 0 && TAILQ_EMPTY(&r->jobs) && link_is_up(r->p.link)) {
 		if (!r->is_gateway)
 			send_listing(r);
-		else if (r->listed)
-			recovery_gateway_decide(r);
+		else if (r->listed && !recovery_gateway_decide(r, &err))
+			link_close(r->p.link, &err);
 	}
 	r->refresh_us = seen != 0 && seen == r->seen
 				? MIN(2 * r->refresh_us, (usec_t)RECOVERY_REFRESH_MAX_US)

@@ -160,9 +160,31 @@ static void decide_foreign(struct recovery *r, const struct frame_lane *e,
 	}
 }
 
+/* The node's head of a lane must be the one that we hold of that size: it signed both ([L4]). */
+static bool check_head(struct recovery *r, const struct frame_lane *e,
+		       const struct ledger_unclosed *own, struct err *err)
+{
+	char lane[2 * sizeof(e->lane.b) + 1], root[2 * sizeof(e->root.b) + 1];
+	char signature[2 * sizeof(e->signature.b) + 1];
+	struct ledger_head head = own->head;
+	struct err absent;
+
+	if (e->size == 0 || e->size > own->head.size ||
+	    (e->size != own->head.size &&
+	     !ledger_head_read(r->p.reader, &e->lane, e->size, &head, &absent)) ||
+	    ID_EQ(&head.root, &e->root))
+		return true;
+	log_error("recovery.two_heads", "lane=%s size=%llu root=%s signature=%s",
+		  hex_encode(e->lane.b, sizeof(e->lane.b), lane), (unsigned long long)e->size,
+		  hex_encode(e->root.b, sizeof(e->root.b), root),
+		  hex_encode(e->signature.b, sizeof(e->signature.b), signature));
+	return err_set(err, ERR_PROTOCOL, "lanes: a second head of size %llu [L4]",
+		       (unsigned long long)e->size);
+}
+
 /* What the node shows to be cosigned by us counts, even if we forgot it. */
 static bool decide_listed(struct recovery *r, const struct frame_lane *e,
-			  const struct ledger_unclosed *list, size_t n)
+			  const struct ledger_unclosed *list, size_t n, struct err *err)
 {
 	const struct ledger_unclosed *own = find(list, n, &e->lane);
 	const struct recovery_target target = {
@@ -173,25 +195,25 @@ static bool decide_listed(struct recovery *r, const struct frame_lane *e,
 			 .signature = e->cosignature},
 	};
 
-	if (!own) {
+	if (!own)
 		decide_foreign(r, e, &target);
+	else if (!check_head(r, e, own, err))
 		return false;
-	}
-	if (e->cosigned_size <= own->head.size)
-		return false;
-	recovery_adopt(r, &target);
+	else if (e->cosigned_size > own->head.size)
+		recovery_adopt(r, &target);
 	return true;
 }
 
-void recovery_gateway_decide(struct recovery *r)
+bool recovery_gateway_decide(struct recovery *r, struct err *err)
 {
 	struct ledger_unclosed *list;
+	bool ok = true;
 	size_t n;
 
 	ledger_unclosed(r->p.ledger, &r->peer, SIZE_MAX, &list, &n);
-	for (size_t i = 0; i < r->theirs_n; i++)
-		(void)decide_listed(r, &r->theirs[i], list, n);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; ok && i < r->theirs_n; i++)
+		ok = decide_listed(r, &r->theirs[i], list, n, err);
+	for (size_t i = 0; ok && i < n; i++) {
 		const struct recovery_target target = {.lane = list[i].id,
 						       .head = list[i].cosigned};
 		struct recovery_job *job;
@@ -208,6 +230,7 @@ void recovery_gateway_decide(struct recovery *r)
 	}
 	free(list);
 	r->theirs_n = 0;
+	return ok;
 }
 
 bool recovery_gateway_on_answer(struct recovery *r, const struct frame_lane *e, struct err *err)

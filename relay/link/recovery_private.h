@@ -105,8 +105,9 @@ void recovery_gateway_settle(struct recovery *r, const struct lane_id *lane);
 void recovery_node_settle(struct recovery *r, const struct recovery_target *target);
 
 /* --- recovery_gateway.c --- */
-/* The node's listing is complete, or it is time to look again: decides on every lane. */
-void recovery_gateway_decide(struct recovery *r);
+/* The node's listing is complete, or it is time to look again: decides on every lane.
+ * Errors: ERR_PROTOCOL when the node signed two heads of one size. */
+MUST_USE bool recovery_gateway_decide(struct recovery *r, struct err *err);
 MUST_USE bool recovery_gateway_on_answer(struct recovery *r, const struct frame_lane *lane,
 					 struct err *err);
 

@@ -93,6 +93,15 @@ def lied(honest, **changes):
         "proof": [base64.b64encode(h).decode() for h in hashes.inclusion(20, size)]}
 
 
+def test_a_gap_convicts_only_when_nothing_can_fill_it(honest, table):
+    """All leaves ahead of it must be among the bundles [R7]."""
+    lie = lied(honest, cu_before=honest.lanes[3].leaves[20].cu_before + 3)
+    ahead = [honest.bundle(3, seq, 20) for seq in range(20)]
+    without = [b for b in ahead if b["index"] != 7]
+    lines = judge(table, [encoded(lie, *ahead), encoded(lie, *without), encoded(honest.bundle(3, 20, 64), *ahead)])
+    assert [line.split(" ")[0] for line in lines] == ["1", "0", "0"], lines
+
+
 @pytest.mark.parametrize("changes,kind", [
     ({"seq": 21}, "seq*"), ({"cu": 60}, "cu*"), ({"method": 98}, "method*"), ({"flags": 64}, "leaf*"),
     ({"kind": 0}, "leaf*"), ({"zero": 1}, "leaf*"), ({"time_ms": 1}, "two_leaves*"),

@@ -348,6 +348,28 @@ def closing(link, size):
         signature=link.me.sign(lane.text(size, root)).hex())]}, flags=3)
 
 
+class AnotherHead(Once):
+    """Hangs up after an answer, and lists its lane with another head of that size on the next link."""
+
+    def on_relay(self, link, relay):
+        link.turn([relay])
+        if self.at is None:
+            self.at = time.monotonic()
+            link.channel.sock.shutdown(2)
+
+    def on_up(self, link):
+        if self.at is None or link.owner.links_up > 2:
+            super().on_up(link)
+            return
+        lane = next(iter(link.owner.lanes.values()))
+        size, root = max(lane.heads), b"\7" * 32
+        link.send("lanes", flags=1, lanes=[lane.entry(
+            size=size, root=root.hex(), signature=link.me.sign(lane.text(size, root)).hex())])
+
+
+ATTACKS["listing_with_another_head"] = AnotherHead
+
+
 # -- HELLO and sessions
 
 
