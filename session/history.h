@@ -76,7 +76,7 @@ MUST_USE bool history_add_grant(struct history *h, const struct grant_entry *e, 
 
 /* Sorts, and checks what no single entry shows: parameters from height 0 on with the same fixed
  * ones; no two entries of one thing with the same height; nonces of a grant strictly increasing
- * with height; no key both gateway and supplier; bounds on counts.  Errors: ERR_FORMAT. */
+ * with height; bounds on counts.  Errors: ERR_FORMAT, ERR_RANGE. */
 MUST_USE bool history_seal(struct history *h, struct err *err);
 
 /* --- what a sealed history says --- */

@@ -153,6 +153,7 @@ const struct table_row *stake_table_find(const struct stake_table *table, const 
 
 void table_row_encode(const struct table_row *row, uint8_t dst[TABLE_ROW_BYTES])
 {
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): a tag, not a string */
 	memcpy(dst, "CFS1", 4);
 	memcpy(dst + 4, row->key.b, 32);
 	memcpy(dst + 36, row->owner.b, 20);

@@ -95,7 +95,7 @@ void buf_putf(struct buf *buf, const char *fmt, ...)
 	va_end(args);
 	assert(n >= 0);
 	buf_reserve(buf, (size_t)n + 1);
-	vsnprintf((char *)buf->p + buf->n, (size_t)n + 1, fmt, again);
+	(void)vsnprintf((char *)buf->p + buf->n, (size_t)n + 1, fmt, again);
 	va_end(again);
 	buf->n += (size_t)n;
 }
@@ -248,8 +248,8 @@ char *base64_encode(const void *p, size_t n, char *dst)
 
 		*out++ = base64_digits[v >> 18];
 		*out++ = base64_digits[v >> 12 & 63];
-		*out++ = have > 1 ? base64_digits[v >> 6 & 63] : '=';
-		*out++ = have > 2 ? base64_digits[v & 63] : '=';
+		*out++ = (char)(have > 1 ? base64_digits[v >> 6 & 63] : '=');
+		*out++ = (char)(have > 2 ? base64_digits[v & 63] : '=');
 	}
 	*out = '\0';
 	return dst;

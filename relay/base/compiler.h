@@ -30,6 +30,14 @@
 		stolen_;                                                                           \
 	})
 
+/* A fact that holds for a reason which an analyser cannot see; the reason stands beside it.  It is no
+ * check: what could be false is asserted instead. */
+#ifdef __clang_analyzer__
+#define ANALYZER_FACT(fact) ((fact) ? (void)0 : __builtin_unreachable())
+#else
+#define ANALYZER_FACT(fact) ((void)0)
+#endif
+
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define ERR_INSIDE /* the functions are defined here, not called */
 #include "relay/base/err.h"
 
 #include <assert.h>
@@ -38,7 +39,7 @@ bool err_set(struct err *err, enum err_code code, const char *fmt, ...)
 	assert(code > ERR_NONE && code < ERR_COUNT);
 	err->code = code;
 	va_start(args, fmt);
-	vsnprintf(err->msg, sizeof(err->msg), fmt, args);
+	(void)vsnprintf(err->msg, sizeof(err->msg), fmt, args);
 	va_end(args);
 	return false;
 }

@@ -40,6 +40,20 @@ bool err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF(3
 /* Puts "prefix: " before the message that is there; returns false. */
 bool err_prefix(struct err *err, const char *fmt, ...) PRINTF(2, 3);
 
+#if defined(__clang_analyzer__) && !defined(ERR_INSIDE)
+/* Analysers see one file at a time: that these return false they must be told. */
+#define err_set(...)                                                                               \
+	__extension__({                                                                            \
+		(err_set)(__VA_ARGS__);                                                            \
+		false;                                                                             \
+	})
+#define err_prefix(...)                                                                            \
+	__extension__({                                                                            \
+		(err_prefix)(__VA_ARGS__);                                                         \
+		false;                                                                             \
+	})
+#endif
+
 /* The row of a code; ERR_NONE and unknown codes give the row of ERR_INTERNAL. */
 const struct err_info *err_info(enum err_code code);
 

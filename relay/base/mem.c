@@ -11,7 +11,7 @@
 static void *checked(void *p)
 {
 	if (!p) {
-		fputs("out of memory\n", stderr);
+		(void)fputs("out of memory\n", stderr);
 		abort();
 	}
 	return p;

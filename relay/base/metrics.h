@@ -28,7 +28,7 @@ enum metric_label {
 
 /* The index of a value of a dynamic label; made when it is new.  Keep it: this takes a lock.  The
  * 65th value and all after it give 0, which is "other".  The value is copied, cut to 39 bytes. */
-unsigned metrics_label(enum metric_label label, const char *value);
+unsigned metrics_label(enum metric_label id, const char *value);
 
 /* Adds to a counter.  The index of each label of the metric: for RESULT an enum err_code, for KIND
  * a leaf's kind, for a dynamic label what metrics_label() gave; 0 where the metric has no label. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * `counterfoil ledger`: what a ledger says, beside the running program or on a stopped one. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -182,8 +183,10 @@ static int show_leaf(struct ledger_reader *reader, const struct lane_id *lane, u
 	ledger_receipt_finish(&r);
 	if (!fine)
 		return cli_fail(&err);
-	fwrite(buf_cstr(&out), 1, out.n, stdout);
-	return CLI_OK;
+	if (fwrite(buf_cstr(&out), 1, out.n, stdout) == out.n)
+		return CLI_OK;
+	err_set(&err, ERR_IO, "standard output: %s", strerror(errno));
+	return cli_fail(&err);
 }
 
 static int show_lane(struct ledger_reader *reader, const struct lane_id *id, bool json)

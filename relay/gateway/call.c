@@ -421,6 +421,7 @@ static void attempt_over(struct call *call)
 	struct relay *r = call->relay;
 	struct err why;
 
+	assert(r != NULL); /* so it stands in the list of attempts */
 	err_set(&why, ERR_DEADLINE, "the node did not answer in time");
 	judge_supplier(r->member->supplier, r->member, why.code);
 	relay_orphan(r);

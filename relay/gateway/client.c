@@ -406,6 +406,7 @@ struct client *client_create(struct door *door, struct bufferevent *bev,
 	c->connection = connection;
 	c->source = source;
 	enter_phase(c, CLIENT_PHASE_IDLE);
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): the key is the pointer */
 	HASH_ADD(hh, door->clients, bev, sizeof(c->bev), c);
 	evbuffer_add_cb(bufferevent_get_input(bev), on_input, c);
 	evbuffer_add_cb(bufferevent_get_output(bev), on_output, c);

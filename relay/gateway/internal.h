@@ -256,7 +256,7 @@ void call_on_leaf(struct call *call);
 void call_on_commit(struct call *call, const struct err *err);
 /* Its relay is over without a leaf: a lost link, an ERROR.  The relay is destroyed by the caller.
  */
-void call_on_loss(struct call *call, const struct err *err);
+void call_on_loss(struct call *call, const struct err *why);
 /* Tries the calls that wait again. */
 void calls_kick(struct worker *w);
 void calls_expire(struct worker *w, usec_t now);

@@ -100,7 +100,7 @@ struct relay *peer_relay(struct peer *peer, uint32_t number)
 
 void peer_remove(struct peer *peer, struct relay *relay)
 {
-	assert(relay->peer == peer);
+	assert(peer && relay->peer == peer);
 	peer->slots[relay->in.number & peer->mask] = NULL;
 	peer->count--;
 	relay->peer = NULL;
@@ -182,5 +182,6 @@ void relays_expire(struct worker *w, usec_t now)
 	while ((r = TAILQ_FIRST(&w->orphans)) && r->orphaned_us + ORPHAN_US < now) {
 		peer_remove(r->peer, r);
 		relay_destroy(r);
+		ANALYZER_FACT(r != TAILQ_FIRST(&w->orphans)); /* peer_remove() took it off */
 	}
 }

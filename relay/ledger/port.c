@@ -227,6 +227,7 @@ void ledger_batch_add(struct ledger_batch *batch, struct ledger_tab *tab,
 	assert(batch->n < LEDGER_BATCH_MAX);
 	if (batch->n == batch->tabs_cap) {
 		batch->tabs_cap = batch->tabs_cap == 0 ? 16 : batch->tabs_cap * 2;
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression): the elements are pointers */
 		batch->tabs = xrealloc(batch->tabs, batch->tabs_cap * sizeof(*batch->tabs));
 	}
 	if (tab != NULL)

@@ -125,7 +125,7 @@ static bool tile_from_leaves(const struct tile_source *source, uint64_t index, u
 			     struct hash *dst, struct err *err)
 {
 	CLEANUP(xfree) uint8_t *leaves = xmalloc((size_t)width * LEDGER_LEAF_BYTES);
-	size_t n;
+	size_t n = 0;
 
 	if (!turns_read(source->db, source->number, index * TILE_WIDTH, width, leaves, NULL, NULL,
 			&n, err))

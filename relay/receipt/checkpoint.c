@@ -8,6 +8,8 @@
 #include "relay/crypto/sign.h"
 
 #define ORIGIN_PREFIX "counterfoil/1/"
+/* three times 64 hex digits and a slash, then 32 */
+#define ORIGIN_HEX_BYTES ((size_t)(3 * 65 + 32))
 #define COSIGNED_MAX (64 + CHECKPOINT_TEXT_MAX)
 
 void checkpoint_lane_init(struct checkpoint_lane *lane, const struct checkpoint_origin *origin)
@@ -228,7 +230,7 @@ bool checkpoint_read_origin(struct view bytes, struct checkpoint_origin *ret, st
 	if (!note_parse(bytes, CHECKPOINT_NOTE_MAX, &note, err))
 		return false;
 	struct view rest = note.text;
-	if (!take_line(&rest, &line) || line.n != prefix + 3 * 65 + 32 ||
+	if (!take_line(&rest, &line) || line.n != prefix + ORIGIN_HEX_BYTES ||
 	    memcmp(line.p, ORIGIN_PREFIX, prefix) != 0)
 		return err_set(err, ERR_CHECKPOINT, "not the origin of a lane");
 	const char *s = (const char *)line.p + prefix;

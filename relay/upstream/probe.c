@@ -99,7 +99,7 @@ static void surveyed_on_done(void *arg, struct upstream_result *result, const st
 {
 	struct surveyed *one = arg;
 	struct upstream_survey *ret = one->ret;
-	struct rpc_answer answer;
+	struct rpc_answer answer = {0};
 
 	if (result)
 		ret->answered = rpc_answer_scan(buf_view(&result->body), &answer, &ret->why);

@@ -35,6 +35,9 @@ BUILDS = {
 }
 
 
+NOWHERE = pathlib.Path("/nonexistent")  # the report of what reports by its exit status only
+
+
 class Failed(Exception):
     """A preparation or a build did not work; its log says why."""
 
@@ -186,14 +189,16 @@ class Run:
             self.bad.append(f"{what}: exit status {status}")
         return status == 0 and self.failed == failed_before
 
-    def meson(self, build, arguments, log):
-        """Runs meson's tests in one build and counts them."""
+    def meson(self, build, arguments, log, setup=None, env=None):
+        """Runs meson's tests in one build, in one of its set-ups, and counts them."""
         path = self.build(build)
-        report = path / "meson-logs" / "testlog.junit.xml"
+        report = path / "meson-logs" / f"testlog{'-' + setup if setup else ''}.junit.xml"
+        arguments = arguments + (["--setup", setup] if setup else [])
         report.unlink(missing_ok=True)
         status = self.command(log, ["meson", "test", "-C", path, "--no-rebuild", "--print-errorlogs",
                                     "--num-processes", "2", "--timeout-multiplier",
-                                    "20" if self.options.soak else "3"] + arguments)
+                                    "20" if self.options.soak or setup else "3"] + arguments,
+                              env=env)
         return self.count_junit(report, status, log)
 
     def pytest(self, build, arguments, log):
@@ -269,10 +274,56 @@ def step_tsan(run):
     return run.pytest("tsan", ["tests/integration/test_workers.py"], "tsan-workers") and good
 
 
+def step_valgrind(run):
+    """unit tests and corpora under valgrind's memcheck: some, all in soak"""
+    names = run.env["CF_COUNT_VALGRIND_TESTS"].split()
+    tests = ["--suite", "unit", "--suite", "fuzz"] if names == ["all"] else names
+    cases = run.env["CF_COUNT_VALGRIND_CASES"]
+    return run.meson("gcc", tests, "valgrind", setup="valgrind",
+                     env={"CF_COUNT_PROPERTY_CASES": cases})
+
+
+def analysed(run, name):
+    """Whether an analysis is due: in soak, or when it is asked for by name."""
+    return run.options.soak or name in run.options.names
+
+
+def step_clang_tidy(run):
+    """clang-tidy 14 with the checks of .clang-tidy over all code (soak, or by name)"""
+    if not analysed(run, "clang-tidy"):
+        return None
+    path = run.build("clang")
+    code = f"^{re.escape(str(ROOT))}/(relay|session|chains)/"
+    status = run.command("clang-tidy", ["run-clang-tidy-14", "-quiet", "-j2", "-p", path, code])
+    return run.count_junit(NOWHERE, status, "clang-tidy") if status else count_one(run)
+
+
+def step_scan_build(run):
+    """clang 14's analyser over all code, its reports in build/logs/scan-build (soak, or by name)"""
+    if not analysed(run, "scan-build"):
+        return None
+    path, scan = ROOT / "build-scan", ["scan-build-14", "--use-cc=clang-14"]
+    shutil.rmtree(path, ignore_errors=True)
+    run.must("scan-build", scan + ["meson", "setup", path, "--werror", "-Dbench=false"])
+    status = run.command("scan-build", scan + [
+        "--status-bugs", "-o", LOGS / "scan-build",
+        "ninja", "-C", path, "relay/cli/counterfoil", "relay/cli/counterfoil-audit"])
+    return run.count_junit(NOWHERE, status, "scan-build") if status else count_one(run)
+
+
+def step_mutation(run):
+    """faults put into the code, and how many the tests notice (soak only); see docs/mutation.md"""
+    mutants = run.env["CF_COUNT_MUTANTS"]
+    if mutants == "0":
+        return None
+    status = run.command("mutation", ["tests/mutation/run", "--count", mutants])
+    return run.count_junit(NOWHERE, status, "mutation") if status else count_one(run)
+
+
 def step_up(run):
     """deploy/up --check: one whole cycle of a network on this machine"""
     status = run.command("up", ["./deploy/up", "--check"])
-    return run.count_junit(pathlib.Path("/nonexistent"), status, "up") if status else count_one(run)
+    return run.count_junit(NOWHERE, status, "up") if status else count_one(run)
 
 
 def step_fuzz(run):
@@ -291,7 +342,7 @@ def step_fuzz(run):
         status = run.command("fuzz", [fuzzer, f"-max_total_time={seconds}", "-timeout=10",
                                       f"-artifact_prefix={LOGS}/", corpus, seeds])
         good = (count_one(run) if status == 0 else
-                run.count_junit(pathlib.Path("/nonexistent"), status, fuzzer.name)) and good
+                run.count_junit(NOWHERE, status, fuzzer.name)) and good
     return good
 
 
@@ -301,7 +352,7 @@ def step_bench(run):
     if rounds == "0":
         return None
     status = run.command("bench", ["tests/bench/run", "--rounds", rounds])
-    return run.count_junit(pathlib.Path("/nonexistent"), status, "bench") if status else count_one(run)
+    return run.count_junit(NOWHERE, status, "bench") if status else count_one(run)
 
 
 def step_guard(run):
@@ -309,7 +360,7 @@ def step_guard(run):
     if run.env["CF_COUNT_GUARD_RUNS"] == "0":
         return None
     status = run.command("guard", ["tests/bench/guard"])
-    return run.count_junit(pathlib.Path("/nonexistent"), status, "guard") if status else count_one(run)
+    return run.count_junit(NOWHERE, status, "guard") if status else count_one(run)
 
 
 def step_memory(run):
@@ -318,7 +369,7 @@ def step_memory(run):
     if relays == "0":
         return None
     status = run.command("memory", ["tests/bench/run", "--memory", relays])
-    return run.count_junit(pathlib.Path("/nonexistent"), status, "memory") if status else count_one(run)
+    return run.count_junit(NOWHERE, status, "memory") if status else count_one(run)
 
 
 def count_one(run):
@@ -328,9 +379,10 @@ def count_one(run):
 
 
 STEPS = {"lint": step_lint, "gcc": step_gcc, "clang": step_clang, "asan": step_asan,
-         "vectors": step_vectors, "integration": step_integration, "hostile": step_hostile,
-         "tsan": step_tsan, "up": step_up, "fuzz": step_fuzz, "bench": step_bench,
-         "guard": step_guard, "memory": step_memory}
+         "valgrind": step_valgrind, "vectors": step_vectors, "integration": step_integration,
+         "hostile": step_hostile, "tsan": step_tsan, "up": step_up, "clang-tidy": step_clang_tidy,
+         "scan-build": step_scan_build, "fuzz": step_fuzz, "mutation": step_mutation,
+         "bench": step_bench, "guard": step_guard, "memory": step_memory}
 
 
 def plan_named(run, name):
