@@ -284,6 +284,165 @@ static void the_small_frames_have_their_fields_in_place(void **state)
 	assert_true(view_eq(error.text, VIEW_STR("broken, f\xc3\xbcr ever")));
 }
 
+/* --- counts, sizes and ranges at their limits, as nobody's writer would write them --- */
+
+/* Is the frame that ends the buffer read?  If so it is written again to the same bytes. */
+static bool is_read(struct buf *bytes, size_t begun)
+{
+	CLEANUP(buf_finish) struct buf out = {0};
+	struct err err = {0};
+	struct frame f;
+	size_t used;
+
+	frame_end(bytes, begun);
+	assert_int_equal(frame_scan(buf_view(bytes), 1u << 24, &f, &used, &err), FRAME_SCAN_ONE);
+	if (frame_echo(&f, &out, &err))
+		assert_true(view_eq(buf_view(&out), buf_view(bytes)));
+	else
+		assert_err(err, ERR_PROTOCOL);
+	bytes->n = 0;
+	return err.code == ERR_NONE;
+}
+
+static void put_bytes(struct buf *b, size_t n, uint8_t v)
+{
+	while (n-- > 0)
+		buf_put_u8(b, v);
+}
+
+static bool batch_is_read(struct buf *b, uint64_t first, uint32_t count)
+{
+	size_t begun = frame_begin(b, FRAME_BATCH, 0, 0);
+
+	put_bytes(b, 16, 1);
+	buf_put_u64(b, first);
+	buf_put_u32(b, count);
+	for (uint32_t i = 0; i < count; i++) {
+		buf_put_u32(b, i + 1);
+		put_bytes(b, FRAME_LEAF_BYTES, 2);
+		buf_put_u32(b, 1);
+		buf_put_u8(b, 3);
+	}
+	put_bytes(b, 32 + 64, 4);
+	return is_read(b, begun);
+}
+
+static bool leaves_are_read(struct buf *b, uint64_t from, uint32_t count)
+{
+	size_t begun = frame_begin(b, FRAME_LEAVES, 0, 5);
+
+	put_bytes(b, 16, 1);
+	buf_put_u64(b, from);
+	buf_put_u32(b, count);
+	put_bytes(b, (size_t)count * FRAME_LEAVES_ENTRY_BYTES, 2);
+	put_bytes(b, 64, 3);
+	return is_read(b, begun);
+}
+
+static bool fetch_is_read(struct buf *b, uint64_t from, uint64_t to)
+{
+	size_t begun = frame_begin(b, FRAME_FETCH, 0, 5);
+
+	put_bytes(b, 16, 1);
+	buf_put_u64(b, from);
+	buf_put_u64(b, to);
+	return is_read(b, begun);
+}
+
+static bool cosign_is_read(struct buf *b, uint64_t size)
+{
+	size_t begun = frame_begin(b, FRAME_COSIGN, 0, 0);
+
+	put_bytes(b, 16, 1);
+	buf_put_u64(b, size);
+	put_bytes(b, 32 + 8 + 64, 2);
+	return is_read(b, begun);
+}
+
+/* A LANES frame whose last entry is `lane`; those before it are empty ones. */
+static bool lanes_are_read(struct buf *b, uint32_t count, const uint8_t *lane)
+{
+	size_t begun = frame_begin(b, FRAME_LANES, 0, 0);
+
+	buf_put_u32(b, count);
+	put_bytes(b, (size_t)(count - 1) * FRAME_LANE_BYTES, 0);
+	buf_put(b, lane, FRAME_LANE_BYTES);
+	return is_read(b, begun);
+}
+
+static bool error_is_read(struct buf *b, uint32_t stream, uint8_t type, size_t n, uint8_t v)
+{
+	size_t begun = frame_begin(b, FRAME_ERROR, 0, stream);
+
+	buf_put_u8(b, type);
+	buf_put_u16(b, 1);
+	buf_put_u16(b, (uint16_t)n);
+	put_bytes(b, n, v);
+	return is_read(b, begun);
+}
+
+static void counts_sizes_and_ranges_are_taken_up_to_their_limits(void **state)
+{
+	CLEANUP(buf_finish) struct buf b = {0};
+	const uint64_t end = FRAME_LANE_MAX;
+
+	assert_true(batch_is_read(&b, 0, 1) && batch_is_read(&b, 0, FRAME_BATCH_LEAVES_MAX));
+	assert_false(batch_is_read(&b, 0, 0));
+	assert_false(batch_is_read(&b, 0, FRAME_BATCH_LEAVES_MAX + 1));
+	assert_true(batch_is_read(&b, end - 2, 2));
+	assert_false(batch_is_read(&b, end - 1, 2));
+	assert_false(batch_is_read(&b, UINT64_MAX, 2));
+	assert_true(leaves_are_read(&b, 0, 0) && leaves_are_read(&b, 0, FRAME_FETCH_MAX));
+	assert_false(leaves_are_read(&b, 0, FRAME_FETCH_MAX + 1));
+	assert_true(leaves_are_read(&b, end - 2, 2) && leaves_are_read(&b, end, 0));
+	assert_false(leaves_are_read(&b, end - 1, 2));
+	assert_false(leaves_are_read(&b, end + 1, 0));
+	assert_false(leaves_are_read(&b, UINT64_MAX, 2));
+	assert_true(fetch_is_read(&b, 0, 1) && fetch_is_read(&b, 1, 1 + FRAME_FETCH_MAX));
+	assert_false(fetch_is_read(&b, 1, 2 + FRAME_FETCH_MAX));
+	assert_false(fetch_is_read(&b, 5, 5));
+	assert_false(fetch_is_read(&b, 6, 5));
+	assert_true(fetch_is_read(&b, end - 1, end));
+	assert_false(fetch_is_read(&b, end, end + 1));
+	assert_true(cosign_is_read(&b, 1) && cosign_is_read(&b, end));
+	assert_false(cosign_is_read(&b, 0));
+	assert_false(cosign_is_read(&b, end + 1));
+	assert_true(error_is_read(&b, 0, 0, 0, 0) && error_is_read(&b, 7, 4, 512, 'x'));
+	assert_false(error_is_read(&b, 7, 4, 513, 'x'));
+	assert_false(error_is_read(&b, 7, 4, 1, 0xff));
+	assert_false(error_is_read(&b, 7, 0, 1, 'x'));
+	assert_true(error_is_read(&b, 0, 4, 1, 'x'));
+}
+
+/* Offsets within an entry of LANES ([L5]). */
+enum { AT_STATE = 16, AT_SIZE = 17, AT_ROOT = 25, AT_COSIGNED = 121 };
+
+static void a_lane_of_size_0_has_zeros(void **state)
+{
+	CLEANUP(buf_finish) struct buf b = {0};
+	uint8_t lane[FRAME_LANE_BYTES] = {9};
+
+	assert_true(lanes_are_read(&b, 1, lane) && lanes_are_read(&b, FRAME_LANES_MAX, lane));
+	assert_false(lanes_are_read(&b, FRAME_LANES_MAX + 1, lane));
+	lane[AT_STATE] = 1;
+	assert_true(lanes_are_read(&b, 1, lane));
+	lane[AT_STATE] = 2;
+	assert_false(lanes_are_read(&b, 3, lane));
+	lane[AT_STATE] = 0;
+	for (size_t at = AT_ROOT; at < FRAME_LANE_BYTES; at++) {
+		bool size = at >= AT_COSIGNED && at < AT_COSIGNED + 8;
+
+		lane[at] = 1;
+		if (!size)
+			assert_false(lanes_are_read(&b, 1, lane));
+		put_be64(lane + (at < AT_COSIGNED ? AT_SIZE : AT_COSIGNED), FRAME_LANE_MAX);
+		assert_true(lanes_are_read(&b, 1, lane));
+		put_be64(lane + (at < AT_COSIGNED ? AT_SIZE : AT_COSIGNED), FRAME_LANE_MAX + 1);
+		assert_false(lanes_are_read(&b, 1, lane));
+		memset(lane + AT_SIZE, 0, sizeof(lane) - AT_SIZE);
+	}
+}
+
 static void a_frame_is_waited_for_and_its_limit_is_kept(void **state)
 {
 	CLEANUP(buf_finish) struct buf buf = {0};
@@ -350,6 +509,8 @@ int main(void)
 		cmocka_unit_test(relay_and_batch_have_their_fields_in_place),
 		cmocka_unit_test(cosign_and_lanes_have_their_fields_in_place),
 		cmocka_unit_test(the_small_frames_have_their_fields_in_place),
+		cmocka_unit_test(counts_sizes_and_ranges_are_taken_up_to_their_limits),
+		cmocka_unit_test(a_lane_of_size_0_has_zeros),
 		cmocka_unit_test(a_frame_is_waited_for_and_its_limit_is_kept),
 		cmocka_unit_test(unknown_types_below_0x80_break_and_others_are_one_frame),
 		cmocka_unit_test(a_long_error_text_is_cut_at_a_character),

@@ -67,8 +67,14 @@ static void what_is_wrong_is_named_as_in_the_vectors(void **state)
 		names_of(&report, faults);
 		assert_int_equal(fine, json_array_size(faults) == 0);
 		if (fine) {
+			const char *note = buf_cstr(&bundle.checkpoint);
+			bool cosigned = strstr(note, "\xe2\x80\x94 counterfoil/gateway/") != NULL;
+
 			assert_true(report.origin_known);
 			assert_true(report.leaf_known);
+			assert_int_equal(report.leaf.seq, bundle.index);
+			assert_int_equal(report.cosigned, cosigned);
+			assert_int_equal(report.cosign_time > 0, cosigned);
 		}
 	}
 	assert_true(i > 20);

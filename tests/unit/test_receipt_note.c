@@ -239,6 +239,28 @@ static void a_cosigned_head_opens_without_the_supplier(void **state)
 	assert_err(err, ERR_SIGNATURE);
 }
 
+/* A line of the supplier's name with another id is another key's, and must not come first. */
+static void the_first_line_has_the_suppliers_id(void **state)
+{
+	for (size_t i = 0; i < 4; i++) {
+		CLEANUP(buf_finish) struct buf note = {0};
+		struct checkpoint head = head_of(77, 5), back;
+		struct note_key other = lane.supplier;
+		uint8_t text[CHECKPOINT_TEXT_MAX];
+		struct err err;
+
+		other.id[i] ^= 1;
+		buf_put(&note, text, checkpoint_text(&lane, 77, &root, text));
+		buf_put_str(&note, "\n");
+		note_put_signature(&note, &other, 0, &head.supplier_sig);
+		assert_false(checkpoint_open(&lane, buf_view(&note), &back, &err));
+		assert_err(err, ERR_SIGNATURE);
+		note_put_signature(&note, &lane.supplier, 0, &head.supplier_sig);
+		assert_false(checkpoint_open(&lane, buf_view(&note), &back, &err));
+		assert_err(err, ERR_CHECKPOINT);
+	}
+}
+
 static void any_changed_byte_is_refused(void **state)
 {
 	CLEANUP(buf_finish) struct buf note = {0};
@@ -257,6 +279,31 @@ static void any_changed_byte_is_refused(void **state)
 			assert_false(back.cosigned);
 		note.p[i] = old;
 	}
+}
+
+static void a_signature_line_begins_with_a_dash_and_a_space(void **state)
+{
+	CLEANUP(buf_finish) struct buf note = {0};
+	struct checkpoint head = head_of(999, 5);
+	struct note parsed;
+	struct err err;
+	size_t line;
+
+	head.cosigned = false;
+	checkpoint_put_note(&lane, &head, &note);
+	line = (size_t)(strstr(buf_cstr(&note), "\n\n") + 2 - (char *)note.p);
+	assert_ok(note_parse(buf_view(&note), CHECKPOINT_NOTE_MAX, &parsed, &err), err);
+	for (size_t i = 0; i < 4; i++) {
+		uint8_t was = note.p[line + i];
+
+		note.p[line + i] = i == 3 ? '_' : i == 0 ? 0xe3 : (uint8_t)(was ^ 1);
+		assert_false(note_parse(buf_view(&note), CHECKPOINT_NOTE_MAX, &parsed, &err));
+		assert_err(err, ERR_NOTE);
+		note.p[line + i] = was;
+	}
+	memcpy(note.p + line, "-abc", 4);
+	assert_false(note_parse(buf_view(&note), CHECKPOINT_NOTE_MAX, &parsed, &err));
+	assert_err(err, ERR_NOTE);
 }
 
 static void heads_out_of_range_are_refused(void **state)
@@ -328,7 +375,9 @@ int main(void)
 		cmocka_unit_test(notes_open_or_are_refused_as_the_vectors_say),
 		cmocka_unit_test(a_head_opens_again_from_its_note),
 		cmocka_unit_test(a_cosigned_head_opens_without_the_supplier),
+		cmocka_unit_test(the_first_line_has_the_suppliers_id),
 		cmocka_unit_test(any_changed_byte_is_refused),
+		cmocka_unit_test(a_signature_line_begins_with_a_dash_and_a_space),
 		cmocka_unit_test(heads_out_of_range_are_refused),
 		cmocka_unit_test(a_cosignature_is_no_checkpoint_signature),
 		cmocka_unit_test(a_long_text_is_a_note_when_its_limit_allows),

@@ -395,6 +395,51 @@ static void errors_of_reading_and_writing_are_handed_on(void **state)
 	assert_false(tile_edge_flush(&edge, refuse_write, NULL, &err));
 }
 
+/* Gives all tiles but the one that is asked for after *arg others. */
+static bool fail_later(void *arg, unsigned level, uint64_t index, unsigned width, struct hash *dst,
+		       struct err *err)
+{
+	unsigned *left = arg;
+
+	if (*left == 0)
+		return err_set(err, ERR_IO, "the disk is gone");
+	--*left;
+	return load_tile(NULL, level, index, width, dst, err);
+}
+
+/* Whichever of its reads fails, a proof, a root, a frontier or an edge is not made. */
+static void each_read_that_fails_is_handed_on(void **state)
+{
+	static struct tile_edge edge;
+	const uint64_t size = 66305; /* 2^16 + 3 x 256 + 1 */
+
+	for (unsigned what = 0; what < 5; what++) {
+		for (unsigned ok = 0;; ok++) {
+			struct tree_proof proof = {.n = 99};
+			struct tree tree = {.size = 99};
+			struct hash root = {{99}};
+			struct err err = {0};
+			unsigned left = ok;
+			bool made = what == 0 ? tile_prove_inclusion(65600, size, fail_later, &left,
+								     &proof, &err)
+				    : what == 1 ? tile_prove_consistency(65601, size, fail_later,
+									 &left, &proof, &err)
+				    : what == 2 ? tile_root_at(size, fail_later, &left, &root, &err)
+				    : what == 3
+					    ? tile_load_tree(size, fail_later, &left, &tree, &err)
+					    : tile_edge_load(size, fail_later, &left, &edge, &err);
+
+			if (made) {
+				assert_true(ok >= 3);
+				break;
+			}
+			assert_err(err, ERR_IO);
+			assert_true(left == 0 && ok < 64);
+			assert_true(proof.n == 99 && tree.size == 99 && root.b[0] == 99);
+		}
+	}
+}
+
 static void widths_and_paths_of_tiles_are_those_of_c2sp(void **state)
 {
 	char path[TILE_PATH_MAX];
@@ -439,6 +484,7 @@ int main(void)
 		cmocka_unit_test(a_frontier_from_tiles_goes_on_as_if_never_left),
 		cmocka_unit_test(an_edge_from_tiles_goes_on_as_if_never_left),
 		cmocka_unit_test(errors_of_reading_and_writing_are_handed_on),
+		cmocka_unit_test(each_read_that_fails_is_handed_on),
 		cmocka_unit_test(widths_and_paths_of_tiles_are_those_of_c2sp),
 		cmocka_unit_test(the_largest_tree_of_a_lane_has_room),
 	};

@@ -156,6 +156,31 @@ static void a_method_longer_than_the_limit_has_no_name(void **state)
 	}
 }
 
+/* As many escapes as a name can have, and one more: the room for decoding is not passed. */
+static void a_method_of_escapes_only_is_decoded_to_its_limit(void **state)
+{
+	char scratch[RPC_METHOD_MAX];
+
+	for (size_t n = RPC_METHOD_MAX; n <= RPC_METHOD_MAX + 1; n++) {
+		CLEANUP(buf_finish) struct buf body = {0};
+		struct view method = VIEW_STR("before");
+		struct rpc_request r;
+		struct err err;
+
+		buf_put_str(&body, "{\"jsonrpc\":\"2.0\",\"method\":\"");
+		for (size_t i = 0; i < n; i++)
+			buf_put_str(&body, "\\u0078");
+		buf_put_str(&body, "\"}");
+		assert_ok(scan(buf_cstr(&body), &r, &err), err);
+		assert_int_equal(rpc_method(&r.calls[0], scratch, &method), n == RPC_METHOD_MAX);
+		if (n == RPC_METHOD_MAX)
+			assert_int_equal(method.n, RPC_METHOD_MAX);
+		else
+			assert_view(method, "before");
+		rpc_request_finish(&r);
+	}
+}
+
 static void a_repeated_member_is_no_request(void **state)
 {
 	assert_int_equal(refused("{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"id\":1,\"id\":2}"),
@@ -361,6 +386,16 @@ static void bad_utf8_does_not_parse(void **state)
 		"\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf",
 	};
 
+	/* What is cut off within a character is called by its name too. */
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		CLEANUP(xfree)
+		char *body = xasprintf("{\"x\":\"%.*s", (int)strlen(good[i]) - 1, good[i]);
+		struct rpc_request r;
+		struct err err;
+
+		assert_false(scan(body, &r, &err));
+		assert_non_null(strstr(err.msg, "UTF-8"));
+	}
 	/* At each place against the words of eight bytes that the scanner takes at once. */
 	for (int at = 0; at < 17; at++) {
 		for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -630,6 +665,7 @@ int main(void)
 		cmocka_unit_test(a_call_without_id_is_a_notification),
 		cmocka_unit_test(escaped_names_are_the_same_members),
 		cmocka_unit_test(a_method_longer_than_the_limit_has_no_name),
+		cmocka_unit_test(a_method_of_escapes_only_is_decoded_to_its_limit),
 		cmocka_unit_test(a_repeated_member_is_no_request),
 		cmocka_unit_test(names_that_only_look_alike_are_not_repeats),
 		cmocka_unit_test(members_of_params_are_not_the_calls),

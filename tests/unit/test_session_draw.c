@@ -333,6 +333,21 @@ static void a_retry_asks_everybody_once_and_then_nobody(void **state)
 	assert_int_equal(err.code, ERR_NO_NODE);
 }
 
+static void the_largest_price_is_a_price_like_others(void **state)
+{
+	const struct session_id id = {{1}};
+	const struct key_id gateway = {{2}};
+	struct pick_member members[2] = {{5, UINT64_MAX, 256, false}, {7, UINT64_MAX, 128, false}};
+	struct pick pick;
+	struct err err;
+
+	assert_ok(pick_member(&id, &gateway, 0, 0, PICK_BY_PRICE, members, 2, &pick, &err), err);
+	assert_true(pick.width == 5 * 256 + 7 * 128);
+	members[1].price = 1;
+	assert_ok(pick_member(&id, &gateway, 0, 0, PICK_BY_PRICE, members, 2, &pick, &err), err);
+	assert_true(pick.width == 5 * 1 + 7 * 128);
+}
+
 static void stake_over_the_cap_and_under_the_unit_does_not_count(void **state)
 {
 	struct session_params p = session_params_default;
@@ -426,6 +441,7 @@ int main(void)
 		cmocka_unit_test(picks_without_weights_fail_the_same_test),
 		cmocka_unit_test(draws_are_by_stake_and_not_without),
 		cmocka_unit_test(a_retry_asks_everybody_once_and_then_nobody),
+		cmocka_unit_test(the_largest_price_is_a_price_like_others),
 		cmocka_unit_test(stake_over_the_cap_and_under_the_unit_does_not_count),
 		cmocka_unit_test(a_supplier_that_stands_twice_is_refused),
 		cmocka_unit_test(a_total_of_2_to_the_63_is_refused),
