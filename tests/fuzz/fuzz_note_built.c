@@ -61,7 +61,7 @@ static void put_line(struct choices *c, struct buf *note, const struct checkpoin
 		note_put_signature(note, &lane.gateway, time, &signed_head.gateway_sig);
 		m->broken = true;
 	} else if (what == 10) { /* a name that is known, with another id: another key */
-		stranger.id[0] ^= 1;
+		stranger.id[time % 4] ^= 1;
 		note_put_signature(note, &stranger, 0, &signed_head.supplier_sig);
 	} else { /* the id of a known key under another name */
 		stranger.name[0] = 'd';
