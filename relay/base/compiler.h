@@ -30,8 +30,8 @@
 		stolen_;                                                                           \
 	})
 
-/* A fact that holds for a reason which an analyser cannot see; the reason stands beside it.  It is no
- * check: what could be false is asserted instead. */
+/* A fact that holds for a reason which an analyser cannot see; the reason stands beside it.  It is
+ * no check: what could be false is asserted instead. */
 #ifdef __clang_analyzer__
 #define ANALYZER_FACT(fact) ((fact) ? (void)0 : __builtin_unreachable())
 #else
