@@ -439,6 +439,19 @@ static void any_number_of_entries_is_sealed(void **state)
 	}
 }
 
+static void a_kind_has_at_most_2_to_the_22_entries(void **state)
+{
+	struct history *h = history_new();
+
+	for (height_t i = 0; i < 1u << 22; i++)
+		if (!add_application(h, 1, i, 1))
+			fail_msg("entry %llu: %s", (unsigned long long)i, why.msg);
+	assert_false(add_application(h, 1, 1u << 22, 1));
+	assert_err(why, ERR_RANGE);
+	assert_true(add_grant(h, 1, 2, "eth", 1, 1, 1));
+	history_unref(h);
+}
+
 static void nonces_of_a_grant_increase_with_height(void **state)
 {
 	static const struct {
@@ -831,6 +844,7 @@ int main(void)
 		cmocka_unit_test(parameters_begin_at_height_0_and_keep_the_network),
 		cmocka_unit_test(one_thing_has_one_entry_a_height),
 		cmocka_unit_test(any_number_of_entries_is_sealed),
+		cmocka_unit_test(a_kind_has_at_most_2_to_the_22_entries),
 		cmocka_unit_test(nonces_of_a_grant_increase_with_height),
 		cmocka_unit_test(an_application_has_at_most_4096_grants),
 		cmocka_unit_test(entries_count_from_their_height_until_the_next),
