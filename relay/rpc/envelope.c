@@ -260,6 +260,8 @@ static const char *take_error(struct rpc_answer *answer, size_t depth_max)
 		escaped = m.name_escaped;
 		if (m.repeated)
 			return "a member of its error stands twice";
+		if (m.name.n > RPC_NAME_MAX)
+			return "a member's name is too long";
 		if (scan_text_is(m.name, escaped, "code"))
 			answer->error_code_known = parse_code(m.value, &answer->error_code);
 		else if (scan_text_is(m.name, escaped, "message") && m.value.p[0] == '"')
@@ -276,6 +278,8 @@ static const char *answer_take_member(struct rpc_answer *answer, const struct me
 {
 	if (m->repeated)
 		return "a member stands twice";
+	if (m->name.n > RPC_NAME_MAX)
+		return "a member's name is too long";
 	if (scan_text_is(m->name, m->name_escaped, "id")) {
 		if (m->value.n != 1 || m->value.p[0] != '1')
 			return "its id is not the one that was asked with";

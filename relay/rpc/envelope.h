@@ -13,6 +13,7 @@
 #define RPC_DEPTH_REQUEST 64  /* default limit of requests; a batch's array counts too */
 #define RPC_DEPTH_ANSWER 4096 /* of answers: call traces nest as deep as the calls did */
 #define RPC_MEMBERS_MAX 16    /* members of a call or an answer, so that repeats are found */
+#define RPC_NAME_MAX 128      /* bytes of a member's name in an answer or its error, as written */
 #define RPC_METHOD_MAX 128    /* bytes of a method's decoded name, as [M2] */
 
 enum rpc_id_kind {
@@ -80,7 +81,8 @@ struct rpc_answer {
 };
 
 /* Scans an answer: one object, whose top-level id is the token `1` ([E5]), with exactly one of
- * `result` and `error`, the latter an object with an integer `code`; no member twice.
+ * `result` and `error`, the latter an object with an integer `code`; no member twice, none with a
+ * name over RPC_NAME_MAX.
  * Errors: ERR_UPSTREAM with the reason. */
 MUST_USE bool rpc_answer_scan(struct view body, struct rpc_answer *ret, struct err *err);
 

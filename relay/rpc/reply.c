@@ -48,6 +48,22 @@ struct reply_parts reply_splice(struct view body, const struct rpc_answer *answe
 	};
 }
 
+struct reply_parts reply_splice_piece(struct view piece, uint64_t from, uint64_t id_at,
+				      struct view id)
+{
+	size_t before;
+
+	assert(id.n > 0);
+	if (id_at < from || id_at - from >= piece.n)
+		return (struct reply_parts){.before = piece};
+	before = (size_t)(id_at - from);
+	return (struct reply_parts){
+		.before = VIEW(piece.p, before),
+		.id = id,
+		.after = VIEW(piece.p + before + 1, piece.n - before - 1),
+	};
+}
+
 void reply_put(struct buf *out, const struct reply_parts *parts)
 {
 	buf_reserve(out, reply_size(parts));

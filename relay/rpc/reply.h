@@ -23,6 +23,11 @@ struct reply_parts {
 
 /* body: what rpc_answer_scan() made `answer` of.  id: the client's token, n > 0 (asserted). */
 struct reply_parts reply_splice(struct view body, const struct rpc_answer *answer, struct view id);
+/* The same of one piece of an answer that comes in pieces: `from` is where it begins and id_at
+ * where the id's token stands, both counted from the answer's first byte.  A piece without the
+ * token is all `before`. */
+struct reply_parts reply_splice_piece(struct view piece, uint64_t from, uint64_t id_at,
+				      struct view id);
 static inline size_t reply_size(const struct reply_parts *parts)
 {
 	return parts->before.n + parts->id.n + parts->after.n;

@@ -3,8 +3,6 @@
 
 #include <assert.h>
 
-#define EACH_BYTE 0x0101010101010101u
-
 struct scan scan_of(struct view bytes, size_t depth_max)
 {
 	assert(depth_max >= 2 && depth_max <= RPC_DEPTH_MAX);
@@ -38,27 +36,6 @@ uint8_t scan_peek(struct scan *s)
 	while (s->p < s->end && is_space(*s->p))
 		s->p++;
 	return s->p < s->end ? *s->p : 0;
-}
-
-/* Bytes from p that need no look inside a string: no quote, backslash, control or byte over 127. */
-static inline const uint8_t *skip_plain(const uint8_t *p, const uint8_t *end)
-{
-	while (end - p >= 8) {
-		uint64_t w;
-		uint64_t special;
-
-		memcpy(&w, p, sizeof(w));
-		/* The top bit of a byte is set where a test hits; a borrow only reaches bytes
-		 * behind a hit, so no hit means that all eight are plain. */
-		special = w | (w - EACH_BYTE * 0x20) | ((w ^ EACH_BYTE * '"') - EACH_BYTE) |
-			  ((w ^ EACH_BYTE * '\\') - EACH_BYTE);
-		if ((special & EACH_BYTE * 0x80) != 0)
-			break;
-		p += 8;
-	}
-	while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
-		p++;
-	return p;
 }
 
 /* One character of two to four bytes (RFC 3629: table 3-7 of Unicode); 0 when it is malformed. */
@@ -125,7 +102,7 @@ static bool scan_string(struct scan *s, bool *ret_escaped)
 	for (;;) {
 		size_t n;
 
-		s->p = skip_plain(s->p, s->end);
+		s->p = scan_skip_plain(s->p, s->end);
 		if (s->p == s->end)
 			return scan_fail(s, ERR_PARSE, "the body ends inside a string");
 		if (*s->p == '"')
@@ -418,18 +395,18 @@ size_t rpc_text_decode(struct view raw, uint8_t *dst)
 	return (size_t)(to - dst);
 }
 
-static bool member_is_repeated(struct members *seen, const struct member *m)
+bool scan_name_is_repeated(struct members *seen, struct view name, bool escaped)
 {
 	for (size_t i = 0; i < seen->count; i++) {
-		if (text_eq(seen->names[i], seen->escaped[i], m->name, m->name_escaped))
+		if (text_eq(seen->names[i], seen->escaped[i], name, escaped))
 			return true;
 	}
 	if (seen->count == RPC_MEMBERS_MAX) {
 		seen->too_many = true;
 		return false;
 	}
-	seen->names[seen->count] = m->name;
-	seen->escaped[seen->count++] = m->name_escaped;
+	seen->names[seen->count] = name;
+	seen->escaped[seen->count++] = escaped;
 	return false;
 }
 
@@ -439,7 +416,7 @@ bool scan_member(struct scan *s, struct members *seen, struct member *ret)
 		return false;
 	if (!scan_value(s, &ret->value, &ret->value_escaped))
 		return false;
-	ret->repeated = member_is_repeated(seen, ret);
+	ret->repeated = scan_name_is_repeated(seen, ret->name, ret->name_escaped);
 	return true;
 }
 
