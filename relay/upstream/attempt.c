@@ -31,30 +31,94 @@ usec_t upstream_retry_after(struct view value)
 
 /* --- calls --- */
 
+static size_t bytes_max(const struct upstream_call *call)
+{
+	size_t max = call->pool->limits.body_max;
+
+	return call->request.data ? max : MIN(max, (size_t)UPSTREAM_WHOLE_MAX);
+}
+
 bool upstream_call_expect(struct upstream_call *call, uint64_t length)
 {
-	if (length > call->pool->limits.body_max) {
+	size_t whole_max = call->request.data ? call->request.whole_max : SIZE_MAX;
+
+	if (length > bytes_max(call)) {
 		call->too_large = true;
 		return false;
 	}
-	buf_reserve(&call->body, call->request.headroom + (size_t)length);
+	buf_reserve(&call->body, call->request.headroom + MIN((size_t)length, whole_max));
 	return true;
+}
+
+static void deadline_arm(struct upstream_pool *pool, usec_t at_us);
+
+/* From the first piece on there is no deadline, only a limit on standing still. */
+static void call_set_stall(struct upstream_call *call)
+{
+	call->until_us = call->paused ? INT64_MAX : clock_mono_us() + call->pool->limits.stall_us;
+	deadline_arm(call->pool, call->until_us);
+}
+
+static bool call_give(struct upstream_call *call, struct view data)
+{
+	if (!call->request.data(call->request.arg, data, &call->unfit))
+		return false;
+	call_set_stall(call);
+	return true;
+}
+
+static bool status_is_well(int status)
+{
+	return status < 500 && status != 408 && status != 429;
+}
+
+static bool status_is_redirect(int status)
+{
+	return status >= 300 && status < 400;
+}
+
+/* What a status says that is no answer's. */
+static enum upstream_fault status_fault(int status)
+{
+	if (status_is_redirect(status))
+		return UPSTREAM_FAULT_REDIRECT;
+	if (status == 429 || status == 503)
+		return UPSTREAM_FAULT_LATER;
+	return status >= 400 ? UPSTREAM_FAULT_STATUS : UPSTREAM_FAULT_ANSWER;
+}
+
+/* The body has become longer than what is given whole. */
+static bool call_begin_stream(struct upstream_call *call)
+{
+	size_t headroom = call->request.headroom;
+	bool ok;
+
+	if (!status_is_well(call->status) || status_is_redirect(call->status))
+		return err_set(&call->unfit, ERR_UPSTREAM, "HTTP status %d", call->status);
+	call->streams = true;
+	ok = call_give(call, VIEW(call->body.p + headroom, call->body.n - headroom));
+	buf_finish(&call->body);
+	return ok;
 }
 
 bool upstream_call_body(struct upstream_call *call, struct view data)
 {
 	size_t headroom = call->request.headroom;
 
+	if (data.n > bytes_max(call) - call->got) {
+		call->too_large = true;
+		return false;
+	}
+	call->got += data.n;
+	if (call->streams)
+		return call_give(call, data);
 	if (call->body.n == 0) {
 		buf_reserve(&call->body, headroom + data.n);
 		call->body.n = headroom;
 	}
-	if (data.n > call->pool->limits.body_max - (call->body.n - headroom)) {
-		call->too_large = true;
-		return false;
-	}
 	buf_put(&call->body, data.p, data.n);
-	return true;
+	return !call->request.data || call->got <= call->request.whole_max ||
+	       call_begin_stream(call);
 }
 
 static struct upstream_calls *list_of(struct upstream_pool *pool, enum upstream_call_state state)
@@ -205,6 +269,10 @@ static void call_start(struct upstream_call *call, unsigned url)
 	call->until_us = attempt_until(call);
 	call->later_us = 0;
 	call->too_large = false;
+	call->streams = call->paused = call->held = false;
+	call->status = 0;
+	call->got = 0;
+	call->unfit.code = ERR_NONE;
 	call->body.n = 0;
 	call_set_state(call, UPSTREAM_CALL_ASKING);
 	upstream_url_begin(call);
@@ -261,6 +329,10 @@ static void call_fail(struct upstream_call *call, struct err *err)
 {
 	struct upstream_result kept = call->kept;
 
+	if (call->streams) { /* what has been given cannot be taken back */
+		call_end(call, NULL, err);
+		return;
+	}
 	if (call_retry(call))
 		return;
 	if (call->has_kept) {
@@ -284,7 +356,12 @@ static void call_expire(struct upstream_call *call)
 		return;
 	}
 	call_abort(call);
-	err_set(&err, ERR_DEADLINE, "%s did not answer in time", call->pool->urls[call->url].text);
+	if (call->streams)
+		err_set(&err, ERR_STALLED, "%s stopped in the midst of its answer",
+			call->pool->urls[call->url].text);
+	else
+		err_set(&err, ERR_DEADLINE, "%s did not answer in time",
+			call->pool->urls[call->url].text);
 	upstream_url_end(call, UPSTREAM_FAULT_SLOW, false, &err);
 	call_fail(call, &err);
 }
@@ -356,10 +433,10 @@ static enum upstream_fault answer_fault(struct upstream_call *call,
 					struct err *err)
 {
 	int status = result->status;
-	bool well = status < 500 && status != 408 && status != 429;
+	bool well = status_is_well(status);
 
 	*ret_fit = false;
-	if (status >= 300 && status < 400) {
+	if (status_is_redirect(status)) {
 		err_set(err, ERR_UPSTREAM, "HTTP status %d: redirects are not followed", status);
 		return UPSTREAM_FAULT_REDIRECT;
 	}
@@ -368,9 +445,7 @@ static enum upstream_fault answer_fault(struct upstream_call *call,
 		return UPSTREAM_FAULT_NONE;
 	if (status >= 400)
 		err_set(err, ERR_UPSTREAM, "HTTP status %d", status);
-	if (status == 429 || status == 503)
-		return UPSTREAM_FAULT_LATER;
-	return status >= 400 ? UPSTREAM_FAULT_STATUS : UPSTREAM_FAULT_ANSWER;
+	return status_fault(status);
 }
 
 void upstream_call_on_answer(struct upstream_call *call, int status, struct view type)
@@ -381,10 +456,11 @@ void upstream_call_on_answer(struct upstream_call *call, int status, struct view
 	struct err err;
 	bool fit;
 
-	if (call->body.n == 0) {
+	if (call->body.n == 0 && !call->streams) {
 		buf_reserve(&call->body, call->request.headroom);
 		call->body.n = call->request.headroom;
 	}
+	result.streamed = call->streams;
 	call->sent = true;
 	result.status = status;
 	result.content_type = type;
@@ -421,7 +497,10 @@ void upstream_call_on_failure(struct upstream_call *call, bool sent, const char 
 		call_end(call, NULL, &err);
 		return;
 	}
-	if (call->until_us <= clock_mono_us()) {
+	if (call->unfit.code != ERR_NONE) {
+		err = call->unfit;
+		fault = status_fault(call->status);
+	} else if (call->until_us <= clock_mono_us()) {
 		err_set(&err, ERR_DEADLINE, "%s did not answer in time",
 			pool->urls[call->url].text);
 		fault = UPSTREAM_FAULT_SLOW;
@@ -463,4 +542,27 @@ void upstream_cancel(struct upstream_call *call)
 		upstream_url_forget(call);
 	}
 	call_give_back(call);
+}
+
+void upstream_pause(struct upstream_call *call)
+{
+	assert(call->streams);
+	if (call->paused)
+		return;
+	call->paused = true;
+	call->until_us = INT64_MAX;
+	if (call->pool->urls[call->url].plain)
+		upstream_plain_pause(call);
+}
+
+void upstream_resume(struct upstream_call *call)
+{
+	if (!call->paused)
+		return;
+	call->paused = false;
+	call_set_stall(call);
+	if (call->pool->urls[call->url].plain)
+		upstream_plain_resume(call);
+	else
+		upstream_curl_resume(call);
 }

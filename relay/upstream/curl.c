@@ -12,7 +12,15 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 	curl_off_t length = -1;
 
 	assert(size == 1);
-	if (call->body.n == 0) {
+	if (call->paused) {
+		call->held = true; /* libcurl gives the same bytes again */
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	if (call->got == 0) {
+		long status = 0;
+
+		curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+		call->status = (int)status;
 		curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
 		if (length > 0 && !upstream_call_expect(call, (uint64_t)length))
 			return 0;
@@ -70,10 +78,27 @@ void upstream_curl_start(struct upstream_call *call)
 	curl_multi_add_handle(call->pool->up->multi, call->easy);
 }
 
+static void forget_resumed(struct upstream_call *call)
+{
+	if (call->resuming)
+		TAILQ_REMOVE(&call->pool->up->resumed, call, resumed);
+	call->resuming = false;
+}
+
+void upstream_curl_resume(struct upstream_call *call)
+{
+	if (!call->held || call->resuming)
+		return;
+	call->resuming = true;
+	TAILQ_INSERT_TAIL(&call->pool->up->resumed, call, resumed);
+	upstream_kick(call->pool->up);
+}
+
 bool upstream_curl_abort(struct upstream_call *call)
 {
 	long sent = 0;
 
+	forget_resumed(call);
 	curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
 	curl_multi_remove_handle(call->pool->up->multi, call->easy);
 	return sent > 0;
@@ -90,6 +115,7 @@ void upstream_curl_on_end(struct upstream_call *call, CURLcode code)
 	curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
 	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &later_s);
 	call->later_us = (usec_t)MIN(later_s, (curl_off_t)UPSTREAM_RETRY_AFTER_S) * 1000000;
+	forget_resumed(call);
 	curl_multi_remove_handle(call->pool->up->multi, call->easy);
 	call->too_large |= code == CURLE_FILESIZE_EXCEEDED;
 	if (code == CURLE_OK)

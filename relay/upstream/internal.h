@@ -36,6 +36,7 @@ struct upstream {
 	long host_connections_max;
 	bool kicked;
 	bool in_curl;
+	TAILQ_HEAD(, upstream_call) resumed; /* held by libcurl, to be let go at the next kick */
 };
 
 struct plain;
@@ -130,6 +131,14 @@ struct upstream_call {
 	unsigned url;	       /* of this attempt */
 	uint32_t asked;	       /* bit k: URL k was asked */
 	bool too_large;
+	bool streams; /* `data` was called in this attempt */
+	bool paused;
+	bool held;			    /* libcurl has been told to hold it */
+	bool resuming;			    /* in up->resumed */
+	TAILQ_ENTRY(upstream_call) resumed; /* up->resumed */
+	int status;			    /* HTTP; known before the first byte of the body */
+	size_t got;			    /* bytes of the body */
+	struct err unfit;		    /* what `data` said; code ERR_NONE: nothing */
 	struct buf body;
 	usec_t start_us;
 };
@@ -138,7 +147,7 @@ struct upstream_call {
 
 /* The answer will have so many bytes; false: too many. */
 MUST_USE bool upstream_call_expect(struct upstream_call *call, uint64_t length);
-/* More of the answer's body; false: too much. */
+/* More of the answer's body, whose status is in call->status; false: too much, or not fit. */
 MUST_USE bool upstream_call_body(struct upstream_call *call, struct view data);
 /* The attempt has ended with a whole answer, or without one; the transport has forgotten the call.
  * sent: bytes of the request have left.  Not from within start or abort. */
@@ -193,6 +202,8 @@ void upstream_watch_stop(struct upstream_url *url);
 /* By libcurl: whatever is not plain HTTP to a numeric address. */
 void upstream_curl_start(struct upstream_call *call);
 bool upstream_curl_abort(struct upstream_call *call);
+/* Lets a call go on that was paused; at the next kick if libcurl holds it. */
+void upstream_curl_resume(struct upstream_call *call);
 /* libcurl has ended the transfer. */
 void upstream_curl_on_end(struct upstream_call *call, CURLcode code);
 
@@ -202,6 +213,8 @@ struct plain *upstream_plain_create(struct upstream_pool *pool, CURLU *url);
 void upstream_plain_destroy(struct plain *plain);
 void upstream_plain_start(struct upstream_call *call);
 bool upstream_plain_abort(struct upstream_call *call);
+void upstream_plain_pause(struct upstream_call *call);
+void upstream_plain_resume(struct upstream_call *call);
 
 /* Frees a call that is in no list. */
 void upstream_call_destroy(struct upstream_call *call);
@@ -209,6 +222,9 @@ void upstream_call_destroy(struct upstream_call *call);
 /* The timer of the pool's deadlines, and its event `wake`; arg: the pool. */
 void upstream_pool_on_deadline(evutil_socket_t fd, short what, void *arg);
 void upstream_pool_on_wake(evutil_socket_t fd, short what, void *arg);
+
+/* Asks for upstream_flush() at the end of this turn. */
+void upstream_kick(struct upstream *up);
 
 /* curl_easy_setopt callbacks that belong to the sockets; for each new easy handle. */
 void upstream_sock_setopt(struct upstream *up, CURL *easy);

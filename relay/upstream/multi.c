@@ -140,11 +140,33 @@ static int timer_on_want(CURLM *multi, long timeout_ms, void *arg)
 		evtimer_del(&up->timer);
 	} else if (timeout_ms > 0) {
 		evtimer_add(&up->timer, &tv);
-	} else if (!up->kicked) {
-		up->kicked = true;
-		event_active(&up->kick, EV_TIMEOUT, 0);
+	} else {
+		upstream_kick(up);
 	}
 	return 0;
+}
+
+void upstream_kick(struct upstream *up)
+{
+	if (up->kicked)
+		return;
+	up->kicked = true;
+	event_active(&up->kick, EV_TIMEOUT, 0);
+}
+
+/* Lets the calls go on that libcurl was told to hold; it gives what it kept of them at once. */
+static void let_go(struct upstream *up)
+{
+	struct upstream_call *call;
+
+	up->in_curl = true;
+	while ((call = TAILQ_FIRST(&up->resumed))) {
+		TAILQ_REMOVE(&up->resumed, call, resumed);
+		call->resuming = call->held = false;
+		/* One that cannot go on has failed, and is told like any other. */
+		(void)!curl_easy_pause(call->easy, CURLPAUSE_CONT);
+	}
+	up->in_curl = false;
 }
 
 void upstream_flush(struct upstream *up)
@@ -153,6 +175,7 @@ void upstream_flush(struct upstream *up)
 		return;
 	up->kicked = false;
 	event_del(&up->kick);
+	let_go(up);
 	action(up, CURL_SOCKET_TIMEOUT, 0);
 }
 
@@ -165,6 +188,7 @@ bool upstream_create(struct event_base *base, struct upstream **ret, struct err 
 		return err_set(err, ERR_INTERNAL, "libcurl does not start");
 	up = xcalloc(1, sizeof(*up));
 	up->base = base;
+	TAILQ_INIT(&up->resumed);
 	up->multi = curl_multi_init();
 	if (!up->multi) {
 		free(up);

@@ -245,6 +245,8 @@ static void conn_done(struct plain_conn *conn, bool keep)
 	struct plain *plain = conn->plain;
 	int status = conn->head.status;
 
+	if (call->paused) /* with its last bytes */
+		upstream_plain_resume(call);
 	conn->call = NULL;
 	call->conn = NULL;
 	if (keep && conn->head.keep && conn->sent == conn->total && call->request.idempotent) {
@@ -286,6 +288,7 @@ static bool conn_read_head(struct plain_conn *conn, struct view *in)
 		memcpy(call->content_type, conn->head.content_type.p, n);
 	call->content_type[n] = '\0';
 	call->later_us = upstream_retry_after(conn->head.retry_after);
+	call->status = conn->head.status;
 	conn->left = conn->head.length;
 	conn->chunks = (struct http1_chunks){0};
 	if (conn->head.has_length && !upstream_call_expect(call, conn->head.length)) {
@@ -417,6 +420,17 @@ void upstream_plain_start(struct upstream_call *call)
 	call->waits = true;
 	TAILQ_INSERT_TAIL(&plain->waiting, call, wait);
 	plain_serve_waiting(plain);
+}
+
+/* Level-triggered: what comes meanwhile, and an end, are seen when the event is back. */
+void upstream_plain_pause(struct upstream_call *call)
+{
+	event_del(&call->conn->on_read);
+}
+
+void upstream_plain_resume(struct upstream_call *call)
+{
+	event_add(&call->conn->on_read, NULL);
 }
 
 bool upstream_plain_abort(struct upstream_call *call)

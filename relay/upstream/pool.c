@@ -8,6 +8,7 @@
 const struct upstream_limits UPSTREAM_LIMITS_DEFAULT = {
 	.connect_timeout_us = 2000000,
 	.idle_us = 60000000,
+	.stall_us = 20000000,
 	.connections_max = 256,
 	.requests_max = 256,
 	.queue_max = 1024,

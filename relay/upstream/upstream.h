@@ -20,20 +20,23 @@ struct upstream;      /* one worker's libcurl multi; opaque */
 struct upstream_pool; /* the backends of one service; opaque */
 struct upstream_call; /* one request in flight; opaque */
 
-#define UPSTREAM_URLS_MAX 16 /* URLs of one pool */
+#define UPSTREAM_URLS_MAX 16	       /* URLs of one pool */
+#define UPSTREAM_WHOLE_MAX (16u << 20) /* bytes of an answer that nobody takes in pieces */
 
 /* Named limits; all of them come from the section `upstream` of the configuration. */
 struct upstream_limits {
 	usec_t connect_timeout_us; /* TCP and TLS together */
 	usec_t idle_us;		   /* a kept connection older than this is not used again */
-	size_t connections_max;	   /* per URL */
+	usec_t stall_us; /* a streamed answer may stand still this long when it is not paused */
+	size_t connections_max; /* per URL */
 	size_t requests_max; /* per URL, at a time; more go to the next, or wait till their deadline
 			      */
 	size_t queue_max;    /* per pool; more are ERR_OVERLOAD */
 	struct breaker_limits breaker;
 	usec_t probe_interval_us; /* see upstream_pool_watch() */
 	usec_t probe_timeout_us;
-	size_t body_max;     /* bytes of one answer, decoded; more is ERR_UPSTREAM_TOO_LARGE */
+	size_t body_max;     /* bytes of one answer, decoded; more is ERR_UPSTREAM_TOO_LARGE, as is
+			      * more than UPSTREAM_WHOLE_MAX of one that is given whole */
 	const char *ca_file; /* PEM, for https; copied; NULL: the system's */
 	bool libcurl_only;   /* also where plain HTTP to a numeric address would do; for tests */
 };
@@ -48,6 +51,7 @@ struct upstream_result {
 	size_t headroom;	  /* as asked for in the request */
 	usec_t latency_us;	  /* from upstream_fetch(), attempts that failed included */
 	unsigned url_index;	  /* which URL answered */
+	bool streamed;		  /* the answer was given to `data`: body is empty */
 };
 
 /* How the request ended, exactly once: `result`, or NULL and why.
@@ -56,6 +60,7 @@ struct upstream_result {
  *	ERR_OVERLOAD            there was no room at any backend, nor among those that wait
  *	ERR_DEADLINE            no answer in time
  *	ERR_UPSTREAM_TOO_LARGE  more than body_max
+ *	ERR_STALLED             a streamed answer stood still for too long
  * It runs in a turn of the loop, never inside upstream_fetch(); it may
  * start and cancel other requests, but not destroy the pool. */
 typedef void upstream_done_fn(void *arg, struct upstream_result *result, const struct err *err);
@@ -64,14 +69,21 @@ typedef void upstream_done_fn(void *arg, struct upstream_result *result, const s
  * one is asked if the request may be sent again. */
 typedef bool upstream_check_fn(void *arg, const struct upstream_result *result, struct err *err);
 
+/* More of an answer that is longer than `whole_max`: all that has come so far, then what follows,
+ * in order.  False, with *err set: it is not fit, which is a fault of this URL.  It may pause the
+ * call; it may not cancel or start any. */
+typedef bool upstream_data_fn(void *arg, struct view data, struct err *err);
+
 struct upstream_request {
-	struct view body;	  /* borrowed until done or cancelled */
-	usec_t deadline_us;	  /* monotonic, of clock_mono_us(); covers all attempts */
-	size_t headroom;	  /* bytes to leave free in front of the answer's body */
-	bool idempotent;	  /* may be sent again after bytes of it have left */
+	struct view body;   /* borrowed until done or cancelled */
+	usec_t deadline_us; /* monotonic, of clock_mono_us(); covers all attempts */
+	size_t headroom;    /* bytes to leave free in front of the answer's body */
+	bool idempotent;    /* may be sent again after bytes of it have left */
+	size_t whole_max;   /* bytes; a longer answer goes to `data` in pieces, if there is one */
+	upstream_data_fn *data;	  /* may be NULL: every answer is given whole */
 	upstream_check_fn *check; /* may be NULL */
 	upstream_done_fn *done;
-	void *arg; /* of both */
+	void *arg; /* of all three */
 };
 
 /* Opens a libcurl multi on `base` (borrowed; must outlive it). */
@@ -102,9 +114,19 @@ void upstream_pool_destroy(struct upstream_pool *pool);
  * What passes it with 408, 429 or 5xx is the answer only when no other URL has a better one.
  * Without `check` any status below 500 but 3xx, 408 and 429 is an answer.
  *
+ * Once `data` has been called the request stays with its URL: its deadline is over, stall_us bounds
+ * each wait for more, and the end is still told by `check` (whose result is `streamed`) and `done`.
+ * An answer with another status than those is never streamed.
+ *
  * The pointer is good until the callback runs, for upstream_cancel() only. */
 struct upstream_call *upstream_fetch(struct upstream_pool *pool,
 				     const struct upstream_request *request);
+/* Holds up an answer that is being streamed: the backend is read no further until
+ * upstream_resume(), and the limit on standing still rests.  At most what had been read before
+ * still comes. */
+void upstream_pause(struct upstream_call *call);
+/* What follows comes from the loop, never from within this function. */
+void upstream_resume(struct upstream_call *call);
 /* The callback will not run; the body is no longer used when this returns. */
 void upstream_cancel(struct upstream_call *call);
 
