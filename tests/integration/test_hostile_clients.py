@@ -22,7 +22,7 @@ from support.watch import resident_kib
 MIB = 1 << 20
 PER_ADDRESS = 64
 REQUEST_BYTES = 32 * MIB
-LIMITS = {"request_timeout": "1 s", "idle_timeout": "1 s", "send_timeout": "700 ms",
+LIMITS = {"workers": 2, "request_timeout": "1 s", "idle_timeout": "1 s", "send_timeout": "700 ms",
           "connections_max": 1024, "connections_per_address_max": PER_ADDRESS,
           "request_bytes_max": "32 MiB", "answer_bytes_max": "4 MiB"}
 # A machine that others use too slows a call now and then; an attack would slow them each time.
@@ -293,7 +293,7 @@ def test_bodies_that_never_end_have_a_bound_together(network):
             most = max(most, network.metric(network.gateway, "counterfoil_gateway_requests_held_bytes"))
         grown = resident_kib(network.gateway.pid) - resident
     wait_for("ends", lambda: ended(network, "request_bytes") > before + 50, 10, 0.1)
-    assert 0 < most <= REQUEST_BYTES
+    assert 0 < most <= REQUEST_BYTES + 64 * 1024  # a read of each worker is counted before it is judged
     assert "gateway.client_ended reason=request_bytes " in network.gateway.log()
     if not paths.sanitized():  # whose freed memory stays for a while
         assert grown < (REQUEST_BYTES + 32 * MIB) >> 10, f"{grown} KiB"

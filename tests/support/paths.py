@@ -18,7 +18,7 @@ FAULTNODE = BUILD / "tests/support/faultnode"
 
 def sanitized():
     """True when the programs were built with sanitizers, which makes them slower."""
-    return BUILD.name.endswith("asan")
+    return BUILD.name.endswith("san")
 
 
 def go():
