@@ -172,7 +172,7 @@ static void add_large(struct evbuffer *out, struct call *call)
 		r->body = (struct buf){0}; /* the evbuffer's now */
 }
 
-static void add_call(struct worker *w, struct evbuffer *out, struct call *call)
+void answer_put_call(struct worker *w, struct evbuffer *out, struct call *call)
 {
 	if (is_large(call)) {
 		add_large(out, call);
@@ -183,8 +183,7 @@ static void add_call(struct worker *w, struct evbuffer *out, struct call *call)
 	evbuffer_add(out, w->text.p, w->text.n);
 }
 
-/* A call that is answered at all: everything but a notification ([E1]). */
-static bool has_reply(const struct call *call)
+bool answer_has_reply(const struct call *call)
 {
 	return call->rpc->error != ERR_NONE || call->rpc->id_kind != RPC_ID_NONE;
 }
@@ -252,7 +251,7 @@ static void put_lines(struct buf *head, const struct request *request)
 	}
 }
 
-static void add_head(struct request *request)
+void answer_put_head(struct request *request)
 {
 	struct buf lines = {0};
 
@@ -269,10 +268,10 @@ static bool add_batch(struct evbuffer *out, struct request *request)
 	bool any = false;
 
 	for (size_t i = 0; i < request->count; i++) {
-		if (!has_reply(&request->calls[i]))
+		if (!answer_has_reply(&request->calls[i]))
 			continue;
 		evbuffer_add(out, any ? "," : "[", 1);
-		add_call(request->worker, out, &request->calls[i]);
+		answer_put_call(request->worker, out, &request->calls[i]);
 		any = true;
 	}
 	if (any)
@@ -294,7 +293,7 @@ static bool send_short(struct request *request)
 	struct iovec parts[2];
 	int status;
 
-	if (request->rpc.batch || !has_reply(call) || is_large(call) || w->stop_at_us ||
+	if (request->rpc.batch || !answer_has_reply(call) || is_large(call) || w->stop_at_us ||
 	    !http_is_plain(request->http))
 		return false;
 	status = status_of(call);
@@ -323,8 +322,8 @@ void answer_send(struct request *request)
 	body = evbuffer_new();
 	if (request->rpc.batch) {
 		any = add_batch(body, request);
-	} else if (has_reply(first)) {
-		add_call(request->worker, body, first);
+	} else if (answer_has_reply(first)) {
+		answer_put_call(request->worker, body, first);
 		status = status_of(first);
 	} else {
 		any = false;
@@ -332,7 +331,7 @@ void answer_send(struct request *request)
 	if (!any)
 		status = 204;
 	metric_add(METRIC_GATEWAY_ANSWER, evbuffer_get_length(body));
-	add_head(request);
+	answer_put_head(request);
 	http_reply(request->http, status, status_text(status), any ? body : NULL);
 	evbuffer_free(body);
 }

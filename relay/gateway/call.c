@@ -12,7 +12,8 @@ static void set_state(struct call *call, enum call_state to)
 		[CALL_NEW] = 1u << CALL_WAITING | 1u << CALL_SENT | 1u << CALL_DONE,
 		[CALL_WAITING] = 1u << CALL_SENT | 1u << CALL_DONE,
 		[CALL_SENT] = 1u << CALL_COMMITTING | 1u << CALL_NEW | 1u << CALL_DONE,
-		[CALL_COMMITTING] = 1u << CALL_NEW | 1u << CALL_DONE,
+		[CALL_COMMITTING] = 1u << CALL_NEW | 1u << CALL_FLOWING | 1u << CALL_DONE,
+		[CALL_FLOWING] = 1u << CALL_NEW | 1u << CALL_DONE,
 		[CALL_DONE] = 0,
 	};
 
@@ -39,8 +40,16 @@ static void leave_waiting(struct call *call)
 		TAILQ_REMOVE(&worker_of(call)->waiting, call, waiting);
 }
 
-/* The call is over: with its relay's answer, or with call->err. */
-static void finish(struct call *call)
+static void drop_relay(struct call *call)
+{
+	struct relay *r = call->relay;
+
+	call->relay = NULL;
+	if (r)
+		relay_orphan(r);
+}
+
+static void mark_done(struct call *call)
 {
 	struct worker *w = worker_of(call);
 
@@ -53,6 +62,12 @@ static void finish(struct call *call)
 		      call->has_answer || call->rpc->id_kind == RPC_ID_NONE ? ERR_NONE
 									    : call->err.code,
 		      1);
+}
+
+/* The call is over: with its relay's answer, or with call->err. */
+static void finish(struct call *call)
+{
+	mark_done(call);
 	request_on_call(call->request);
 }
 
@@ -267,10 +282,7 @@ void call_abandon(struct call *call)
 		return;
 	leave_waiting(call);
 	leave_attempts(call);
-	if (call->relay) {
-		relay_orphan(call->relay);
-		call->relay = NULL;
-	}
+	drop_relay(call);
 	TAILQ_REMOVE(&w->pending, call, pending);
 	w->in_flight--;
 	call->state = CALL_DONE;
@@ -285,6 +297,7 @@ static void judge_supplier(struct supplier *supplier, struct member *member, enu
 	case ERR_UPSTREAM:
 	case ERR_NO_BACKEND:
 	case ERR_DEADLINE:
+	case ERR_STALLED:
 	case ERR_LEDGER:
 	case ERR_LEDGER_FULL:
 	case ERR_INTERNAL:
@@ -360,8 +373,7 @@ static void fail_relay(struct call *call, const struct err *why)
 	judge_supplier(r->member->supplier, r->member, why->code);
 	if (why->code == ERR_SHUTDOWN) /* not begun there: it may be asked when it is back */
 		call->asked &= ~((uint64_t)1 << (r->member - r->session->members));
-	call->relay = NULL;
-	relay_destroy(r);
+	drop_relay(call);
 	try_again(call, why);
 }
 
@@ -370,18 +382,13 @@ void call_on_commit(struct call *call, const struct err *err)
 	struct relay *r = call->relay;
 	struct err why;
 
-	r->call = NULL;
 	if (err) {
-		call->relay = NULL;
-		relay_destroy(r);
+		drop_relay(call);
 		try_again(call, err);
 	} else if (r->kind == LEAF_REFUSAL) {
 		enum err_code code = err_from_wire(r->status);
 
 		err_set(&why, code, "%s", err_info(code)->text);
-		fail_relay(call, &why);
-	} else if (r->too_large) {
-		err_set(&why, ERR_UPSTREAM_TOO_LARGE, "%s", err_info(ERR_UPSTREAM_TOO_LARGE)->text);
 		fail_relay(call, &why);
 	} else if (call->rpc->id_kind == RPC_ID_NONE) {
 		finish(call);
@@ -395,9 +402,69 @@ void call_on_commit(struct call *call, const struct err *err)
 	}
 }
 
+/* The relay of a long answer will not end: it is tried again as long as the client has nothing. */
+static void lose_flow(struct call *call, const struct err *why)
+{
+	struct request *r = call->request;
+
+	if (r->begun) {
+		if (r->cut.code == ERR_NONE)
+			metric_add_at(METRIC_GATEWAY_CALLS, r->account->label, why->code, 1);
+		request_cut(r, why);
+		return;
+	}
+	if (call->state == CALL_FLOWING)
+		r->pending++; /* as if its part 0 had not come */
+	flow_drop(call, why->code);
+	drop_relay(call);
+	try_again(call, why);
+}
+
+void call_fail_flow(struct call *call, const struct err *why)
+{
+	judge_supplier(call->relay->member->supplier, call->relay->member, why->code);
+	lose_flow(call, why);
+}
+
+/* Part 0 is there: the call is as good as done for those that wait to send the head. */
+static void begin_flow(struct call *call)
+{
+	set_state(call, CALL_FLOWING);
+	request_on_call(call->request);
+}
+
+void call_on_part(struct call *call, struct buf *part, bool last, const struct err *err)
+{
+	bool first = call->state == CALL_COMMITTING;
+	struct err why;
+
+	if (err) {
+		call_on_loss(call, err);
+	} else if (call->rpc->id_kind == RPC_ID_NONE) {
+		err_set(&why, ERR_UPSTREAM, "a notification was answered with a body [E4]");
+		call_fail_flow(call, &why);
+	} else if (!flow_take(call, part, last, &why)) {
+		log_warn("gateway.bad_answer", "supplier=%s \"%s\"",
+			 call->relay->member->supplier->hex, why.msg);
+		call_fail_flow(call, &why);
+	} else if (first) {
+		begin_flow(call);
+	} else {
+		if (last) {
+			call->has_answer = true;
+			mark_done(call);
+		}
+		request_flow(call->request);
+	}
+}
+
 void call_on_loss(struct call *call, const struct err *why)
 {
-	call->relay = NULL;
+	if (call->stream) {
+		lose_flow(call, why);
+		return;
+	}
+	drop_relay(call);
 	try_again(call, why);
 }
 
@@ -418,27 +485,22 @@ void calls_kick(struct worker *w)
 /* Another node is asked: this one had its share of the time. */
 static void attempt_over(struct call *call)
 {
-	struct relay *r = call->relay;
 	struct err why;
 
-	assert(r != NULL); /* so it stands in the list of attempts */
+	assert(call->relay); /* so it stands in the list of attempts */
 	err_set(&why, ERR_DEADLINE, "the node did not answer in time");
-	judge_supplier(r->member->supplier, r->member, why.code);
-	relay_orphan(r);
-	call->relay = NULL;
-	try_again(call, &why);
+	fail_relay(call, &why);
 }
 
 static void deadline_over(struct call *call)
 {
 	struct err why;
 
-	if (call->state == CALL_COMMITTING)
+	if (call->state == CALL_COMMITTING || call->state == CALL_FLOWING)
 		return; /* its answer is here, and will be told as soon as it is recorded */
 	if (call->relay) {
 		judge_supplier(call->relay->member->supplier, call->relay->member, ERR_DEADLINE);
-		relay_orphan(call->relay);
-		call->relay = NULL;
+		drop_relay(call);
 	}
 	if (call->err.code != ERR_NONE)
 		why = call->err;

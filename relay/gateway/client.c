@@ -34,6 +34,7 @@ const char *client_end_name(enum client_end end)
 		[CLIENT_CROWDED] = "crowded",
 		[CLIENT_REQUEST_BYTES] = "request_bytes",
 		[CLIENT_ANSWER_BYTES] = "answer_bytes",
+		[CLIENT_BROKEN_OFF] = "broken_off",
 		[CLIENT_SHUTDOWN] = "shutdown",
 	};
 

@@ -42,6 +42,7 @@ enum client_end {
 	CLIENT_CROWDED,	       /* idle, and made room at gateway.connections_max */
 	CLIENT_REQUEST_BYTES,  /* over gateway.request_bytes_max */
 	CLIENT_ANSWER_BYTES,   /* over gateway.answer_bytes_max */
+	CLIENT_BROKEN_OFF,     /* its answer could not be brought to its end */
 	CLIENT_SHUTDOWN,       /* the gateway ended */
 	CLIENT_END_COUNT
 };

@@ -35,14 +35,17 @@
 
 /* --- requests --- */
 
-static void request_destroy(struct request *r)
+void request_destroy(struct request *r)
 {
 	struct worker *w = r->worker;
 
 	TAILQ_REMOVE(&w->requests, r, all);
+	if (r->begun)
+		TAILQ_REMOVE(&w->flowing, r, flowing);
 	for (size_t i = 0; i < r->count; i++) {
 		struct call *call = &r->calls[i];
 
+		flow_drop(call, ERR_CANCELLED);
 		relay_destroy(call->relay);
 		session_unref(w, call->session);
 	}
@@ -70,6 +73,11 @@ void request_on_call(struct request *r)
 	assert(r->pending > 0);
 	if (--r->pending > 0)
 		return;
+	if (request_has_flow(r)) {
+		metric_observe(METRIC_GATEWAY_CALL_TIME, (uint64_t)(clock_now_us() - r->from_us));
+		request_begin_flow(r);
+		return;
+	}
 	client_on_gone(r->client, NULL, NULL);
 	client_give_calls(r->client);
 	metric_observe(METRIC_GATEWAY_CALL_TIME, (uint64_t)(clock_now_us() - r->from_us));
@@ -93,29 +101,88 @@ static void read_on(struct evhttp_request *http)
 	bufferevent_enable(bev, EV_READ);
 }
 
-/* evhttp would write in a turn of the loop of its own, when the socket is said to be writable.  It
- * nearly always is: so write now, and tell evhttp if all is out. */
-void http_reply(struct evhttp_request *http, int status, const char *text, struct evbuffer *body)
+static struct bufferevent *bev_of(struct evhttp_request *http)
 {
-	struct bufferevent *bev =
-		evhttp_connection_get_bufferevent(evhttp_request_get_connection(http));
+	return evhttp_connection_get_bufferevent(evhttp_request_get_connection(http));
+}
+
+/* evhttp would write in a turn of the loop of its own, when the socket is said to be writable.  It
+ * nearly always is: so write now.  True: all is out, and evhttp waits for no event. */
+static bool write_now(struct bufferevent *bev)
+{
 	struct evbuffer *out = bufferevent_get_output(bev);
 
-	evhttp_send_reply(http, status, text, body);
 	evbuffer_unfreeze(out, 1);
 	if (evbuffer_write(out, bufferevent_getfd(bev)) < 0 && errno != EAGAIN)
 		errno = 0; /* the loop will find out in its turn */
 	evbuffer_freeze(out, 1);
 	if (evbuffer_get_length(out) > 0)
-		return;
+		return false;
 	bufferevent_disable(bev, EV_WRITE);
-	bufferevent_trigger(bev, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS);
+	return true;
+}
+
+void http_reply(struct evhttp_request *http, int status, const char *text, struct evbuffer *body)
+{
+	struct bufferevent *bev = bev_of(http);
+
+	evhttp_send_reply(http, status, text, body);
+	if (write_now(bev))
+		bufferevent_trigger(bev, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS);
+}
+
+/* --- answers in pieces --- */
+
+/* HTTP/1.0 knows no chunks: there the end of the connection is the end of the answer. */
+static bool is_chunked(const struct evhttp_request *http)
+{
+	return http->major > 1 || (http->major == 1 && http->minor >= 1);
+}
+
+void http_begin(struct evhttp_request *http, int status, const char *text)
+{
+	if (!is_chunked(http)) {
+		evhttp_remove_header(evhttp_request_get_input_headers(http), "Connection");
+		evhttp_add_header(evhttp_request_get_output_headers(http), "Connection", "close");
+	}
+	evhttp_send_reply_start(http, status, text);
+}
+
+void http_more(struct evhttp_request *http, struct evbuffer *more,
+	       void (*on_drained)(struct evhttp_connection *, void *), void *arg)
+{
+	evhttp_send_reply_chunk_with_cb(http, more, on_drained, arg);
+	write_now(bev_of(http));
+}
+
+void http_end(struct evhttp_request *http)
+{
+	struct bufferevent *bev = bev_of(http);
+	bool chunked = is_chunked(http);
+
+	evhttp_send_reply_end(http);
+	/* Without chunks evhttp is done at once when all is out. */
+	if (chunked && write_now(bev))
+		bufferevent_trigger(bev, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS);
+}
+
+void http_cut(struct evhttp_request *http)
+{
+	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+
+	/* Resets the connection, which an end could be taken for the answer's (connect(2)). */
+	if (!is_chunked(http))
+		(void)!connect(bufferevent_getfd(bev_of(http)), &nobody, sizeof(nobody));
+}
+
+size_t http_waiting(struct evhttp_request *http)
+{
+	return evbuffer_get_length(bufferevent_get_output(bev_of(http)));
 }
 
 bool http_is_plain(struct evhttp_request *http)
 {
-	struct bufferevent *bev =
-		evhttp_connection_get_bufferevent(evhttp_request_get_connection(http));
+	struct bufferevent *bev = bev_of(http);
 
 	return http->major == 1 && http->minor == 1 &&
 	       !evhttp_find_header(evhttp_request_get_input_headers(http), "Connection") &&
@@ -124,8 +191,7 @@ bool http_is_plain(struct evhttp_request *http)
 
 void http_reply_plain(struct evhttp_request *http, const struct iovec parts[2])
 {
-	struct bufferevent *bev =
-		evhttp_connection_get_bufferevent(evhttp_request_get_connection(http));
+	struct bufferevent *bev = bev_of(http);
 	struct msghdr msg = {.msg_iov = (struct iovec *)parts, .msg_iovlen = 2};
 	ssize_t n = sendmsg(bufferevent_getfd(bev), &msg, MSG_NOSIGNAL);
 	size_t sent = n > 0 ? (size_t)n : 0;

@@ -189,6 +189,10 @@ static bool check_binding(const struct inbound_lane *lane, struct inbound_answer
 	}
 	if (!check_parts(a, seq, err))
 		return false;
+	if (leaf->kind == LEAF_PART && a->response.body.n > a->relay->credit)
+		return err_set(err, ERR_PROTOCOL,
+			       "leaf %" PRIu64 ": %zu bytes, there is room for %" PRIu64 " [F10]",
+			       seq, a->response.body.n, a->relay->credit);
 	if (leaf->status != a->response.status)
 		return err_set(err, ERR_LEAF,
 			       "leaf %" PRIu64 ": status %u, its answer says %u [R6]", seq,
@@ -231,6 +235,8 @@ static enum inbound_verdict check_answer(struct inbound_lane *lane, const struct
 	if (!bound)
 		return INBOUND_LOCAL;
 	a->last = a->leaf.kind != LEAF_PART || a->leaf.flags & LEAF_LAST;
+	if (a->leaf.kind == LEAF_PART)
+		a->relay->credit -= a->response.body.n;
 	a->relay->next_part = a->leaf.kind == LEAF_PART && !a->last ? a->leaf.part + 1 : 0;
 	return INBOUND_GOOD;
 }

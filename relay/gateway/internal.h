@@ -43,6 +43,7 @@ struct peer;
 struct session;
 struct call;
 struct request;
+struct stream;
 
 /* --- sessions.c --- */
 
@@ -149,8 +150,8 @@ struct relay {
 	struct member *member;
 	cu_t reserved;
 	struct buf request; /* encoding */
-	struct buf body;    /* of the answer */
-	bool too_large;	    /* body passed gateway.answer_max and was let go */
+	struct buf body;    /* of the answer, if it has no parts */
+	unsigned commits;   /* of its leaves, on their way into the ledger */
 	bool has_receipt;
 	uint8_t kind;
 	uint16_t status;
@@ -169,6 +170,8 @@ void relay_destroy(struct relay *relay);
 MUST_USE bool relay_send(struct call *call, struct member *member, struct err *err);
 /* Its call is answered otherwise: asks the node to stop, and keeps what a late leaf needs. */
 void relay_orphan(struct relay *relay);
+/* Destroys it if neither a link, nor a call, nor a commit holds it any more. */
+void relay_settle(struct relay *relay);
 void relays_expire(struct worker *w, usec_t now);
 
 struct peer {
@@ -213,15 +216,16 @@ void peer_update_bound(struct peer *peer);
 
 /* --- call.c ---
  *
- *	NEW -> WAITING <-> SENT -> COMMITTING -> DONE
- *	  \_______\__________\__________________^      a refusal or a lost link: SENT, COMMITTING ->
- *							WAITING or SENT again
+ *	NEW -> WAITING <-> SENT -> COMMITTING -> FLOWING -> DONE
+ *	  \_______\__________\__________\___________________^
+ *	a refusal or a lost link: SENT, COMMITTING, FLOWING (nothing sent yet) -> NEW again
  */
 enum call_state {
 	CALL_NEW,
 	CALL_WAITING,	 /* worker->waiting: for a session or a member */
 	CALL_SENT,	 /* its relay waits on a link */
-	CALL_COMMITTING, /* its relay's last leaf is on its way into the ledger */
+	CALL_COMMITTING, /* its relay's last leaf, or part 0, is on its way into the ledger */
+	CALL_FLOWING,	 /* parts of its answer have committed, and the last has not */
 	CALL_DONE,	 /* relay (an answer) or err is set */
 };
 
@@ -233,7 +237,8 @@ struct call {
 	struct session *session;  /* ref; NULL until one was found */
 	uint64_t asked;		  /* members, by bit */
 	unsigned attempts;	  /* relays sent */
-	struct relay *relay;	  /* SENT, COMMITTING: in flight; DONE: the answer */
+	struct relay *relay;	  /* SENT, COMMITTING, FLOWING: in flight; DONE: the answer */
+	struct stream *stream;	  /* of a long answer, from its part 0 on; NULL */
 	struct rpc_answer answer; /* DONE with a result or error of the backend */
 	bool has_answer;
 	struct err err; /* how the last attempt ended; DONE without answer: the client's error */
@@ -250,16 +255,38 @@ TAILQ_HEAD(relay_list, relay);
 void call_start(struct call *call);
 /* The client is gone. */
 void call_abandon(struct call *call);
-/* Its relay's last leaf has been checked. */
+/* Its relay's only leaf, or part 0, has been checked. */
 void call_on_leaf(struct call *call);
-/* ... has committed, or could not be (err). */
+/* Its relay's only leaf has committed, or could not be (err). */
 void call_on_commit(struct call *call, const struct err *err);
+/* A part has committed, or could not be (err); its bytes may be taken. */
+void call_on_part(struct call *call, struct buf *part, bool last, const struct err *err);
+/* Its long answer cannot be brought to its end. */
+void call_fail_flow(struct call *call, const struct err *why);
 /* Its relay is over without a leaf: a lost link, an ERROR.  The relay is destroyed by the caller.
  */
 void call_on_loss(struct call *call, const struct err *why);
 /* Tries the calls that wait again. */
 void calls_kick(struct worker *w);
 void calls_expire(struct worker *w, usec_t now);
+
+/* --- flow.c: long answers, sent while they come --- */
+
+/* Takes a part of the call's answer.  False: what has come so far cannot be a valid answer, or is
+ * too long. */
+MUST_USE bool flow_take(struct call *call, struct buf *part, bool last, struct err *err);
+/* The call has no long answer any more; `how` is for the metric. */
+void flow_drop(struct call *call, enum err_code how);
+bool request_has_flow(const struct request *request);
+/* All calls are done or have their part 0: sends the head, and what there is of the answer. */
+void request_begin_flow(struct request *request);
+/* Sends what there is more; the request may be gone when this returns. */
+void request_flow(struct request *request);
+/* The answer that has begun cannot be ended: its connection ends with this turn of the loop. */
+void request_cut(struct request *request, const struct err *why);
+void flows_on_cut(evutil_socket_t fd, short what, void *worker);
+/* Ends what stands still. */
+void flows_look(struct worker *w, usec_t now);
 
 /* --- http.c, answer.c, receipts.c --- */
 
@@ -271,7 +298,16 @@ struct request {
 	struct account *account;
 	struct rpc_request rpc;
 	usec_t from_us;
-	size_t pending; /* calls that are not done */
+	size_t pending; /* calls that are neither done nor flowing */
+	/* of an answer that is sent while it comes */
+	bool begun;	 /* its head has been sent; worker->flowing */
+	bool any;	 /* ... and something of a call */
+	bool opened;	 /* ... of the call whose turn it is */
+	size_t at;	 /* that call */
+	usec_t moved_us; /* when something was last sent, or all was taken */
+	usec_t kept_us;	 /* when nodes were last told that their answers are waited for */
+	struct err cut;	 /* why it ends before its time; code ERR_NONE: it does not */
+	TAILQ_ENTRY(request) flowing;
 	size_t count;
 	TAILQ_ENTRY(request) all;
 	struct call calls[];
@@ -291,10 +327,29 @@ void http_reply(struct evhttp_request *http, int status, const char *text, struc
 bool http_is_plain(struct evhttp_request *http);
 /* The same as http_reply() for a plain request: a whole answer, head and body, as bytes. */
 void http_reply_plain(struct evhttp_request *http, const struct iovec parts[2]);
-/* A call is done. */
+/* The same in pieces: the head, with what has been put to it; more of the body, and whom to tell
+ * when the client has taken all; the end, after which the request is evhttp's. */
+void http_begin(struct evhttp_request *http, int status, const char *text);
+void http_more(struct evhttp_request *http, struct evbuffer *more,
+	       void (*on_drained)(struct evhttp_connection *, void *), void *arg);
+void http_end(struct evhttp_request *http);
+/* Sees to it that the client takes what it has for no whole answer when the connection is closed.
+ */
+void http_cut(struct evhttp_request *http);
+/* Bytes that wait for the client to take them. */
+size_t http_waiting(struct evhttp_request *http);
+/* A call is done, or flows. */
 void request_on_call(struct request *request);
-/* Sends the answer of a request whose calls are all done. */
+/* Nobody is interested in it any more; its calls are done or abandoned. */
+void request_destroy(struct request *request);
+/* Sends the answer of a request whose calls are all done, none with a long answer. */
 void answer_send(struct request *request);
+/* Puts the head of the request's answer to it. */
+void answer_put_head(struct request *request);
+/* Whether the call is answered at all: everything but a notification ([E1]). */
+bool answer_has_reply(const struct call *call);
+/* Appends the answer of a call that is done, in the client's words. */
+void answer_put_call(struct worker *w, struct evbuffer *out, struct call *call);
 /* Sends a JSON-RPC error with the HTTP status of its row. */
 void answer_error(struct worker *w, struct evhttp_request *http, const struct err *err);
 /* Headers that every answer has. */
@@ -334,6 +389,7 @@ struct worker {
 	struct ledger_reader *reader;
 	int stop_fd; /* eventfd: stop, then stop at once */
 	struct event *port_event, *tick, *cosign, *stop_event;
+	struct event *cuts; /* active: answers are to be cut off */
 	struct registry_view *view;
 	height_t height;
 	struct evhttp *http;
@@ -351,6 +407,7 @@ struct worker {
 	struct peer *peers;
 	size_t held; /* of them are not read */
 	struct request_list requests;
+	struct request_list flowing; /* those whose answer is sent while it comes */
 	struct call_list waiting, pending, attempts;
 	struct relay_list orphans;
 	struct relay *free_relays;

@@ -22,13 +22,21 @@ struct lane {
 	LIST_ENTRY(lane) of_peer;
 };
 
-/* One batch on its way into the ledger, with the relays that it ends. */
+/* A leaf on its way into the ledger that somebody waits for: the relay's only one, or a part. */
+struct commit_leaf {
+	struct relay *relay;
+	struct buf part; /* its bytes; the frame's are gone when it has committed */
+	bool is_part;
+	bool last;
+};
+
+/* One batch on its way into the ledger. */
 struct commit {
 	struct lane *lane;
 	struct checkpoint head;
 	bool is_due; /* so much is owed that a cosignature is due */
 	size_t count;
-	struct relay *relays[];
+	struct commit_leaf leaves[];
 };
 
 static void lane_unref(struct lane *lane)
@@ -168,12 +176,17 @@ static void on_committed(void *arg, const struct err *err)
 	if (!err)
 		lane->head = c->head;
 	for (size_t i = 0; i < c->count; i++) {
-		struct relay *r = c->relays[i];
+		struct commit_leaf *leaf = &c->leaves[i];
+		struct relay *r = leaf->relay;
 
-		if (r->call)
-			call_on_commit(r->call, err);
+		r->commits--;
+		if (!r->call)
+			relay_settle(r);
+		else if (leaf->is_part)
+			call_on_part(r->call, &leaf->part, leaf->last, err);
 		else
-			relay_destroy(r);
+			call_on_commit(r->call, err);
+		buf_finish(&leaf->part);
 	}
 	if (err && lane->peer)
 		link_close(lane->peer->link, err); /* the lane is dead ([L3]) */
@@ -185,9 +198,10 @@ static void on_committed(void *arg, const struct err *err)
 }
 
 /* Keeps the answer's bytes until they have committed; the frame's are gone by then. */
-static void take_answer(struct inbound_answer *a, const struct lane_id *lane)
+static void take_answer(struct inbound_answer *a, const struct lane_id *lane, struct commit *c)
 {
 	struct relay *r = CONTAINER_OF(a->relay, struct relay, in);
+	struct commit_leaf *leaf = &c->leaves[c->count++];
 
 	if (!r->has_receipt) {
 		r->has_receipt = true;
@@ -196,12 +210,12 @@ static void take_answer(struct inbound_answer *a, const struct lane_id *lane)
 	}
 	r->kind = a->leaf.kind;
 	r->status = a->leaf.status;
-	if (r->body.n + a->response.body.n > r->worker->cfg->gateway.answer_max || r->too_large) {
-		r->too_large = true;
-		buf_finish(&r->body);
-	} else if (r->call) {
-		buf_put(&r->body, a->response.body.p, a->response.body.n);
-	}
+	r->commits++;
+	*leaf = (struct commit_leaf){
+		.relay = r, .is_part = a->leaf.kind == LEAF_PART, .last = a->last};
+	if (r->call)
+		buf_put(leaf->is_part ? &leaf->part : &r->body, a->response.body.p,
+			a->response.body.n);
 }
 
 /* Gives back what was reserved above the leaf's cu, and reserves what a later part costs. */
@@ -226,8 +240,7 @@ static void commit_batch(struct peer *peer, const struct frame_batch *batch,
 	struct worker *w = peer->worker;
 	struct lane *lane = peer->lane;
 	struct ledger_batch *out = ledger_batch_create(w->port);
-	/* NOLINTNEXTLINE(bugprone-sizeof-expression): the elements are pointers */
-	struct commit *c = xmalloc(sizeof(*c) + good->count * sizeof(c->relays[0]));
+	struct commit *c = xmalloc(sizeof(*c) + good->count * sizeof(c->leaves[0]));
 	struct ledger_head head = {
 		.size = good->head.size,
 		.root = good->head.root,
@@ -240,18 +253,16 @@ static void commit_batch(struct peer *peer, const struct frame_batch *batch,
 		struct relay *r = CONTAINER_OF(a->relay, struct relay, in);
 		bool later_part = a->leaf.kind == LEAF_PART && a->leaf.part > 0;
 
-		take_answer(a, &batch->lane);
+		take_answer(a, &batch->lane, c);
 		settle_reserved(r, a->leaf.cu);
 		ledger_batch_add(out, r->member->tab, batch->answers[i].leaf, &a->leaf_hash,
 				 &r->in.salt, later_part ? VIEW(NULL, 0) : r->in.request,
 				 batch->answers[i].response);
 		/* what all workers owe together, in all sessions */
 		c->is_due |= ledger_tab_unpaid(r->member->tab) > peer->half_bound;
-		if (!a->last)
-			continue;
-		peer_remove(peer, r);
-		c->relays[c->count++] = r;
-		if (r->call)
+		if (a->last)
+			peer_remove(peer, r);
+		if (r->call && !later_part)
 			call_on_leaf(r->call);
 	}
 	lane->refs++;

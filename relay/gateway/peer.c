@@ -104,10 +104,10 @@ static void on_relay_error(struct peer *peer, uint32_t number, const struct err 
 		return;
 	call = r->call;
 	peer_remove(peer, r);
-	r->call = NULL;
-	relay_destroy(r);
 	if (call)
 		call_on_loss(call, why);
+	else
+		relay_settle(r);
 }
 
 static bool on_error(struct peer *peer, const struct frame *frame, struct err *err)
@@ -164,8 +164,7 @@ static bool on_frame(struct link *link, const struct frame *frame, void *arg, st
 		return on_error(peer, frame, err);
 	case FRAME_GOAWAY:
 		return on_goaway(peer, frame, err);
-	case FRAME_CREDIT:
-		/* in_flight_max of its HELLO is what is kept to. */
+	case FRAME_CREDIT: /* for later; in_flight_max of its HELLO is what is kept to */
 		return frame_read_credit(frame, &credit, err);
 	case FRAME_LANES:
 	case FRAME_FETCH:
@@ -190,10 +189,10 @@ static void lose_relays(struct peer *peer, const struct err *why)
 			continue;
 		call = r->call;
 		peer_remove(peer, r);
-		r->call = NULL;
-		relay_destroy(r);
 		if (call)
-			TAILQ_INSERT_TAIL(&calls, call, waiting); /* not in use while SENT */
+			TAILQ_INSERT_TAIL(&calls, call, waiting); /* not in use once SENT */
+		else
+			relay_settle(r);
 	}
 	while ((call = TAILQ_FIRST(&calls))) {
 		TAILQ_REMOVE(&calls, call, waiting);

@@ -42,7 +42,7 @@ void relay_destroy(struct relay *r)
 	if (!r)
 		return;
 	w = r->worker;
-	assert(!r->peer);
+	assert(!r->peer && r->commits == 0);
 	if (r->reserved > 0)
 		ledger_tab_release(r->member->tab, r->reserved);
 	session_unref(w, r->session);
@@ -146,6 +146,7 @@ bool relay_send(struct call *call, struct member *member, struct err *err)
 		.cu = method->cu,
 		.part_cu = method->part_cu,
 	};
+	r->in.credit = FRAME_CREDIT_FIRST;
 	rng_bytes(r->in.salt.b, sizeof(r->in.salt.b));
 	r->sent_us = clock_mono_us();
 	peer_add(peer, r);
@@ -167,12 +168,20 @@ void relay_orphan(struct relay *r)
 {
 	assert(r->call);
 	r->call = NULL;
-	if (!r->peer)
-		return; /* its commit frees it */
+	if (!r->peer) {
+		relay_settle(r);
+		return;
+	}
 	r->orphaned_us = clock_mono_us();
 	TAILQ_INSERT_TAIL(&r->worker->orphans, r, orphans);
 	frame_put_cancel(link_out(r->peer->link), r->in.number);
 	link_sent(r->peer->link);
+}
+
+void relay_settle(struct relay *r)
+{
+	if (!r->peer && !r->call && r->commits == 0)
+		relay_destroy(r);
 }
 
 void relays_expire(struct worker *w, usec_t now)
@@ -181,7 +190,7 @@ void relays_expire(struct worker *w, usec_t now)
 
 	while ((r = TAILQ_FIRST(&w->orphans)) && r->orphaned_us + ORPHAN_US < now) {
 		peer_remove(r->peer, r);
-		relay_destroy(r);
 		ANALYZER_FACT(r != TAILQ_FIRST(&w->orphans)); /* peer_remove() took it off */
+		relay_settle(r);
 	}
 }

@@ -114,6 +114,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		wanted_tell(w);
 	peers_resume(w);
 	calls_expire(w, now);
+	flows_look(w, now);
 	relays_expire(w, now);
 	if (!TAILQ_EMPTY(&w->waiting))
 		calls_kick(w);
@@ -228,6 +229,7 @@ bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret, 
 	w->cfg = cfg;
 	w->id = id;
 	TAILQ_INIT(&w->requests);
+	TAILQ_INIT(&w->flowing);
 	TAILQ_INIT(&w->waiting);
 	TAILQ_INIT(&w->pending);
 	TAILQ_INIT(&w->attempts);
@@ -253,6 +255,7 @@ bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret, 
 	w->main_account = account_get(w, &cfg->gateway.application.id, &g->service, err);
 	w->port_event = add_event(w, ledger_port_fd(w->port), on_port, 0);
 	w->stop_event = add_event(w, w->stop_fd, on_stop, 0);
+	w->cuts = event_new(w->base, -1, 0, flows_on_cut, w);
 	w->tick = add_event(w, -1, on_tick, TICK_US);
 	w->cosign = add_event(w, -1, on_cosign, cfg->gateway.cosign_interval);
 	sessions_refresh(w);
@@ -302,6 +305,7 @@ void gateway_worker_destroy(struct worker *w)
 	buf_finish(&w->text);
 	free_event(w->port_event);
 	free_event(w->stop_event);
+	free_event(w->cuts);
 	free_event(w->tick);
 	free_event(w->cosign);
 	if (w->base)

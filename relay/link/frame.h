@@ -23,6 +23,7 @@
 #define FRAME_FETCH_MAX 2048			      /* leaves asked for at once [L6] */
 #define FRAME_LANE_MAX ((uint64_t)1 << 20)	      /* leaves in a lane [T2] */
 #define FRAME_ERROR_TEXT_MAX 512		      /* bytes of text in an ERROR [F9] */
+#define FRAME_CREDIT_FIRST (256u * 1024) /* bytes of a stream that need no CREDIT [F10] */
 #define FRAME_VERSION 1
 
 enum frame_type {
@@ -151,6 +152,7 @@ struct frame_leaves {
 		signature; /* of the head of size from + count; zeros: no batch ended there */
 };
 
+/* With a relay's number as stream: bytes that its parts may have on top; relays is 0. */
 struct frame_credit {
 	uint32_t relays;
 	uint32_t bytes;
@@ -205,7 +207,7 @@ void frame_leaves_add(struct buf *buf, const uint8_t leaf[FRAME_LEAF_BYTES],
 		      const struct salt *salt);
 void frame_leaves_end(struct buf *buf, size_t begun, const struct signature *signature);
 void frame_put_cancel(struct buf *buf, uint32_t number);
-void frame_put_credit(struct buf *buf, const struct frame_credit *credit);
+void frame_put_credit(struct buf *buf, uint32_t number, const struct frame_credit *credit);
 void frame_put_ping(struct buf *buf, bool answer, const uint8_t bytes[8]);
 void frame_put_goaway(struct buf *buf, const struct frame_goaway *goaway);
 /* text is cut at FRAME_ERROR_TEXT_MAX, at the start of a character. */

@@ -175,9 +175,9 @@ void frame_put_cancel(struct buf *buf, uint32_t number)
 	frame_end(buf, frame_begin(buf, FRAME_CANCEL, 0, number));
 }
 
-void frame_put_credit(struct buf *buf, const struct frame_credit *credit)
+void frame_put_credit(struct buf *buf, uint32_t number, const struct frame_credit *credit)
 {
-	size_t begun = frame_begin(buf, FRAME_CREDIT, 0, 0);
+	size_t begun = frame_begin(buf, FRAME_CREDIT, 0, number);
 
 	buf_put_u32(buf, credit->relays);
 	buf_put_u32(buf, credit->bytes);

@@ -6,7 +6,7 @@
 #define READ_ID(r, id) read_copy(r, (id)->b, sizeof((id)->b))
 
 /* Whether a rule wants the frame's stream to be 0 or not to be. */
-enum stream_rule { STREAM_ZERO, STREAM_SET };
+enum stream_rule { STREAM_ZERO, STREAM_SET, STREAM_ANY };
 
 static bool refuse(const struct frame *f, const char *what, struct err *err)
 {
@@ -17,7 +17,7 @@ static bool begin(const struct frame *f, enum frame_type type, enum stream_rule 
 		  struct reader *ret, struct err *err)
 {
 	assert(f->type == type);
-	if ((f->stream != 0) != (rule == STREAM_SET))
+	if (rule != STREAM_ANY && (f->stream != 0) != (rule == STREAM_SET))
 		return refuse(f, rule == STREAM_SET ? "stream is 0" : "stream is not 0", err);
 	*ret = reader_of(f->payload);
 	return true;
@@ -292,7 +292,7 @@ bool frame_read_credit(const struct frame *f, struct frame_credit *ret, struct e
 	struct frame_credit credit;
 	struct reader r;
 
-	if (!begin(f, FRAME_CREDIT, STREAM_ZERO, &r, err))
+	if (!begin(f, FRAME_CREDIT, STREAM_ANY, &r, err))
 		return false;
 	credit.relays = read_u32(&r);
 	credit.bytes = read_u32(&r);

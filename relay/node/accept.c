@@ -58,6 +58,7 @@ void node_link_expire(struct node_link *nl)
 {
 	struct node_session *s, *next;
 
+	flow_expire(nl);
 	HASH_ITER (by_handle, nl->sessions, s, next) {
 		if (s->relays == 0 && nl->worker->height >= session_gone(&s->params, s->start))
 			session_destroy(nl, s);
@@ -233,6 +234,7 @@ static bool on_up(struct link *link, void *arg, struct err *err)
 	nl->cosignatures = ledger_cosignatures(w->node->ledger, &peer->key);
 	TAILQ_INIT(&nl->asked);
 	TAILQ_INIT(&nl->ready);
+	TAILQ_INIT(&nl->flowing);
 	LIST_INIT(&nl->retired);
 	LIST_INSERT_HEAD(&w->links, nl, entry);
 	metric_move_at(METRIC_NODE_WORKER_LINKS, w->label, 0, 1);
@@ -265,8 +267,11 @@ static bool on_frame(struct link *link, const struct frame *f, void *arg, struct
 			return false;
 		relay_on_cancel(nl, f->stream);
 		return true;
-	case FRAME_CREDIT: /* a node answers as fast as it is read; out_max bounds the rest */
-		return frame_read_credit(f, &credit, err);
+	case FRAME_CREDIT:
+		if (!frame_read_credit(f, &credit, err))
+			return false;
+		flow_on_credit(nl, f->stream, credit.bytes);
+		return true;
 	case FRAME_GOAWAY: /* the gateway closes when it has its answers */
 	case FRAME_ERROR:
 		return true;
@@ -291,7 +296,7 @@ void node_link_end(struct node_link *nl)
 
 	while ((relay = TAILQ_FIRST(&nl->asked)))
 		relay_drop(relay);
-	while ((relay = TAILQ_FIRST(&nl->ready)))
+	while ((relay = TAILQ_FIRST(&nl->ready)) || (relay = TAILQ_FIRST(&nl->flowing)))
 		relay_drop(relay);
 	HASH_ITER (by_handle, nl->sessions, s, next)
 		session_destroy(nl, s);

@@ -26,9 +26,12 @@
 #include "relay/receipt/tree.h"
 #include "session/registry/registry.h"
 
-#define NODE_PART_BYTES 65536	  /* of a body in one leaf [R8] */
-#define NODE_TURN_REFUSALS_MAX 64 /* waiting on a link; more are ERROR frames [F9] */
-#define NODE_OUT_HIGH (8u << 20)  /* waiting for a gateway to read: no further batch till then */
+#define NODE_PART_BYTES 65536			/* of a body in one leaf [R8] */
+#define NODE_STREAM_AHEAD (2 * NODE_PART_BYTES) /* of a long answer, read before it can go */
+#define NODE_TURN_PARTS_MAX 4			/* of streams in a turn: others do not wait long */
+#define NODE_TURN_REFUSALS_MAX 64		/* waiting on a link; more are ERROR frames [F9] */
+#define NODE_OUT_HIGH (8u << 20) /* waiting for a gateway to read: no further batch till then */
+#define NODE_OUT_STREAMS (256u << 10) /* the same for parts: what is small stays ahead of them */
 #define NODE_STALL_US 5000
 #define NODE_PEER_FRAME_MIN (128 << 10) /* a gateway must take at least this */
 
@@ -97,15 +100,19 @@ struct node_session {
 };
 
 enum relay_state {
-	RELAY_SPARE, /* worker->spare */
-	RELAY_ASKED, /* link->asked: the backend has it */
-	RELAY_READY, /* link->ready: the next turn gives it its leaf */
+	RELAY_SPARE,   /* worker->spare */
+	RELAY_ASKED,   /* link->asked: the backend has it, or it is a stream of which no part can go
+			*/
+	RELAY_READY,   /* link->ready: the next turn gives it its leaf */
+	RELAY_FLOWING, /* link->flowing: a stream with a part to go, or its end to tell */
 };
 
 /* One relay, from its frame to its leaf.
  *
  *	SPARE -> ASKED -> READY -> SPARE	(refused at once: SPARE -> READY)
- *	           \________________/ cancelled, or the link is gone
+ *	         |  ^ \________________/ cancelled, or the link is gone
+ *	         v  |
+ *	       FLOWING -> SPARE			(refused before its part 0: FLOWING -> READY)
  */
 struct relay {
 	TAILQ_ENTRY(relay) entry;
@@ -124,11 +131,14 @@ struct relay {
 	usec_t begun_us;
 	usec_t deadline_us;
 	uint32_t latency_us;
-	uint32_t part;	     /* next part of a long answer */
-	struct buf request;  /* encoding */
-	struct view body;    /* the call within it */
-	size_t bytes;	     /* counted in worker->bytes */
-	struct buf response; /* encoding, RESPONSE_JSON_HEAD bytes and the body */
+	struct relay_flow *flow;  /* flow.c: of a long answer; NULL: it is given whole */
+	UT_hash_handle by_number; /* link->streams, while it has a flow */
+	uint32_t part;		  /* next part of a long answer */
+	struct buf request;	  /* encoding */
+	struct view body;	  /* the call within it */
+	size_t bytes;		  /* counted in worker->bytes */
+	struct buf response; /* encoding: RESPONSE_JSON_HEAD bytes, and the body or what is here of
+				it */
 };
 
 TAILQ_HEAD(relays, relay);
@@ -152,6 +162,8 @@ struct node_link {
 	size_t batch_max; /* bytes of a turn that the gateway takes */
 	struct relays asked;
 	struct relays ready;
+	struct relays flowing;
+	struct relay *streams;		  /* by number: all that have a flow */
 	struct node_session *sessions;	  /* by handle */
 	struct node_session *sessions_id; /* by id */
 	struct node_lane *lane;		  /* NULL before the first leaf */
@@ -210,7 +222,7 @@ struct worker {
 
 /* --- accept.c: links and sessions --- */
 extern const struct link_callbacks node_link_callbacks;
-/* Drops sessions that nobody may use any more. */
+/* Drops sessions that nobody may use any more, and streams for which nobody makes room. */
 void node_link_expire(struct node_link *nl);
 /* Ends all that is on a link and closes it; the lanes stay unclosed. */
 void node_link_end(struct node_link *nl);
@@ -240,10 +252,39 @@ void relay_set_refusal(struct relay *relay, enum err_code code);
 bool relay_refuse_unsigned(struct relay *relay, enum err_code code);
 /* Turns a relay that has no leaf yet into a refusal, or an ERROR frame if there are too many. */
 void relay_refuse(struct relay *relay, enum err_code code);
+/* Moves a relay to the list of its new state; asserts the legal edge. */
+void relay_set_state(struct relay *relay, enum relay_state state);
+/* Sets what the relay counts for in the worker's memory. */
+void relay_count_bytes(struct relay *relay);
 
 /* --- worker.c --- */
 /* The end of a turn: tells the other workers what this one holds, and looks at what they do. */
 void worker_publish(struct worker *w);
+
+/* --- flow.c: one relay whose answer is long --- */
+/* The backend's answer is longer than a part: an upstream_data_fn, arg is the relay. */
+bool flow_on_data(void *arg, struct view data, struct err *err);
+/* Is the answer, all of which has come, good? */
+MUST_USE bool flow_check(struct relay *relay, struct err *err);
+/* The backend's answer is whole and good (err NULL), or there will be no more of it. */
+void flow_on_end(struct relay *relay, const struct err *err);
+/* CREDIT for a relay; without effect when it is no stream. */
+void flow_on_credit(struct node_link *nl, uint32_t number, uint32_t bytes);
+/* Ends the streams of a link for which there has been no credit for too long. */
+void flow_expire(struct node_link *nl);
+/* Parts that can go now. */
+uint32_t flow_parts(const struct relay *relay);
+/* Whether the next part is the last. */
+bool flow_part_is_last(const struct relay *relay);
+/* Why a flowing relay has no part to go, but an ERROR to be told; ERR_NONE: it has a part. */
+enum err_code flow_broken(const struct relay *relay);
+/* The next part has its leaf, and is not the last. */
+void flow_part_done(struct relay *relay);
+/* There will be no last part: the backend is let go; the rest is told by the next turn, or is a
+ * refusal if nothing has a leaf yet. */
+void flow_break(struct relay *relay, enum err_code code);
+/* The stream is over, if the relay is one; `how` is for the metric. */
+void flow_finish(struct relay *relay, enum err_code how);
 
 /* --- turn.c: the batch --- */
 /* To be called by every callback before it reads the clock or makes relays ready. */

@@ -21,6 +21,7 @@ void node_params_default(struct node_params *ret)
 			   .evidence_keep_ms = 7 * 86400000LL,
 			   .keep_days = 30},
 		.upstream = UPSTREAM_LIMITS_DEFAULT,
+		.credit_timeout_us = 60000000,
 		.max_unpaid_cu = 1000000,
 		.in_flight_max = 1024,
 		.bytes_max = 512 << 20,
@@ -34,6 +35,7 @@ void node_params_default(struct node_params *ret)
 		.deadline_max_us = 60000000,
 		.drain_us = 10000000,
 	};
+	ret->upstream.body_max = 1 << 30; /* longer ones than 64 KiB are never held whole */
 	listener_params_default(&ret->listener);
 }
 

@@ -51,7 +51,8 @@ struct node_params {
 	uint32_t frame_max;	      /* bytes of one frame from a gateway */
 	uint64_t lane_leaves;	      /* a lane is left before it has more; at most 2^20 [T2] */
 	usec_t deadline_max_us;	      /* a relay's own deadline counts up to this */
-	usec_t drain_us;	      /* how long a stop waits for what is in flight */
+	usec_t credit_timeout_us; /* a stream ends for which the gateway makes no room so long */
+	usec_t drain_us;	  /* how long a stop waits for what is in flight */
 };
 /* Defaults for all but the strings, the services and ledger.dir. */
 void node_params_default(struct node_params *ret);

@@ -68,6 +68,7 @@ bool node_params_from_config(const struct config *cfg, struct node_params *p, st
 	p->upstream = (struct upstream_limits){
 		.connect_timeout_us = cfg->upstream.connect_timeout,
 		.idle_us = cfg->upstream.idle_timeout,
+		.stall_us = cfg->upstream.stall_timeout,
 		.connections_max = cfg->upstream.connections_max,
 		.requests_max = cfg->upstream.requests_max,
 		.queue_max = cfg->upstream.queue_max,
@@ -94,6 +95,7 @@ bool node_params_from_config(const struct config *cfg, struct node_params *p, st
 	p->refusals_max = (uint32_t)cfg->node.refusals_max;
 	p->frame_max = (uint32_t)cfg->link.frame_max;
 	p->deadline_max_us = cfg->node.deadline_max;
+	p->credit_timeout_us = cfg->node.credit_timeout;
 	p->drain_us = cfg->node.drain;
 	return services_of(&cfg->node.services, p, err);
 }

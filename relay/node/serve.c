@@ -23,15 +23,18 @@ static struct relays *list_of(const struct relay *relay)
 		return &relay->link->asked;
 	case RELAY_READY:
 		return &relay->link->ready;
+	case RELAY_FLOWING:
+		return &relay->link->flowing;
 	}
 	return NULL;
 }
 
-static void relay_set_state(struct relay *relay, enum relay_state state)
+void relay_set_state(struct relay *relay, enum relay_state state)
 {
-	assert((relay->state == RELAY_SPARE && state != RELAY_SPARE) ||
+	assert((relay->state == RELAY_SPARE && state != RELAY_SPARE && state != RELAY_FLOWING) ||
 	       (relay->state == RELAY_ASKED && state != RELAY_ASKED) ||
-	       (relay->state == RELAY_READY && state == RELAY_SPARE));
+	       (relay->state == RELAY_READY && state == RELAY_SPARE) ||
+	       (relay->state == RELAY_FLOWING && state != RELAY_FLOWING));
 	TAILQ_REMOVE(list_of(relay), relay, entry);
 	relay->state = state;
 	if (state == RELAY_SPARE)
@@ -40,8 +43,7 @@ static void relay_set_state(struct relay *relay, enum relay_state state)
 		TAILQ_INSERT_TAIL(list_of(relay), relay, entry);
 }
 
-/* Sets what the relay counts for in the worker's memory. */
-static void relay_count_bytes(struct relay *relay)
+void relay_count_bytes(struct relay *relay)
 {
 	struct worker *w = relay->link->worker;
 
@@ -99,6 +101,7 @@ void relay_done(struct relay *relay)
 	struct worker *w = nl->worker;
 
 	assert(relay->reserved == 0 && !relay->call);
+	flow_finish(relay, ERR_NONE);
 	if (relay->refusal != ERR_NONE && relay->state == RELAY_READY)
 		nl->refusals--;
 	relay->session->relays--;
@@ -129,6 +132,7 @@ void relay_drop(struct relay *relay)
 	if (relay->call)
 		upstream_cancel(relay->call);
 	relay->call = NULL;
+	flow_finish(relay, ERR_CANCELLED);
 	give_back_cu(relay);
 	if (relay->state == RELAY_SPARE) /* it was never begun */
 		relay_set_state(relay, RELAY_READY);
@@ -195,15 +199,17 @@ void relay_refuse(struct relay *relay, enum err_code code)
 static bool relay_check(void *arg, const struct upstream_result *result, struct err *err)
 {
 	struct relay *relay = arg;
-	struct view body =
-		VIEW(result->body.p + result->headroom, result->body.n - result->headroom);
 	struct rpc_answer answer;
+	struct view body;
 
+	if (result->streamed && !relay->notification)
+		return flow_check(relay, err);
 	if (relay->notification) {
 		relay->cu = relay->method->cu;
 		return result->status < 300 ||
 		       err_set(err, ERR_UPSTREAM, "HTTP status %d", result->status);
 	}
+	body = VIEW(result->body.p + result->headroom, result->body.n - result->headroom);
 	if (!rpc_answer_scan(body, &answer, err))
 		return false;
 	relay->kind = LEAF_ANSWER;
@@ -224,17 +230,25 @@ static void relay_on_done(void *arg, struct upstream_result *result, const struc
 
 	worker_tick(relay->link->worker);
 	relay->call = NULL;
+	if (relay->flow) {
+		flow_on_end(relay, err);
+		return;
+	}
 	relay->latency_us = (uint32_t)MIN(clock_mono_us() - relay->begun_us, (usec_t)UINT32_MAX);
 	if (!result) {
 		relay_refuse(relay, err->code);
 		return;
 	}
-	assert(result->headroom == RESPONSE_JSON_HEAD && result->body.n >= RESPONSE_JSON_HEAD);
-	buf_finish(&relay->response);
-	relay->response = result->body;
-	result->body = (struct buf){0};
-	if (relay->notification)
+	assert(result->headroom == RESPONSE_JSON_HEAD);
+	if (relay->notification) {
+		relay->response.n = 0;
+		buf_reserve(&relay->response, RESPONSE_JSON_HEAD);
 		relay->response.n = RESPONSE_JSON_HEAD;
+	} else {
+		buf_finish(&relay->response);
+		relay->response = result->body;
+		result->body = (struct buf){0};
+	}
 	relay_count_bytes(relay);
 	relay_set_state(relay, RELAY_READY);
 	node_link_mark(relay->link);
@@ -247,6 +261,8 @@ static void relay_ask(struct relay *relay)
 		.deadline_us = relay->deadline_us,
 		.headroom = RESPONSE_JSON_HEAD,
 		.idempotent = relay->method->effect == CHAIN_READ,
+		.whole_max = NODE_PART_BYTES,
+		.data = flow_on_data,
 		.check = relay_check,
 		.done = relay_on_done,
 		.arg = relay,
@@ -347,19 +363,32 @@ bool relay_on_frame(struct node_link *nl, const struct frame *f, struct err *err
 	return true;
 }
 
-void relay_on_cancel(struct node_link *nl, uint32_t number)
+static struct relay *relay_find(struct node_link *nl, uint32_t number)
 {
-	struct relays *const lists[2] = {&nl->asked, &nl->ready};
+	struct relays *const lists[] = {&nl->asked, &nl->ready, &nl->flowing};
 	struct relay *relay;
 
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
 		TAILQ_FOREACH (relay, lists[i], entry) {
-			if (relay->number != number)
-				continue;
-			if (relay->part ==
-			    0) /* else some of it is receipted: it is sent to its end */
-				relay_drop(relay);
-			return;
+			if (relay->number == number)
+				return relay;
 		}
 	}
+	return NULL;
+}
+
+void relay_on_cancel(struct node_link *nl, uint32_t number)
+{
+	struct relay *relay = relay_find(nl, number);
+	struct err why;
+
+	if (!relay)
+		return;	       /* its answer is on its way */
+	if (relay->part > 0) { /* told behind the parts that are receipted */
+		flow_break(relay, ERR_CANCELLED);
+		return;
+	}
+	err_set(&why, ERR_CANCELLED, "%s", err_info(ERR_CANCELLED)->text);
+	node_link_error(nl, number, FRAME_RELAY, &why);
+	relay_drop(relay);
 }

@@ -12,6 +12,7 @@
 #include "relay/rpc/encoding.h"
 
 #define ENTRY_BYTES (4 + LEAF_SIZE + 4) /* of an answer in a BATCH, its encoding apart [F7] */
+#define PART_ENCODING_MAX (RESPONSE_JSON_HEAD + NODE_PART_BYTES)
 
 void worker_tick(struct worker *w)
 {
@@ -35,26 +36,12 @@ void node_link_mark(struct node_link *nl)
 
 /* --- what a turn takes --- */
 
-static bool relay_is_stream(const struct relay *relay)
+/* The encoding that the relay's next leaf is of; its head is not yet written. */
+static struct view relay_next(const struct relay *relay)
 {
-	return relay->response.n > RESPONSE_JSON_HEAD + NODE_PART_BYTES;
-}
-
-/* The encoding of part `part`, its head not yet written for a stream. */
-static struct view relay_part(const struct relay *relay, uint32_t part)
-{
-	size_t at = (size_t)part * NODE_PART_BYTES;
-
-	if (!relay_is_stream(relay))
+	if (!relay->flow)
 		return buf_view(&relay->response);
-	return VIEW(relay->response.p + at,
-		    MIN(relay->response.n - at, RESPONSE_JSON_HEAD + NODE_PART_BYTES));
-}
-
-static bool relay_part_is_last(const struct relay *relay, uint32_t part)
-{
-	return !relay_is_stream(relay) ||
-	       relay->response.n - RESPONSE_JSON_HEAD <= ((size_t)part + 1) * NODE_PART_BYTES;
+	return VIEW(relay->response.p, MIN(relay->response.n, (size_t)PART_ENCODING_MAX));
 }
 
 /* Relays whose deadline has passed cost nothing, and their answer is of no use [R9]. */
@@ -65,32 +52,94 @@ static void refuse_late(struct node_link *nl)
 
 	for (relay = TAILQ_FIRST(&nl->ready); relay; relay = next) {
 		next = TAILQ_NEXT(relay, entry);
-		if (relay->deadline_us > now || relay->part > 0 || relay->refusal != ERR_NONE ||
+		if (relay->deadline_us > now || relay->refusal != ERR_NONE ||
 		    relay_refuse_unsigned(relay, ERR_DEADLINE))
 			continue;
 		relay_set_refusal(relay, ERR_DEADLINE);
 		nl->refusals++;
 	}
+	for (relay = TAILQ_FIRST(&nl->flowing); relay; relay = next) {
+		next = TAILQ_NEXT(relay, entry);
+		if (relay->deadline_us <= now && relay->part == 0)
+			flow_break(relay, ERR_DEADLINE);
+	}
 }
 
-/* How many leaves the next batch has: all that is ready, within the bounds of a turn. */
-static uint32_t turn_plan(const struct node_link *nl)
+/* Streams that have no last part are told behind the batch that had their last leaf [F13]. */
+static void tell_broken(struct node_link *nl)
 {
-	const struct relay *relay;
-	size_t bytes = 0;
-	uint32_t n = 0;
+	struct relay *relay, *next;
+	enum err_code code;
+	struct err why;
 
-	TAILQ_FOREACH (relay, &nl->ready, entry) {
-		for (uint32_t part = relay->part;; part++) {
-			bytes += ENTRY_BYTES + relay_part(relay, part).n;
-			if (n > 0 && (bytes > nl->batch_max || n == FRAME_BATCH_LEAVES_MAX))
-				return n;
-			n++;
-			if (relay_part_is_last(relay, part))
-				break;
-		}
+	for (relay = TAILQ_FIRST(&nl->flowing); relay; relay = next) {
+		next = TAILQ_NEXT(relay, entry);
+		code = flow_broken(relay);
+		if (code == ERR_NONE)
+			continue;
+		if (err_info(code)->wire == 0)
+			code = ERR_INTERNAL;
+		err_set(&why, code, "%s", err_info(code)->text);
+		node_link_error(nl, relay->number, FRAME_RELAY, &why);
+		flow_finish(relay, code);
+		relay_drop(relay);
 	}
-	return n;
+}
+
+/* How many leaves the next batch has. */
+struct turn_plan {
+	uint32_t small; /* answers that are whole, and refusals: the first of `ready` */
+	uint32_t parts; /* of streams, in rotation: the first of `flowing` */
+};
+
+/* The part'th parts of all streams that have so many; false: none had, or the turn is full. */
+static bool plan_round(const struct node_link *nl, uint32_t part, struct turn_plan *plan,
+		       size_t *bytes)
+{
+	const size_t size = ENTRY_BYTES + PART_ENCODING_MAX;
+	const struct relay *relay;
+	bool any = false;
+
+	TAILQ_FOREACH (relay, &nl->flowing, entry) {
+		if (flow_parts(relay) <= part)
+			continue;
+		if (plan->parts == NODE_TURN_PARTS_MAX ||
+		    plan->small + plan->parts == FRAME_BATCH_LEAVES_MAX ||
+		    (plan->small + plan->parts > 0 && *bytes + size > nl->batch_max))
+			return false;
+		plan->parts++;
+		*bytes += size;
+		any = true;
+	}
+	return any;
+}
+
+/* What is small goes first, but always leaves room for a part if one is there: so neither waits for
+ * more than a turn because of the other.  Streams take from the rest in rotation. */
+static struct turn_plan turn_make_plan(const struct node_link *nl, bool streams)
+{
+	const size_t for_part = ENTRY_BYTES + PART_ENCODING_MAX;
+	struct turn_plan plan = {0};
+	const struct relay *relay;
+	size_t bytes = 0, room = nl->batch_max;
+	uint32_t most = FRAME_BATCH_LEAVES_MAX;
+
+	streams = streams && !TAILQ_EMPTY(&nl->flowing);
+	if (streams) {
+		room -= MIN(room, for_part);
+		most--;
+	}
+	TAILQ_FOREACH (relay, &nl->ready, entry) {
+		size_t size = ENTRY_BYTES + relay->response.n;
+
+		if (plan.small > 0 && (bytes + size > room || plan.small == most))
+			break;
+		bytes += size;
+		plan.small++;
+	}
+	for (uint32_t part = 0; streams && plan_round(nl, part, &plan, &bytes); part++)
+		;
+	return plan;
 }
 
 /* --- leaves --- */
@@ -133,9 +182,9 @@ static void leaf_fill(const struct node_link *nl, const struct relay *relay, uin
 		.latency_us = relay->latency_us,
 		.block = LEAF_BLOCK_UNKNOWN,
 	};
-	if (relay_is_stream(relay)) {
+	if (relay->flow) {
 		leaf->kind = LEAF_PART;
-		leaf->flags = relay_part_is_last(relay, relay->part) ? LEAF_LAST : 0;
+		leaf->flags = flow_part_is_last(relay) ? LEAF_LAST : 0;
 		leaf->stream = relay->number;
 		leaf->part = relay->part;
 	}
@@ -143,13 +192,12 @@ static void leaf_fill(const struct node_link *nl, const struct relay *relay, uin
 	leaf_response_hash(lane, &relay->salt, leaf->part, &response, 1, &leaf->response_hash);
 }
 
-/* Appends one leaf; true: it was the relay's last. */
-static bool turn_add(struct node_link *nl, struct relay *relay, struct ledger_batch *batch)
+/* Appends the relay's next leaf. */
+static void turn_add(struct node_link *nl, struct relay *relay, struct ledger_batch *batch)
 {
 	struct node_session *s = relay->session;
 	struct node_lane *lane = nl->lane;
-	struct view response = relay_part(relay, relay->part), request = {0};
-	bool last = relay_part_is_last(relay, relay->part);
+	struct view response = relay_next(relay), request = {0};
 	uint8_t bytes[LEAF_SIZE];
 	struct leaf leaf;
 	struct hash hash;
@@ -158,7 +206,6 @@ static bool turn_add(struct node_link *nl, struct relay *relay, struct ledger_ba
 		s->lane_serial = lane->serial;
 		s->lane_cu = 0;
 	}
-	/* The head stands in front of the part: over bytes of the part before, which have left. */
 	if (relay->refusal == ERR_NONE)
 		response_encoding_json_head((uint8_t *)response.p, response.n - RESPONSE_JSON_HEAD);
 	leaf_fill(nl, relay, part_cu(nl, relay), response, &leaf);
@@ -169,12 +216,12 @@ static bool turn_add(struct node_link *nl, struct relay *relay, struct ledger_ba
 		request = buf_view(&relay->request);
 	ledger_batch_add(batch, s->tab, bytes, &hash, &relay->salt, request, response);
 	frame_batch_add(&lane->frame, relay->number, bytes, response);
-	lane->begun_us[lane->begun_n++] = relay->begun_us;
+	if (relay->part == 0)
+		lane->begun_us[lane->begun_n++] = relay->begun_us;
 	metric_add_at(METRIC_NODE_RELAYS, s->service->label, leaf.kind, 1);
 	metric_add_at(METRIC_NODE_CU, s->service->label, 0, leaf.cu);
 	s->lane_cu += leaf.cu;
 	relay->part++;
-	return last;
 }
 
 /* --- lanes --- */
@@ -278,7 +325,7 @@ static void on_commit(void *arg, const struct err *err)
 		link_close(nl->link, &unpaid);
 		return;
 	}
-	if (!TAILQ_EMPTY(&nl->ready))
+	if (!TAILQ_EMPTY(&nl->ready) || !TAILQ_EMPTY(&nl->flowing))
 		node_link_mark(nl);
 }
 
@@ -305,18 +352,55 @@ void worker_on_stall(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/* Whether parts of streams may join the turn: not while the link holds enough of them already. */
+static bool may_flow(struct node_link *nl)
+{
+	if (TAILQ_EMPTY(&nl->flowing))
+		return false;
+	if (link_out_bytes(nl->link) > NODE_OUT_STREAMS)
+		link_flush(nl->link);
+	if (link_out_bytes(nl->link) > NODE_OUT_STREAMS)
+		node_link_stall(nl);
+	return link_is_up(nl->link) && link_out_bytes(nl->link) <= NODE_OUT_STREAMS;
+}
+
+static void turn_append(struct node_link *nl, const struct turn_plan *plan,
+			struct ledger_batch *batch)
+{
+	struct relay *relay;
+
+	for (uint32_t i = 0; i < plan->small; i++) {
+		relay = TAILQ_FIRST(&nl->ready);
+		turn_add(nl, relay, batch);
+		relay_done(relay);
+	}
+	for (uint32_t i = 0; i < plan->parts; i++) {
+		bool last;
+
+		relay = TAILQ_FIRST(&nl->flowing);
+		last = flow_part_is_last(relay);
+		turn_add(nl, relay, batch);
+		if (last)
+			relay_done(relay);
+		else
+			flow_part_done(relay);
+	}
+}
+
 static void turn_run(struct node_link *nl)
 {
 	struct worker *w = nl->worker;
 	struct ledger_batch *batch;
 	struct ledger_head head;
 	struct node_lane *lane;
+	struct turn_plan plan;
 	struct err err;
 	size_t begun;
 	uint32_t n;
 
 	if (!nl->link || !link_is_up(nl->link) || (nl->lane && nl->lane->busy))
 		return;
+	tell_broken(nl);
 	if (link_out_bytes(nl->link) >
 	    MIN((size_t)NODE_OUT_HIGH, w->node->p.listener.link.out_max / 4)) {
 		node_link_stall(nl);
@@ -328,7 +412,8 @@ static void turn_run(struct node_link *nl)
 		return;
 	}
 	refuse_late(nl);
-	n = turn_plan(nl);
+	plan = turn_make_plan(nl, may_flow(nl));
+	n = plan.small + plan.parts;
 	if (n == 0 || !link_is_up(nl->link)) /* the last refusal may have been one too many */
 		return;
 	if (!lane_ensure(nl, n, &err)) {
@@ -342,12 +427,7 @@ static void turn_run(struct node_link *nl)
 	metric_observe(METRIC_NODE_TURN_RELAYS, n);
 	metric_add_at(METRIC_NODE_WORKER_RELAYS, w->label, 0, n);
 	begun = frame_batch_begin(&lane->frame, &lane->id.origin.lane, lane->tree.size, n);
-	for (uint32_t i = 0; i < n; i++) {
-		struct relay *relay = TAILQ_FIRST(&nl->ready);
-
-		if (turn_add(nl, relay, batch))
-			relay_done(relay);
-	}
+	turn_append(nl, &plan, batch);
 	turn_sign(w, lane, &head);
 	frame_batch_end(&lane->frame, begun, &head.root, &head.signature);
 	lane->busy = true;

@@ -197,7 +197,7 @@ static void build(struct choices *c, struct buf *out)
 		return;
 	case FRAME_CREDIT:
 		credit = (struct frame_credit){choose_u8(c), (uint32_t)choose_u64(c)};
-		frame_put_credit(out, &credit);
+		frame_put_credit(out, choose_u8(c), &credit);
 		return;
 	case FRAME_PING:
 		choose_fill(c, ping, sizeof(ping));

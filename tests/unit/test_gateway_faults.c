@@ -16,6 +16,7 @@
 #include "relay/base/rng.h"
 #include "relay/crypto/digest.h"
 #include "relay/gateway/gateway.h"
+#include "relay/gateway/inbound.h"
 #include "relay/link/listener.h"
 #include "relay/receipt/checkpoint.h"
 #include "relay/receipt/leaf.h"
@@ -40,6 +41,9 @@ enum way {
 	REFUSE_UPSTREAM,
 	ERROR_FRAME,
 	SILENT,
+	BEGIN_AND_REST,	 /* part 0 of a stream, and nothing more */
+	BEGIN_AND_ERROR, /* ..., and that it broke off */
+	BEGIN_AND_LEAVE, /* ..., and the link is closed */
 	HANG_UP,
 	NEW_LANE, /* each answer is in a lane of its own */
 };
@@ -101,8 +105,14 @@ static void fill_leaf(struct fake *n, const struct frame_relay *relay, enum way 
 	leaf_response_hash(&n->lane, &relay->salt, 0, &response, 1, &leaf->response_hash);
 }
 
+static bool begins(enum way way)
+{
+	return way == BEGIN_AND_REST || way == BEGIN_AND_ERROR || way == BEGIN_AND_LEAVE;
+}
+
 static void put_response(enum way way, struct buf *out, uint16_t *ret_status)
 {
+	static char part[INBOUND_PART_BYTES];
 	struct response_encoding response = {
 		.status = 200,
 		.content_type = VIEW_STR(RESPONSE_JSON_TYPE),
@@ -112,6 +122,11 @@ static void put_response(enum way way, struct buf *out, uint16_t *ret_status)
 	};
 
 	*ret_status = 200;
+	if (begins(way)) {
+		memset(part, 'a', sizeof(part));
+		memcpy(part, "{\"id\":1,\"result\":\"", 18);
+		response.body = VIEW(part, sizeof(part));
+	}
 	if (way == REFUSE_OVERLOAD || way == REFUSE_UPSTREAM) {
 		enum err_code code = way == REFUSE_OVERLOAD ? ERR_OVERLOAD : ERR_UPSTREAM;
 
@@ -135,6 +150,10 @@ static void send_batch(struct fake *n, uint32_t number, const struct frame_relay
 
 	put_response(way, &response, &status);
 	fill_leaf(n, relay, way, buf_view(&response), status, &leaf);
+	if (begins(way)) {
+		leaf.kind = LEAF_PART;
+		leaf.stream = number;
+	}
 	if (way == LIE_HASH)
 		leaf.response_hash.b[5] ^= 1;
 	leaf_encode(&leaf, bytes);
@@ -320,6 +339,7 @@ static void start_gateway(struct world *w)
 	buf_putf(&yaml,
 		 "gateway:\n  key: %s\n  listen: 127.0.0.1:0\n  application: \"%s\"\n"
 		 "  deadline: 1500 ms\n  drain: 100 ms\n  cosign_interval: 50 ms\n"
+		 "  stall_timeout: 400 ms\n"
 		 "  lanes_max: 2\n"
 		 "registry:\n  source: %s\nledger:\n  dir: %s/gateway\n",
 		 w->net->gateway_path, hex, w->net->registry_path, w->net->dir);
@@ -378,9 +398,10 @@ static size_t take(char *p, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
-static const char *post(struct world *w, const char *body)
+static CURLcode try_post(struct world *w, const char *body)
 {
 	CURL *c = curl_easy_init();
+	CURLcode code;
 
 	w->body.n = 0;
 	curl_easy_setopt(c, CURLOPT_URL, w->url);
@@ -389,14 +410,25 @@ static const char *post(struct world *w, const char *body)
 	curl_easy_setopt(c, CURLOPT_POSTFIELDS, body);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, &w->body);
-	assert_int_equal(curl_easy_perform(c), CURLE_OK);
+	code = curl_easy_perform(c);
 	curl_easy_cleanup(c);
+	return code;
+}
+
+static const char *post(struct world *w, const char *body)
+{
+	assert_int_equal(try_post(w, body), CURLE_OK);
 	return buf_cstr(&w->body);
 }
 
 static unsigned asked(struct world *w)
 {
 	return atomic_load(&w->nodes[0].asked) + atomic_load(&w->nodes[1].asked);
+}
+
+static unsigned cancelled(struct world *w)
+{
+	return atomic_load(&w->nodes[0].cancelled) + atomic_load(&w->nodes[1].cancelled);
 }
 
 /* --- tests --- */
@@ -426,6 +458,26 @@ static void an_answer_with_another_id_is_a_fault_of_the_backend(void **state)
 	assert_non_null(strstr(post(w, READ), "\"error\":{\"code\":-32002"));
 	assert_int_equal(asked(w), 2);
 	world_destroy(w);
+}
+
+/* [G5] [F13]: nobody else can go on with what the client has already. */
+static void an_answer_that_breaks_off_ends_with_its_connection(void **state)
+{
+	static const enum way ways[] = {BEGIN_AND_REST, BEGIN_AND_ERROR, BEGIN_AND_LEAVE};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct world *w = world_create(ways[i], ways[i]);
+
+		assert_int_equal(try_post(w, READ), CURLE_PARTIAL_FILE);
+		assert_int_equal(w->body.n, INBOUND_PART_BYTES);
+		assert_memory_equal(w->body.p, "{\"id\":7,\"result\":\"aa", 20);
+		assert_int_equal(asked(w), 1);
+		/* The node is told that nobody waits any more. */
+		for (int k = 0; k < 1000 && ways[i] == BEGIN_AND_REST && cancelled(w) == 0; k++)
+			usleep(2000);
+		assert_true(cancelled(w) > 0 || ways[i] != BEGIN_AND_REST);
+		world_destroy(w);
+	}
 }
 
 static void reads_that_fail_go_to_the_next_pick(void **state)
@@ -493,6 +545,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lies_are_never_answered_with_and_never_cosigned),
 		cmocka_unit_test(an_answer_with_another_id_is_a_fault_of_the_backend),
+		cmocka_unit_test(an_answer_that_breaks_off_ends_with_its_connection),
 		cmocka_unit_test(reads_that_fail_go_to_the_next_pick),
 		cmocka_unit_test(writes_are_not_sent_twice_once_they_may_have_left),
 		cmocka_unit_test(writes_that_a_node_refused_unseen_go_to_the_next_pick),

@@ -43,7 +43,8 @@ static int setup(void **state)
 						      .chain = chain_find("evm"),
 						      .method = 3,
 						      .cu = 10,
-						      .part_cu = 2};
+						      .part_cu = 2,
+						      .credit = FRAME_CREDIT_FIRST};
 	*state = n;
 	return 0;
 }
@@ -482,6 +483,20 @@ static void a_second_head_of_one_size_convicts(void **state) /* [L4] */
 	assert_false(inbound_is_signed(n->lane, &n->batch));
 }
 
+static void a_part_without_room_is_refused(void **state) /* [F10] */
+{
+	struct node *n = *state;
+	struct leaf leaf = part_of(n, 0, false);
+
+	n->relays[0].credit = 2 * INBOUND_PART_BYTES + 1;
+	expect(n, &leaf, INBOUND_GOOD, ERR_NONE);
+	leaf = part_of(n, 1, false);
+	expect(n, &leaf, INBOUND_GOOD, ERR_NONE);
+	assert_int_equal(n->relays[0].credit, 1);
+	leaf = part_of(n, 2, true);
+	expect(n, &leaf, INBOUND_LOCAL, ERR_PROTOCOL);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -515,6 +530,7 @@ int main(void)
 		T(an_answer_is_json_with_status_200),
 		T(a_refusal_is_its_code_and_name),
 		T(a_second_head_of_one_size_convicts),
+		T(a_part_without_room_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

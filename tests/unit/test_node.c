@@ -27,6 +27,7 @@
 #define RELAYS_MAX 600
 #define BALANCE "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_getBalance\",\"params\":[]}"
 #define BALANCE_CU 20
+#define NODE_PART 65536 /* [R8] */
 
 /* What became of a relay. */
 struct outcome {
@@ -55,6 +56,9 @@ struct world {
 	struct inbound_batch batch;
 	struct outcome relays[RELAYS_MAX];
 	uint32_t sent, done, batches, lanes;
+	bool no_credit;	   /* streams get no more room than they begin with */
+	size_t part_bytes; /* of all parts that have come */
+	size_t frame_max;  /* the largest BATCH */
 	bool up, down, session_ok, session_refused;
 	uint16_t session_error;
 	struct err why;
@@ -83,6 +87,14 @@ static struct inbound_relay *find(void *arg, uint32_t number)
 		       : NULL;
 }
 
+/* Makes room for more parts of a stream. */
+static void grant(struct world *w, struct inbound_relay *relay, uint32_t bytes)
+{
+	relay->credit += bytes;
+	frame_put_credit(link_out(w->link), relay->number, &(struct frame_credit){.bytes = bytes});
+	link_sent(w->link);
+}
+
 static bool on_batch(struct world *w, const struct frame *f, struct err *err)
 {
 	static struct frame_batch batch;
@@ -92,6 +104,7 @@ static bool on_batch(struct world *w, const struct frame *f, struct err *err)
 
 	if (!frame_read_batch(f, &batch, err))
 		return false;
+	w->frame_max = MAX(w->frame_max, f->payload.n);
 	origin.lane = w->lane_id = batch.lane;
 	if (w->lane && !ID_EQ(&inbound_lane_names(w->lane)->origin.lane, &batch.lane)) {
 		inbound_lane_destroy(w->lane);
@@ -112,6 +125,11 @@ static bool on_batch(struct world *w, const struct frame *f, struct err *err)
 		o->leaf = a->leaf;
 		o->leaves++;
 		buf_put(&o->body, a->response.body.p, a->response.body.n);
+		if (a->leaf.kind == LEAF_PART) {
+			w->part_bytes += a->response.body.n;
+			if (!w->no_credit)
+				grant(w, a->relay, (uint32_t)a->response.body.n);
+		}
 		o->done = a->last;
 		w->done += a->last;
 	}
@@ -234,6 +252,7 @@ static uint32_t send_relay(struct world *w, const char *body, uint32_t deadline_
 		.chain = chain_find("evm"),
 		.method = strstr(body, "eth_getBalance") ? 20 : 0,
 		.cu = BALANCE_CU,
+		.credit = FRAME_CREDIT_FIRST,
 	};
 	relay.request = o->sent.request;
 	frame_put_relay(link_out(w->link), w->sent, &relay);
@@ -246,6 +265,24 @@ static const struct outcome *ask(struct world *w, const char *body)
 	uint32_t i = send_relay(w, body, 5000);
 
 	assert_true(run_until_done(w, w->sent));
+	return &w->relays[i];
+}
+
+static const struct outcome *ask_method(struct world *w, const char *method)
+{
+	CLEANUP(xfree)
+	char *body =
+		xasprintf("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":[]}", method);
+	const struct chain_method *m;
+	uint32_t i = send_relay(w, body, 5000);
+	struct err err;
+	usec_t end = clock_now_us() + 10000000;
+
+	assert_ok(chain_method_find(chain_find("evm"), VIEW_STR(method), &m, &err), err);
+	w->relays[i].sent.method = m->id;
+	w->relays[i].sent.cu = m->cu;
+	while (!w->relays[i].done && !w->down && clock_now_us() < end)
+		event_base_loop(w->base, EVLOOP_ONCE);
 	return &w->relays[i];
 }
 
@@ -517,6 +554,211 @@ static void an_answer_over_64_KiB_is_a_stream_of_parts(void **state)
 	world_destroy(w);
 }
 
+/* Turns the loop until so many bytes of parts have come. */
+static void run_until_parts(struct world *w, size_t bytes)
+{
+	usec_t end = clock_now_us() + 20000000;
+
+	while (w->part_bytes < bytes && !w->down && clock_now_us() < end)
+		event_base_loop(w->base, EVLOOP_ONCE);
+	assert_true(w->part_bytes >= bytes);
+}
+
+static void run_for(struct world *w, usec_t us)
+{
+	usec_t end = clock_now_us() + us;
+
+	while (clock_now_us() < end)
+		event_base_loop(w->base, EVLOOP_ONCE);
+}
+
+/* [F10] */
+static void a_stream_stops_where_its_room_ends_and_goes_on_with_more(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	struct inbound_relay *sent = &w->relays[0].sent;
+
+	w->no_credit = true;
+	world_open(w);
+	script(w, "{\"default\":{\"size\":1999964}}"); /* 2,000,000 with its envelope */
+	send_relay(w, BALANCE, 5000);
+	run_until_parts(w, FRAME_CREDIT_FIRST);
+	run_for(w, 100000);
+	assert_int_equal(w->part_bytes, FRAME_CREDIT_FIRST);
+	assert_int_equal(w->relays[0].leaves, 4);
+	grant(w, sent, NODE_PART - 1); /* less than a part: nothing goes */
+	run_for(w, 50000);
+	assert_int_equal(w->relays[0].leaves, 4);
+	grant(w, sent, NODE_PART + 1);
+	run_until_parts(w, 6 * NODE_PART);
+	run_for(w, 50000);
+	assert_int_equal(w->relays[0].leaves, 6);
+	grant(w, sent, UINT32_MAX);
+	assert_true(run_until_done(w, 1));
+	assert_int_equal(w->relays[0].body.n, 2000000);
+	assert_int_equal(w->relays[0].leaf.flags, LEAF_LAST);
+	world_destroy(w);
+}
+
+/* [R9] [F13] */
+static void a_stream_without_room_ends_by_name(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	w->no_credit = true;
+	w->params.credit_timeout_us = 300000;
+	world_open(w);
+	script(w, "{\"queue\":[{\"size\":3000000}]}");
+	send_relay(w, BALANCE, 5000);
+	assert_true(run_until_done(w, 1));
+	assert_int_equal(w->relays[0].error, err_info(ERR_STALLED)->wire);
+	assert_int_equal(w->relays[0].leaves, 4);
+	assert_int_equal(w->relays[0].leaf.flags, 0);
+	while (faultnode_stats(w->backend)->open > 0)
+		event_base_loop(w->base, EVLOOP_ONCE);
+	assert_int_equal(ask(w, BALANCE)->leaf.kind, LEAF_ANSWER);
+	assert_int_equal(w->head.size, 5);
+	world_destroy(w);
+}
+
+/* [R10] [F13]: what has no end that is known to be good has no last part. */
+static void a_stream_that_turns_out_bad_has_no_last_part(void **state)
+{
+	static const struct {
+		const char *script;
+		enum err_code why;
+	} cases[] = {
+		{"{\"queue\":[{\"size\":900000,\"cut\":\"half\"}]}", ERR_UPSTREAM},
+		{"{\"queue\":[{\"size\":900000,\"chunked\":true,\"cut\":\"half\"}]}", ERR_UPSTREAM},
+		{"{\"queue\":[{\"size\":900000,\"after\":\"}\"}]}", ERR_UPSTREAM},
+		{"{\"queue\":[{\"size\":900000,\"drip_bytes\":600000,\"drip_ms\":60000}]}",
+		 ERR_STALLED},
+		{"{\"queue\":[{\"size\":2000000,\"chunked\":true}]}", ERR_UPSTREAM_TOO_LARGE},
+	};
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	w->params.upstream.body_max = 1000000;
+	w->params.upstream.stall_us = 300000;
+	world_open(w);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct outcome *o;
+
+		script(w, cases[i].script);
+		o = ask(w, BALANCE);
+		assert_int_equal(o->error, err_info(cases[i].why)->wire);
+		assert_true(o->leaves > 0 && o->body.n < 1000000);
+		assert_int_equal(o->leaf.kind, LEAF_PART);
+		assert_int_equal(o->leaf.flags & LEAF_LAST, 0);
+		assert_int_equal(ask(w, BALANCE)->leaf.kind, LEAF_ANSWER);
+	}
+	world_destroy(w);
+}
+
+/* [E5]: an id that is wrong where it can be seen is a refusal, one that comes last no last part. */
+static void an_id_that_comes_last_is_looked_at_too(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	const struct outcome *o;
+
+	world_open(w);
+	script(w, "{\"queue\":[{\"size\":300000,\"id_last\":true},{\"size\":300000,\"id\":7},"
+		  "{\"size\":300000,\"id\":7,\"id_last\":true}]}");
+	o = ask(w, BALANCE);
+	assert_int_equal(o->leaf.flags, LEAF_LAST);
+	assert_int_equal(o->body.n, 300036);
+	assert_refused(ask(w, BALANCE), ERR_UPSTREAM);
+	o = ask(w, BALANCE);
+	assert_int_equal(o->error, err_info(ERR_UPSTREAM)->wire);
+	assert_int_equal(o->leaf.flags & LEAF_LAST, 0);
+	world_destroy(w);
+}
+
+/* [F10] [R9] */
+static void a_cancelled_stream_ends_and_its_backend_is_let_go(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	w->no_credit = true;
+	world_open(w);
+	script(w, "{\"queue\":[{\"size\":9000000}]}");
+	send_relay(w, BALANCE, 5000);
+	run_until_parts(w, FRAME_CREDIT_FIRST);
+	frame_put_cancel(link_out(w->link), 1);
+	link_sent(w->link);
+	assert_true(run_until_done(w, 1));
+	assert_int_equal(w->relays[0].error, err_info(ERR_CANCELLED)->wire);
+	assert_int_equal(w->relays[0].leaves, 4);
+	while (faultnode_stats(w->backend)->open > 0)
+		event_base_loop(w->base, EVLOOP_ONCE);
+	world_destroy(w);
+}
+
+/* [F7]: a turn is bounded with streams too, and what is small does not queue behind megabytes. */
+static void small_answers_do_not_queue_behind_streams(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	size_t before, behind = 0;
+
+	world_open(w);
+	script(w, "{\"methods\":{\"eth_getBalance\":{\"size\":6000000}},\"default\":{}}");
+	for (int i = 0; i < 8; i++)
+		send_relay(w, BALANCE, 20000);
+	run_until_parts(w, 8 * NODE_PART);
+	w->no_credit = true; /* from now on all room is there */
+	for (int i = 0; i < 8; i++)
+		grant(w, &w->relays[i].sent, UINT32_MAX);
+	for (int i = 0; i < 20 && w->part_bytes < 40000000; i++) {
+		before = w->part_bytes;
+		assert_int_equal(ask_method(w, "eth_chainId")->leaf.kind, LEAF_ANSWER);
+		behind = MAX(behind, w->part_bytes - before);
+	}
+	/* What the sockets hold, and a turn or two; 48 MB were ready to go. */
+	print_message("# %zu bytes ahead of a small answer at most\n", behind);
+	assert_true(behind < 16000000);
+	assert_true(run_until_done(w, w->sent));
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(w->relays[i].body.n, 6000036);
+	assert_true(w->frame_max <= FRAME_BATCH_BYTES_MAX + 1024);
+	world_destroy(w);
+}
+
+/* Streams of one link have the same share of it. */
+static void streams_take_turns(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	uint32_t least = UINT32_MAX, most = 0;
+
+	world_open(w);
+	script(w, "{\"default\":{\"size\":6000000}}");
+	for (int i = 0; i < 8; i++)
+		send_relay(w, BALANCE, 20000);
+	run_until_parts(w, 16000000);
+	for (int i = 0; i < 8; i++) {
+		least = MIN(least, w->relays[i].leaves);
+		most = MAX(most, w->relays[i].leaves);
+	}
+	assert_true(least > 0 && most < 4 * least);
+	assert_true(run_until_done(w, 8));
+	world_destroy(w);
+}
+
+/* [R8]: part 0 is in time or the relay is refused; the rest may take longer. */
+static void a_deadline_is_one_until_part_0(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	world_open(w);
+	script(w, "{\"default\":{\"size\":600000,\"drip_bytes\":100000,\"drip_ms\":100}}");
+	send_relay(w, BALANCE, 300);
+	assert_true(run_until_done(w, 1));
+	assert_int_equal(w->relays[0].body.n, 600036);
+	script(w, "{\"default\":{\"size\":600000,\"drip_bytes\":50000,\"drip_ms\":1000}}");
+	send_relay(w, BALANCE, 300);
+	assert_true(run_until_done(w, 2));
+	assert_refused(&w->relays[1], ERR_DEADLINE);
+	world_destroy(w);
+}
+
 static void an_answer_over_the_limit_is_refused_by_name(void **state)
 {
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
@@ -716,9 +958,13 @@ static void a_cancelled_relay_gets_no_leaf(void **state)
 	frame_put_cancel(link_out(w->link), 1);
 	link_sent(w->link);
 	send_relay(w, BALANCE, 5000);
-	assert_true(run_until_done(w, 1));
-	assert_true(w->relays[1].done);
+	assert_true(run_until_done(w, 2));
+	assert_int_equal(w->relays[0].leaves, 0);
+	assert_int_equal(w->relays[0].error, err_info(ERR_CANCELLED)->wire);
+	assert_int_equal(w->relays[1].leaf.kind, LEAF_ANSWER);
 	assert_int_equal(w->head.size, 1);
+	while (faultnode_stats(w->backend)->open > 1) /* its request was let go */
+		event_base_loop(w->base, EVLOOP_ONCE);
 	world_destroy(w);
 }
 
@@ -927,6 +1173,14 @@ int main(void)
 		cmocka_unit_test(a_dead_backend_is_a_refusal_that_says_that_nothing_was_sent),
 		cmocka_unit_test(a_black_hole_is_refused_at_the_deadline),
 		cmocka_unit_test(an_answer_over_64_KiB_is_a_stream_of_parts),
+		cmocka_unit_test(a_stream_stops_where_its_room_ends_and_goes_on_with_more),
+		cmocka_unit_test(a_stream_without_room_ends_by_name),
+		cmocka_unit_test(a_stream_that_turns_out_bad_has_no_last_part),
+		cmocka_unit_test(an_id_that_comes_last_is_looked_at_too),
+		cmocka_unit_test(a_cancelled_stream_ends_and_its_backend_is_let_go),
+		cmocka_unit_test(small_answers_do_not_queue_behind_streams),
+		cmocka_unit_test(streams_take_turns),
+		cmocka_unit_test(a_deadline_is_one_until_part_0),
 		cmocka_unit_test(an_answer_over_the_limit_is_refused_by_name),
 		cmocka_unit_test(a_method_that_is_not_relayed_is_refused),
 		cmocka_unit_test(a_notification_is_receipted_with_an_empty_answer),

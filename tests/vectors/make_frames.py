@@ -66,6 +66,7 @@ GOOD = [
     ("goaway", 0, 0, {"code": 36, "drain_ms": 5000}),
     ("error", 0, 0, {"type": 0, "code": 48, "text": "broken, für ever"}),
     ("error", 9, 0, {"type": 4, "code": 65535, "text": ""}),
+    ("credit", 12, 0, {"relays": 0, "bytes": 65536}),
 ]
 
 BAD = [

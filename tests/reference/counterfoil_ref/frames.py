@@ -18,6 +18,7 @@ NAMES = {
 TYPES = {name: number for number, name in NAMES.items()}
 LANE_MAX = 1 << 20
 STREAM_SET = {SESSION, SESSION_OK, RELAY, FETCH, LEAVES, CANCEL}
+STREAM_ANY = {CREDIT}  # 0: the link, else a relay [F10]
 
 
 class Refused(Exception):
@@ -221,7 +222,7 @@ def decode(data, frame_max=1 << 22):
     if kind >= 0x80:
         return "skipped", stream, flags, {}
     need(kind in NAMES, "unknown type")
-    if kind != ERROR:
+    if kind != ERROR and kind not in STREAM_ANY:
         need((stream != 0) == (kind in STREAM_SET), "stream")
     r = Reader(data[10:])
     fields = get_payload(kind, stream, r)
