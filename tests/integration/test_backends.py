@@ -112,7 +112,7 @@ def fixture_single(folder):
 def fixture_pair(folder):
     """Two backends behind one node."""
     network, backends = behind(folder, "pair", 2, gateway={"deadline": "3 s", "attempts": 1},
-                               upstream=NEVER_RESTS)
+                               node={"response_max": "16 MiB"}, upstream=NEVER_RESTS)
     network.start()
     yield network, *backends
     ended(network, backends)

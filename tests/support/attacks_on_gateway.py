@@ -251,6 +251,18 @@ parts("stream_of_small_parts", (0, False, 1, {}), (1, True, 1, {}))
 parts("later_part_above_its_price", (0, False, FULL, {}), (1, True, 5, {"cu": 20}))
 
 
+parts("stream_beyond_its_room", *[(n, False, FULL, {}) for n in range(5)])
+
+
+@lie
+def part_behind_the_end_of_its_stream(link, relay):
+    said = {"kind": leaf.PART, "stream": relay.number}
+    link.turn([relay], response=leaf.response_encoding(b"x" * FULL), leaf_changes=said)
+    link.error(relay.number, frames.RELAY, "upstream")
+    link.turn([relay], response=leaf.response_encoding(b"x" * FULL),
+              leaf_changes={**said, "part": 1, "cu": 0})
+
+
 @lie
 def stream_that_ends_as_an_answer(link, relay):
     link.turn([relay], response=leaf.response_encoding(b"x" * FULL), leaf_changes={

@@ -16,6 +16,7 @@
 
 #define HEADER_MAX 16384
 #define DRIP_BYTES 16
+#define LONG_BLOCK 65521 /* no divisor of a part or a read */
 
 struct conn {
 	LIST_ENTRY(conn) link;
@@ -26,6 +27,9 @@ struct conn {
 	json_t *call;	   /* its JSON, NULL when it is none */
 	struct buf answer; /* what is still to be sent */
 	size_t sent;
+	uint64_t fill_at;  /* of a long result, made while it is sent */
+	uint64_t fill_end; /* 0: there is none */
+	const char *tail;  /* behind it */
 	bool close_after;
 	bool reset_after;
 	bool busy;
@@ -158,7 +162,8 @@ static char *rpc_body(struct conn *conn)
 	json_object_set_new(answer, "jsonrpc", json_string("2.0"));
 	if (!id)
 		id = json_object_get(conn->call, "id");
-	json_object_set_new(answer, "id", id ? json_incref(id) : json_null());
+	if (!is_true(action, "id_last"))
+		json_object_set_new(answer, "id", id ? json_incref(id) : json_null());
 	if ((v = json_object_get(action, "error"))) {
 		json_object_set(answer, "error", v);
 	} else if (size >= 0) {
@@ -174,8 +179,16 @@ static char *rpc_body(struct conn *conn)
 	} else {
 		json_object_set_new(answer, "result", json_string("0x1"));
 	}
+	if (is_true(action, "id_last"))
+		json_object_set_new(answer, "id", id ? json_incref(id) : json_null());
 	body = json_dumps(answer, JSON_COMPACT);
 	json_decref(answer);
+	if (text(action, "after", NULL)) {
+		char *more = xasprintf("%s%s", body, text(action, "after", NULL));
+
+		free(body);
+		body = more;
+	}
 	return body;
 }
 
@@ -215,12 +228,60 @@ static void conn_send(struct conn *conn)
 		conn_wait(conn, drip_ms);
 }
 
+/* A result of `long` bytes, which is never in memory: the block of LONG_BLOCK bytes again and
+ * again. */
+static void long_begin(struct conn *conn, uint64_t size)
+{
+	static const char head[] = "{\"jsonrpc\":\"2.0\",\"result\":\"";
+	static const char head_id[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"";
+	bool last = is_true(conn->action, "id_last");
+	const char *begin = last ? head : head_id, *cut = text(conn->action, "cut", "");
+
+	conn->tail = last ? "\",\"id\":1}" : "\"}";
+	conn->fill_at = 0;
+	conn->fill_end = size;
+	conn->answer.n = conn->sent = 0;
+	buf_putf(&conn->answer,
+		 "HTTP/1.1 200 Scripted\r\nContent-Type: application/json\r\n"
+		 "Content-Length: %llu\r\n\r\n%s",
+		 (unsigned long long)(strlen(begin) + size + strlen(conn->tail)), begin);
+	conn->close_after = cut[0] != '\0';
+	if (conn->close_after) {
+		conn->fill_end = size / 2;
+		conn->tail = "";
+	}
+	conn_send(conn);
+}
+
+static void long_more(struct conn *conn)
+{
+	static uint8_t block[LONG_BLOCK];
+	size_t from = (size_t)(conn->fill_at % LONG_BLOCK);
+	size_t n = (size_t)MIN(conn->fill_end - conn->fill_at, (uint64_t)(LONG_BLOCK - from));
+
+	for (size_t i = 0; conn->fill_at == 0 && i < LONG_BLOCK; i++)
+		block[i] = (uint8_t) "0123456789abcdef"[(i * 7 + i / 256) % 16];
+	conn->fill_at += n;
+	bufferevent_write(conn->bev, block + from, n);
+	if (conn->fill_at < conn->fill_end)
+		return;
+	conn->fill_end = 0;
+	if (conn->tail[0])
+		bufferevent_write(conn->bev, conn->tail, strlen(conn->tail));
+}
+
 static void conn_answer(struct conn *conn)
 {
+	long long_bytes = number(conn->action, "long", -1);
 	const char *cut = text(conn->action, "cut", ""), *raw = text(conn->action, "body", NULL);
 	const char *wire = text(conn->action, "raw", NULL);
-	char *body = raw ? NULL : rpc_body(conn);
+	char *body;
 
+	if (long_bytes >= 0) {
+		long_begin(conn, (uint64_t)long_bytes);
+		return;
+	}
+	body = raw ? NULL : rpc_body(conn);
 	if (strcmp(cut, "before") == 0 || strcmp(cut, "reset") == 0) {
 		free(body);
 		if (cut[0] == 'r')
@@ -255,6 +316,10 @@ static void conn_on_written(struct bufferevent *bev, void *arg)
 {
 	struct conn *conn = arg;
 
+	if (conn->fill_end > 0) {
+		long_more(conn);
+		return;
+	}
 	if (!conn->busy || conn->sent < conn->answer.n || conn->answer.n == 0)
 		return;
 	if (conn->close_after) {

@@ -12,9 +12,10 @@
  *	what is said
  *	result      the JSON-RPC result, any JSON (default "0x1")
  *	size        a result of so many bytes: a huge answer
- *	echo        true: the result is `params`
- *	error       the JSON-RPC error object
- *	id          answer with this id instead of the call's: a wrong id
+ *	long        a result of so many bytes, made while it is sent (beside it: id_last, cut
+ *"half") echo        true: the result is `params` error       the JSON-RPC error object id answer
+ *with this id instead of the call's: a wrong id id_last     true: the id comes after the result
+ *	after       these bytes behind the JSON-RPC answer
  *	body        this body instead of JSON-RPC: HTML, broken JSON, nothing
  *	status      the HTTP status, default 200: 5xx, 429, 302
  *	type        the content type

@@ -104,7 +104,7 @@ static bool echo_small(const struct frame *f, struct buf *out, struct err *err)
 	} else if (f->type == FRAME_CREDIT) {
 		if (!frame_read_credit(f, &credit, err))
 			return false;
-		frame_put_credit(out, &credit);
+		frame_put_credit(out, f->stream, &credit);
 	} else if (f->type == FRAME_PING) {
 		if (!frame_read_ping(f, &answer, bytes, err))
 			return false;

@@ -94,6 +94,8 @@ class Gateway(peer.Link):
         assert f["first"] == len(lane.leaves), "a batch out of order [F7]"
         for a in f["answers"]:
             self._leaf(lane, a)
+            if leaf.decode(bytes.fromhex(a["leaf"])).kind == leaf.PART:  # room for one more [F10]
+                self.send("credit", stream=a["relay"], relays=0, bytes=65536)
         root, size = bytes.fromhex(f["root"]), len(lane.leaves)
         assert lane.root() == root
         assert note.verifies(self.supplier, lane.text(size, root), bytes.fromhex(f["signature"]))
