@@ -26,3 +26,18 @@ bool budget_may_serve(u128 allowance, uint64_t price, cu_t served, cu_t cu)
 		return false;
 	return (u128)(served + cu) * price <= allowance;
 }
+
+cu_t budget_unpaid_max(cu_t max_unpaid_cu, cu_t largest_cu, uint32_t cosignatures)
+{
+	cu_t share;
+
+	if (cosignatures >= BUDGET_COSIGNATURES)
+		return max_unpaid_cu;
+	share = max_unpaid_cu >> (BUDGET_COSIGNATURES - cosignatures);
+	return share > largest_cu ? share : largest_cu;
+}
+
+bool budget_fits(cu_t counted, cu_t cu, cu_t max)
+{
+	return cu <= max && counted <= max - cu;
+}

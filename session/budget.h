@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What a session may pay one supplier under one grant ([P1], [P4]).  The same pure functions decide
- * in the node and in the gateway. */
+ * What a session may pay one supplier under one grant ([P1], [P4]), and what may stay unpaid
+ * ([P5]).  The same pure functions decide in the node, in the gateway, in the ledger that counts
+ * for both, and in the auditor; whether a grant is active ([P3]) is history_allowance(). */
 #ifndef SESSION_BUDGET_H
 #define SESSION_BUDGET_H
 
@@ -19,5 +20,19 @@ cu_t budget_cu(u128 allowance, uint64_t price);
  * included.  Exact for all values; nothing overflows.
  */
 bool budget_may_serve(u128 allowance, uint64_t price, cu_t served, cu_t cu);
+
+#define BUDGET_COSIGNATURES 4 /* of a gateway that has the whole bound ([P5]) */
+
+/* The CU that a gateway may leave without a cosigned head ([P5]): max_unpaid_cu once it has
+ * cosigned four times, before that a sixteenth, an eighth, ... of it, but the dearest method always
+ * fits.
+ *
+ * largest_cu: of the service's method table
+ */
+cu_t budget_unpaid_max(cu_t max_unpaid_cu, cu_t largest_cu, uint32_t cosignatures);
+
+/* True iff cu may come on top of what is counted already: the one comparison behind both bounds,
+ * the allowance as budget_cu() and the unpaid bound.  Nothing overflows. */
+bool budget_fits(cu_t counted, cu_t cu, cu_t max);
 
 #endif

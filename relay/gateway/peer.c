@@ -5,6 +5,7 @@
 
 #include "relay/base/log.h"
 #include "relay/gateway/internal.h"
+#include "session/budget.h"
 
 static struct peer *peer_of(struct worker *w, struct link *link)
 {
@@ -17,13 +18,11 @@ static struct peer *peer_of(struct worker *w, struct link *link)
 void peer_update_bound(struct peer *peer)
 {
 	struct ledger *ledger = peer->worker->gateway->ledger;
-	cu_t max = link_peer(peer->link)->max_unpaid_cu;
-	uint32_t n = ledger_cosignatures(ledger, &peer->supplier->key);
 	cu_t largest = method_table_cu_max(chain_table(chain_find("evm")));
 
-	if (n < 4)
-		max = MAX(largest, max >> (4 - n)); /* [P5] */
-	peer->half_bound = max / 2;
+	peer->half_bound = budget_unpaid_max(link_peer(peer->link)->max_unpaid_cu, largest,
+					     ledger_cosignatures(ledger, &peer->supplier->key)) /
+			   2;
 }
 
 static bool on_up(struct link *link, void *arg, struct err *err)

@@ -23,7 +23,6 @@
 #include "relay/ledger/ledger.h"
 #include "relay/receipt/tile.h"
 
-#define LEDGER_COSIGNATURES_MAX 4 /* [P5]: more than four count as four */
 #define LEDGER_PATH_MAX 4096
 #define LEDGER_PAGE_BYTES 4096
 #define LEDGER_BUSY_MS                                                                             \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The writer's third step: releases, cosigned heads, closings, dropped days. */
 #include "relay/ledger/writer.h"
+#include "session/budget.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -22,8 +23,7 @@ static void do_cosign(struct ledger *ledger, struct ledger_batch *op)
 	sqlite3_bind_int64(stmt, 4, (int64_t)c->time);
 	sqlite3_bind_blob(stmt, 5, c->signature.b, sizeof(c->signature.b), SQLITE_STATIC);
 	state_run(ledger, stmt);
-	if (atomic_load(&ledger_peer(ledger, &lane->peer)->cosignatures) <
-	    LEDGER_COSIGNATURES_MAX) {
+	if (atomic_load(&ledger_peer(ledger, &lane->peer)->cosignatures) < BUDGET_COSIGNATURES) {
 		sqlite3_bind_blob(ledger->lane_peer, 1, lane->peer.b, sizeof(lane->peer.b),
 				  SQLITE_STATIC);
 		state_run(ledger, ledger->lane_peer);
@@ -45,7 +45,7 @@ static void cosign_committed(struct ledger *ledger, struct ledger_batch *op)
 	pthread_mutex_lock(&ledger->lock);
 	op->lane->cosigned = op->cosigned;
 	pthread_mutex_unlock(&ledger->lock);
-	if (atomic_load(&peer->cosignatures) < LEDGER_COSIGNATURES_MAX)
+	if (atomic_load(&peer->cosignatures) < BUDGET_COSIGNATURES)
 		atomic_fetch_add(&peer->cosignatures, 1);
 	lane_pending_settle(op->lane, op->cosigned.size);
 }

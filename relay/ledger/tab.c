@@ -2,6 +2,7 @@
  * Tabs: served CU of a session with a peer, unpaid CU of an application with a peer ([P4], [P5]).
  * Counting is lock-free; only opening and closing take the lock. */
 #include "relay/ledger/internal.h"
+#include "session/budget.h"
 
 #define SWEEP_US 10000000 /* idle tabs are looked for this often */
 
@@ -112,7 +113,7 @@ static bool counter_reserve(_Atomic cu_t *counter, cu_t cu, cu_t max)
 	cu_t now = atomic_load_explicit(counter, memory_order_relaxed);
 
 	do {
-		if (cu > max || now > max - cu)
+		if (!budget_fits(now, cu, max))
 			return false;
 	} while (!atomic_compare_exchange_weak(counter, &now, now + cu));
 	return true;

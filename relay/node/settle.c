@@ -4,17 +4,13 @@
 #include "relay/base/mem.h"
 #include "relay/base/metrics.h"
 #include "relay/node/internal.h"
-
-#define COSIGNATURES_TRUSTED 4 /* [P5] */
+#include "session/budget.h"
 
 cu_t settle_unpaid_max(const struct node_link *nl, const struct node_session *s)
 {
-	cu_t max = nl->worker->node->p.max_unpaid_cu;
-
-	if (nl->cosignatures >= COSIGNATURES_TRUSTED)
-		return max;
-	return MAX(max >> (COSIGNATURES_TRUSTED - nl->cosignatures),
-		   (cu_t)method_table_cu_max(chain_table(s->service->chain)));
+	return budget_unpaid_max(nl->worker->node->p.max_unpaid_cu,
+				 method_table_cu_max(chain_table(s->service->chain)),
+				 nl->cosignatures);
 }
 
 void node_lane_push_head(struct node_lane *lane, const struct node_head *head)

@@ -404,6 +404,59 @@ static void budget_cu_is_where_may_serve_ends(void **state)
 		}
 }
 
+/* What the ledger's counters decide is what the tokens decide, for every served, cu and price, and
+ * at the ends of their ranges [P4]. */
+static void counting_to_budget_cu_decides_as_the_tokens_do(void **state)
+{
+	static const uint64_t far[] = {UINT32_MAX, UINT64_MAX - 2, UINT64_MAX - 1, UINT64_MAX};
+
+	for (uint64_t price = 0; price < 12; price++)
+		for (u128 allowance = 0; allowance < 40; allowance++)
+			for (cu_t served = 0; served < 45; served++)
+				for (cu_t cu = 0; cu < 45; cu++)
+					assert_true(budget_fits(served, cu,
+								budget_cu(allowance, price)) ==
+						    budget_may_serve(allowance, price, served, cu));
+	for (size_t p = 0; p < ARRAY_SIZE(far); p++)
+		for (size_t s = 0; s < ARRAY_SIZE(far); s++)
+			for (cu_t cu = 1; cu < 4; cu++) {
+				u128 allowance = (u128)far[p] * far[s];
+
+				assert_true(budget_fits(far[s], cu, budget_cu(allowance, far[p])) ==
+					    budget_may_serve(allowance, far[p], far[s], cu));
+			}
+}
+
+static void sums_stay_within_a_bound_exactly(void **state)
+{
+	for (cu_t max = 0; max < 30; max++)
+		for (cu_t counted = 0; counted < 35; counted++)
+			for (cu_t cu = 0; cu < 35; cu++)
+				assert_true(budget_fits(counted, cu, max) ==
+					    (cu <= max && counted + cu <= max));
+	assert_true(budget_fits(UINT64_MAX - 1, 1, UINT64_MAX));
+	assert_false(budget_fits(UINT64_MAX, 1, UINT64_MAX));
+	assert_false(budget_fits(1, UINT64_MAX, UINT64_MAX));
+	assert_false(budget_fits(UINT64_MAX, UINT64_MAX, UINT64_MAX - 1));
+}
+
+/* [P5]: by doubling, never under the dearest method, never over the bound (or that method). */
+static void a_new_gateways_bound_grows_with_its_cosignatures(void **state)
+{
+	for (cu_t max = 0; max < 5000; max += 7)
+		for (cu_t largest = 0; largest < 600; largest += 13)
+			for (uint32_t n = 0; n < 9; n++) {
+				cu_t bound = budget_unpaid_max(max, largest, n);
+
+				assert_true(bound ==
+					    (n >= 4 ? max : MAX(largest, max / (16 >> n))));
+				assert_true(n == 3 ||
+					    budget_unpaid_max(max, largest, n + 1) >= bound);
+			}
+	assert_true(budget_unpaid_max(UINT64_MAX, 0, 0) == UINT64_MAX >> 4);
+	assert_true(budget_unpaid_max(UINT64_MAX, 0, UINT32_MAX) == UINT64_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -419,6 +472,9 @@ int main(void)
 		cmocka_unit_test(the_claim_horizon_rounds_up),
 		cmocka_unit_test(the_allowance_is_a_hard_cap),
 		cmocka_unit_test(budget_cu_is_where_may_serve_ends),
+		cmocka_unit_test(counting_to_budget_cu_decides_as_the_tokens_do),
+		cmocka_unit_test(sums_stay_within_a_bound_exactly),
+		cmocka_unit_test(a_new_gateways_bound_grows_with_its_cosignatures),
 	};
 
 	return cmocka_run_group_tests(tests, load_vectors, drop_vectors);
