@@ -23,6 +23,11 @@ bool budget_may_serve(u128 allowance, uint64_t price, cu_t served, cu_t cu);
 
 #define BUDGET_COSIGNATURES 4 /* of a gateway that has the whole bound ([P5]) */
 
+/* Of what a gateway denied to have got, one CU is forgiven for so many that it cosigns ([P5]): a
+ * link that was cut costs an honest one nothing for long, and a dishonest one wins a sixteenth at
+ * most. */
+#define BUDGET_DENIED_SHARE 16
+
 /* The CU that a gateway may leave without a cosigned head ([P5]): max_unpaid_cu once it has
  * cosigned four times, before that a sixteenth, an eighth, ... of it, but the dearest method always
  * fits.

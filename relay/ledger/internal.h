@@ -157,6 +157,7 @@ struct pending {
 	struct ledger_tab *tab;
 	uint32_t end; /* covered when the cosigned size reaches this */
 	cu_t cu;
+	cu_t forgives; /* of what was denied, once these are paid */
 };
 
 struct ledger_lane {
@@ -187,8 +188,10 @@ struct account_key {
 };
 struct account {
 	struct account_key key;
-	_Atomic cu_t unpaid;
-	size_t tabs; /* under tabs_lock */
+	_Atomic cu_t unpaid; /* with what was denied */
+	_Atomic cu_t denied; /* changed by the writer only */
+	cu_t forgiving;	     /* the writer's: CU paid towards the next that is forgiven */
+	size_t tabs;	     /* under tabs_lock */
 	UT_hash_handle hh;
 };
 struct tab_key {
@@ -216,6 +219,14 @@ struct peer {
 void ledger_tab_ref(struct ledger_tab *tab);
 /* What the ledger no longer counts: unpaid, and served too when it will never be paid. */
 void ledger_tab_paid(struct ledger_tab *tab, cu_t cu);
+/* The gateway says that it never got them: they stay unpaid, until enough else has been paid. */
+void ledger_tab_deny(struct ledger_tab *tab, cu_t cu);
+/* How much of what was denied will be forgiven when these are paid, too. */
+cu_t ledger_tab_forgives(struct ledger_tab *tab, cu_t paid);
+void ledger_tab_forgive(struct ledger_tab *tab, cu_t cu);
+/* At open: what the file says is denied. */
+void ledger_denied_load(struct ledger *ledger, const struct key_id *application,
+			const struct key_id *peer, cu_t cu);
 void ledger_tabs_finish(struct ledger *ledger);
 struct peer *ledger_peer(struct ledger *ledger, const struct key_id *key);
 
@@ -251,6 +262,7 @@ struct ledger {
 	int lock_fd;
 	struct file state; /* the writer's, with its statements: */
 	sqlite3_stmt *lane_open, *lane_adopt, *lane_cosign, *lane_close, *lane_peer;
+	sqlite3_stmt *denied_add, *denied_take;
 	sqlite3_stmt *lane_find; /* used under lock by lookups of closed lanes: own connection */
 	sqlite3 *lookup;
 	struct file *days;
@@ -370,6 +382,8 @@ void lane_kill(struct ledger_lane *lane, const char *why);
 void lane_pending_add(struct ledger_lane *lane, struct ledger_tab *tab, uint32_t end, cu_t cu);
 /* Takes off what ends at or below size: it is paid, or never will be. */
 void lane_pending_settle(struct ledger_lane *lane, uint64_t size);
+/* Takes off the rest, which the gateway denies to have got. */
+void lane_pending_deny(struct ledger_lane *lane);
 
 /* --- threads --- */
 /* Commits a small batch on the calling thread if nobody else writes and nothing is in the way. */

@@ -89,7 +89,7 @@ void lane_pending_add(struct ledger_lane *lane, struct ledger_tab *tab, uint32_t
 		lane->pending = xrealloc(lane->pending, lane->pending_cap * sizeof(*lane->pending));
 	}
 	ledger_tab_ref(tab);
-	lane->pending[lane->pending_n++] = (struct pending){tab, end, cu};
+	lane->pending[lane->pending_n++] = (struct pending){.tab = tab, .end = end, .cu = cu};
 }
 
 void lane_pending_settle(struct ledger_lane *lane, uint64_t size)
@@ -100,8 +100,20 @@ void lane_pending_settle(struct ledger_lane *lane, uint64_t size)
 		if (p->end > size)
 			return;
 		ledger_tab_paid(p->tab, p->cu);
+		ledger_tab_forgive(p->tab, p->forgives);
 		ledger_tab_close(p->tab);
 		lane->pending_first++;
+	}
+	lane->pending_first = lane->pending_n = 0;
+}
+
+void lane_pending_deny(struct ledger_lane *lane)
+{
+	for (; lane->pending_first < lane->pending_n; lane->pending_first++) {
+		struct pending *p = &lane->pending[lane->pending_first];
+
+		ledger_tab_deny(p->tab, p->cu);
+		ledger_tab_close(p->tab);
 	}
 	lane->pending_first = lane->pending_n = 0;
 }

@@ -120,6 +120,14 @@ static bool ledger_prepare(struct ledger *ledger, struct err *err)
 			     " ON CONFLICT (peer) DO UPDATE SET"
 			     " cosignatures = min(cosignatures + 1, 4)",
 			     &ledger->lane_peer, err) &&
+	       store_prepare(db,
+			     "INSERT INTO denied(application, peer, cu) VALUES (?1, ?2, ?3)"
+			     " ON CONFLICT (application, peer) DO UPDATE SET cu = cu + ?3",
+			     &ledger->denied_add, err) &&
+	       store_prepare(db,
+			     "UPDATE denied SET cu = max(cu - ?3, 0)"
+			     " WHERE application = ?1 AND peer = ?2",
+			     &ledger->denied_take, err) &&
 	       ledger_db_open(store_path(ledger->dir, "state.db", path), "state", STORE_READ,
 			      &ledger->lookup, err) &&
 	       store_prepare(ledger->lookup, "SELECT peer FROM lanes WHERE lane = ?1",
@@ -243,7 +251,8 @@ static void ledger_stop_threads(struct ledger *ledger)
 static void ledger_close_files(struct ledger *ledger)
 {
 	sqlite3_stmt *all[] = {ledger->lane_open,  ledger->lane_adopt, ledger->lane_cosign,
-			       ledger->lane_close, ledger->lane_peer,  ledger->lane_find};
+			       ledger->lane_close, ledger->lane_peer,  ledger->lane_find,
+			       ledger->denied_add, ledger->denied_take};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		sqlite3_finalize(all[i]);

@@ -234,6 +234,23 @@ static bool rebuild_peers(struct ledger *ledger, struct err *err)
 	return rc == SQLITE_DONE || store_fail(ledger->state.db, "peers", err);
 }
 
+static bool rebuild_denied(struct ledger *ledger, struct err *err)
+{
+	struct key_id application, peer;
+	STMT *stmt = NULL;
+	int rc;
+
+	if (!store_prepare(ledger->state.db,
+			   "SELECT application, peer, cu FROM denied WHERE cu > 0", &stmt, err))
+		return false;
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+		if (store_blob(stmt, 0, application.b, sizeof(application.b)) &&
+		    store_blob(stmt, 1, peer.b, sizeof(peer.b)))
+			ledger_denied_load(ledger, &application, &peer,
+					   (cu_t)sqlite3_column_int64(stmt, 2));
+	return rc == SQLITE_DONE || store_fail(ledger->state.db, "denied", err);
+}
+
 /* Opens today's file, so that the first relay does not wait for its making.  Numbers also go on
  * above what a day file holds without a lane that state.db knows: a power loss can keep one and
  * lose the other, and a number is never used twice. */
@@ -265,6 +282,6 @@ bool ledger_rebuild(struct ledger *ledger, struct err *err)
 	if (sqlite3_step(stmt) != SQLITE_ROW)
 		return store_fail(ledger->state.db, "numbers", err);
 	ledger->next_number = (uint64_t)sqlite3_column_int64(stmt, 0);
-	return rebuild_peers(ledger, err) && rebuild_lanes(ledger, err) &&
-	       rebuild_number(ledger, err);
+	return rebuild_peers(ledger, err) && rebuild_denied(ledger, err) &&
+	       rebuild_lanes(ledger, err) && rebuild_number(ledger, err);
 }

@@ -1,10 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The writer's third step: releases, cosigned heads, closings, dropped days. */
 #include "relay/ledger/writer.h"
-#include "session/budget.h"
 
 #include <stdio.h>
 #include <unistd.h>
+
+#include "session/budget.h"
+
+/* Adds to, or takes from, what an application's gateway denies. */
+static void denied_run(struct ledger *ledger, sqlite3_stmt *stmt, const struct account *account,
+		       cu_t cu)
+{
+	sqlite3_bind_blob(stmt, 1, account->key.application.b, sizeof(account->key.application.b),
+			  SQLITE_STATIC);
+	sqlite3_bind_blob(stmt, 2, account->key.peer.b, sizeof(account->key.peer.b), SQLITE_STATIC);
+	sqlite3_bind_int64(stmt, 3, (int64_t)cu);
+	state_run(ledger, stmt);
+}
+
+/* What a cosigned head pays for makes up for some of what was denied before. */
+static void cosign_forgive(struct ledger *ledger, struct ledger_lane *lane, uint64_t size)
+{
+	for (size_t i = lane->pending_first; i < lane->pending_n; i++) {
+		struct pending *p = &lane->pending[i];
+
+		if (p->end > size)
+			return;
+		p->forgives = ledger_tab_forgives(p->tab, p->cu);
+		if (p->forgives > 0)
+			denied_run(ledger, ledger->denied_take, p->tab->account, p->forgives);
+	}
+}
+
+/* A node's leaves beyond the final size stay owed: else a gateway that denies what it got would be
+ * served without end. */
+static void close_deny(struct ledger *ledger, const struct ledger_lane *lane, uint64_t size)
+{
+	const struct account *account = NULL;
+	cu_t cu = 0;
+
+	for (size_t i = lane->pending_first; i < lane->pending_n; i++) {
+		const struct pending *p = &lane->pending[i];
+
+		if (p->end <= size)
+			continue;
+		if (cu > 0 && p->tab->account != account) {
+			denied_run(ledger, ledger->denied_add, account, cu);
+			cu = 0;
+		}
+		account = p->tab->account;
+		cu += p->cu;
+	}
+	if (cu > 0)
+		denied_run(ledger, ledger->denied_add, account, cu);
+}
 
 static void do_cosign(struct ledger *ledger, struct ledger_batch *op)
 {
@@ -23,6 +72,7 @@ static void do_cosign(struct ledger *ledger, struct ledger_batch *op)
 	sqlite3_bind_int64(stmt, 4, (int64_t)c->time);
 	sqlite3_bind_blob(stmt, 5, c->signature.b, sizeof(c->signature.b), SQLITE_STATIC);
 	state_run(ledger, stmt);
+	cosign_forgive(ledger, lane, c->size);
 	if (atomic_load(&ledger_peer(ledger, &lane->peer)->cosignatures) < BUDGET_COSIGNATURES) {
 		sqlite3_bind_blob(ledger->lane_peer, 1, lane->peer.b, sizeof(lane->peer.b),
 				  SQLITE_STATIC);
@@ -63,15 +113,20 @@ static void do_close(struct ledger *ledger, struct ledger_batch *op)
 	sqlite3_bind_int64(ledger->lane_close, 1, (int64_t)op->lane->number);
 	sqlite3_bind_int64(ledger->lane_close, 2, (int64_t)op->final_size);
 	state_run(ledger, ledger->lane_close);
+	if (ledger->p.role == LEDGER_SUPPLIER)
+		close_deny(ledger, op->lane, op->final_size);
 }
 
-static void close_committed(struct ledger_batch *op)
+static void close_committed(const struct ledger *ledger, struct ledger_batch *op)
 {
 	if (atomic_load(&op->lane->state) == LEDGER_LANE_CLOSED)
 		return;
-	/* What is beyond the final size is never paid, but it was served [P4]: else a gateway that
-	 * denies what it got would be served without end. */
-	lane_pending_settle(op->lane, UINT64_MAX);
+	/* What is beyond the final size was served all the same [P4], and stays owed [P5]. */
+	lane_pending_settle(op->lane, op->final_size);
+	if (ledger->p.role == LEDGER_SUPPLIER)
+		lane_pending_deny(op->lane);
+	else
+		lane_pending_settle(op->lane, UINT64_MAX);
 	lane_set_state(op->lane, LEDGER_LANE_CLOSED);
 	free(op->lane->edge);
 	op->lane->edge = NULL;
@@ -163,7 +218,7 @@ void writer_phase_state(struct ledger *ledger, struct ledger_batch *first)
 		} else if (op->kind == OP_COSIGN) {
 			cosign_committed(ledger, op);
 		} else {
-			close_committed(op);
+			close_committed(ledger, op);
 		}
 	}
 	for (struct ledger_batch *op = first; op != NULL; op = op->next)

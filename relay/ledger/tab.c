@@ -30,7 +30,7 @@ static void tab_free(struct ledger *ledger, struct ledger_tab *tab)
 
 	HASH_DEL(ledger->tabs, tab);
 	free(tab);
-	if (--account->tabs == 0) {
+	if (--account->tabs == 0 && atomic_load(&account->denied) == 0) {
 		HASH_DEL(ledger->accounts, account);
 		free(account);
 	}
@@ -152,6 +152,43 @@ void ledger_tab_paid(struct ledger_tab *tab, cu_t cu)
 	counter_sub(&tab->account->unpaid, cu);
 }
 
+void ledger_tab_deny(struct ledger_tab *tab, cu_t cu)
+{
+	atomic_fetch_add(&tab->account->denied, cu);
+}
+
+cu_t ledger_tab_forgives(struct ledger_tab *tab, cu_t paid)
+{
+	struct account *account = tab->account;
+	cu_t sum = account->forgiving + paid;
+
+	if (atomic_load(&account->denied) == 0)
+		return 0;
+	account->forgiving = sum % BUDGET_DENIED_SHARE;
+	return sum / BUDGET_DENIED_SHARE;
+}
+
+void ledger_tab_forgive(struct ledger_tab *tab, cu_t cu)
+{
+	cu_t most = MIN(cu, atomic_load(&tab->account->denied));
+
+	counter_sub(&tab->account->denied, most);
+	counter_sub(&tab->account->unpaid, most);
+}
+
+void ledger_denied_load(struct ledger *ledger, const struct key_id *application,
+			const struct key_id *peer, cu_t cu)
+{
+	struct account *account;
+
+	pthread_mutex_lock(&ledger->tabs_lock);
+	account = account_get(ledger, application, peer);
+	account->tabs--; /* no tab of it yet */
+	atomic_fetch_add(&account->denied, cu);
+	atomic_fetch_add(&account->unpaid, cu);
+	pthread_mutex_unlock(&ledger->tabs_lock);
+}
+
 cu_t ledger_tab_unpaid(const struct ledger_tab *tab)
 {
 	return atomic_load_explicit(&tab->account->unpaid, memory_order_relaxed);
@@ -198,10 +235,15 @@ uint32_t ledger_cosignatures(struct ledger *ledger, const struct key_id *peer)
 void ledger_tabs_finish(struct ledger *ledger)
 {
 	struct ledger_tab *tab, *tab_tmp;
+	struct account *account, *account_tmp;
 	struct peer *peer, *peer_tmp;
 
 	HASH_ITER (hh, ledger->tabs, tab, tab_tmp) {
 		tab_free(ledger, tab);
+	}
+	HASH_ITER (hh, ledger->accounts, account, account_tmp) {
+		HASH_DEL(ledger->accounts, account);
+		free(account);
 	}
 	HASH_ITER (hh, ledger->peers, peer, peer_tmp) {
 		HASH_DEL(ledger->peers, peer);
