@@ -186,7 +186,7 @@ def test_a_full_disk_refuses_by_name_and_goes_on(story):
         eventually(load, 0.1, 10)
         with story.small.full():
             wait_for("full", lambda: "ledger.full" in story.victim.log(), 20, 0.1)
-            assert net.get(story.victim.admin + "/readyz")[0] == 503
+            wait_for("not ready", lambda: net.get(story.victim.admin + "/readyz")[0] == 503, 20, 0.1)
             time.sleep(0.5)
         wait_for("room", lambda: "ledger.room" in story.victim.log(), 20, 0.1)
         eventually(load, 0.2, 50)
