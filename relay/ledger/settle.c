@@ -130,6 +130,9 @@ static void close_committed(const struct ledger *ledger, struct ledger_batch *op
 	lane_set_state(op->lane, LEDGER_LANE_CLOSED);
 	free(op->lane->edge);
 	op->lane->edge = NULL;
+	free(op->lane->pending); /* the lane stays known, so that it is never used again */
+	op->lane->pending = NULL;
+	op->lane->pending_cap = 0;
 }
 
 static void do_release(struct ledger_batch *op)
