@@ -420,13 +420,13 @@ static void a_black_hole_ends_at_the_deadline(void **state)
 
 	script(w, 0, "{\"default\":{\"hang\":true}}");
 	script(w, 1, "{\"default\":{\"hang\":true}}");
-	start(w, true, 60000);
+	start(w, true, 500000);
 	event_base_dispatch(w->base);
 	assert_false(w->ok);
 	assert_int_equal(w->err.code, ERR_DEADLINE);
-	assert_in_range(clock_now_us() - begun, 50000, 1000000);
+	assert_in_range(clock_now_us() - begun, 400000, 5000000);
 	assert_int_equal(requests(w, 1), 1);
-	start(w, false, 60000);
+	start(w, false, 500000);
 	event_base_dispatch(w->base);
 	assert_int_equal(w->err.code, ERR_DEADLINE);
 	assert_int_equal(requests(w, 1), 1); /* a write is not sent twice */
