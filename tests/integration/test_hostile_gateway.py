@@ -142,9 +142,12 @@ class Attack:
             self.greedy, self.owing, self.denying) else None]
 
     def session(self, start=None, application=None, member=True):
-        """A session in which the node is a member, or not; waits for one if need be."""
+        """A session in which the node is a member, or not, and that will last a while; waits for one
+        if need be."""
         key = bytes.fromhex(self.node_key)
         while True:
+            if start is None and self.book.height() % self.book.blocks >= self.book.blocks - 3:
+                self.book.at(self.book.start() + self.book.blocks)
             known = self.book.read()
             at = self.book.start() if start is None else start
             for app in [application] if application else self.applications():
@@ -165,7 +168,7 @@ class Attack:
     def handle(self):
         """A session that is open on the link."""
         if self._handle is None:
-            self._handle = self.link.open(self.session())
+            self._handle = self.link.handle_of(self.session())
         return self._handle
 
     @handle.setter
@@ -218,6 +221,16 @@ def outcome(x, then):
         return ["close", closed.error]
 
 
+def served(x):
+    """True when an honest relay is answered on the link, in the next session if this one is over."""
+    try:
+        if x.link.call(x.handle).refusal is None:
+            return True
+    except Refused as refused:
+        assert refused.name == "no_session"
+    return x.link.call(x.link.handle_of(x.session())).refusal is None
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_gateway_that_breaks_a_rule(world, name):
     """What `then` says; after anything but a close the same link is served."""
@@ -232,7 +245,7 @@ def test_a_gateway_that_breaks_a_rule(world, name):
     else:
         assert outcome(x, then) == then
         if x.me in (world.usual, world.flooder):
-            assert x.link.call(x.handle).refusal is None
+            assert served(x)
             for lane in x.link.lanes.values():
                 x.link.cosign(lane)
             x.link.ping()

@@ -14,7 +14,7 @@ import pytest
 
 from support import net, paths
 from support.attacks_on_gateway import ATTACKS, WRONG
-from support.export import audit, audit_json
+from support.export import Export, audit, audit_json, missing
 from support.hostile import cases
 from support.load import Load
 from support.network import Network, run
@@ -37,7 +37,7 @@ class World:
                           for name in ATTACKS}
         self.network = Network(
             folder / "network", [f"http://127.0.0.1:{port}"], stakes=(HONEST_STAKE, HONEST_STAKE),
-            block_ms=200, session_blocks=30, session_suppliers=64,
+            block_ms=200, session_blocks=15, session_suppliers=64,
             guests=[(s.me.hex, s.port, 1) for s in self.suppliers.values()],
             gateway={"attempts": 24})
         self.network.start_keeper()
@@ -49,13 +49,14 @@ class World:
         for supplier in self.suppliers.values():
             supplier.start(self.book)
         self.network.start()
+        self.notebook = folder / "notebook"
 
     def play(self, timeout):
         """Calls until every supplier has had its chance and what followed."""
         def done():
             return all(s.behaviour.at and time.monotonic() > s.behaviour.at + 1.0
                        for s in self.suppliers.values())
-        with Load(self.network.url, clients=6) as load:
+        with Load(self.network.url, clients=8, notebook=self.notebook) as load:
             self.load = load
             wait_for("every case to be played: " + " ".join(
                 n for n, s in self.suppliers.items() if not s.behaviour.at), done, timeout, 0.2)
@@ -239,3 +240,5 @@ def test_the_ordinary_export_is_clean(world, folders):
     for verb in ("verify", "session"):
         status, said = audit(verb, folders[0])
         assert status == 0, said
+    receipts = [line.split(" ")[0] for line in world.notebook.read_text().split("\n")[:-1]]
+    assert len(receipts) > 500 and missing(receipts, [Export(folders[0])]) == []

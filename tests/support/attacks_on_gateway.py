@@ -273,9 +273,18 @@ def stream_that_ends_as_an_answer(link, relay):
 # -- refusing, and keeping silent
 
 
-@lie
-def refuses_what_is_dear(link, relay):
-    link.refuse(relay, "overload")
+class Picky(Once):
+    """Refuses, for ever, what costs more than it likes, and answers the rest."""
+
+    def on_relay(self, link, relay):
+        if relay.method[1] < 20:
+            link.turn([relay])
+            return
+        self.at = self.at or time.monotonic()
+        link.refuse(relay, "overload")
+
+
+ATTACKS["refuses_what_is_dear"] = Picky
 
 
 @lie

@@ -161,10 +161,15 @@ def relay_before_its_session(x):
 
 @attack
 def relay_after_its_session(x):
-    session = x.session()
-    handle = x.link.open(session)
-    x.book.at(session.start + x.book.blocks + 3)  # grace_blocks is 2
-    return x.link.call(handle)
+    while True:
+        session = x.session()
+        handle = x.link.open(session)
+        end = session.start + x.book.blocks + 2  # grace_blocks
+        x.link.rest(lambda end=end: x.book.height() >= end)
+        try:
+            return x.link.call(handle)
+        except Refused as refused:
+            assert refused.name == "no_session"  # the node had forgotten it already
 
 
 # -- money

@@ -291,6 +291,16 @@ class Link:
             if got:
                 self.waiting.append(got)
 
+    def rest(self, over):
+        """Takes frames, and answers PINGs, until over()."""
+        while not over():
+            try:
+                got = self.step(0.01)
+            except Silent:
+                continue
+            if got:
+                self.waiting.append(got)
+
     def expect(self, name, timeout=TIMEOUT, stream=None):
         """The next frame of that name, or of one of those names, (and stream); others wait."""
         wanted = (name,) if isinstance(name, str) else name

@@ -126,6 +126,10 @@ class Gateway(peer.Link):
         self.sessions[handle] = named
         return handle
 
+    def handle_of(self, session):
+        """The handle of a session on this link, which is named if it is not yet."""
+        return next((h for h, s in self.sessions.items() if s.id == session.id), None) or self.open(session)
+
     def relay(self, handle, body=BODY, number=None, deadline_ms=10000, request=None, salt=None):
         """Sends a relay; its number."""
         number = number or next(self.numbers)
