@@ -382,6 +382,7 @@ class AnotherHead(Once):
         if self.at is None or link.owner.links_up > 2:
             super().on_up(link)
             return
+        time.sleep(0.5)  # what the gateway got on the link before has committed
         lane = next(iter(link.owner.lanes.values()))
         size, root = max(lane.heads), b"\7" * 32
         link.send("lanes", flags=1, lanes=[lane.entry(
