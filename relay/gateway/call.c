@@ -79,6 +79,11 @@ static void finish_with(struct call *call, const struct err *err)
 
 /* --- picking --- */
 
+static uint64_t member_bit(const struct call *call, const struct member *m)
+{
+	return (uint64_t)1 << (m - call->session->members);
+}
+
 static uint16_t member_health(const struct member *m, usec_t now)
 {
 	return member_is_ready(m) && m->supplier->cool_until_us <= now ? PICK_HEALTHY : 0;
@@ -175,7 +180,8 @@ static usec_t attempt_until(const struct call *call)
  * to come back: of two nodes that restart one after the other one is always there. */
 static bool is_untried(const struct call *call)
 {
-	return call->attempts == 0 || call->err.code == ERR_SHUTDOWN || call->err.code == ERR_LINK;
+	return call->attempts == 0 || call->err.code == ERR_SHUTDOWN ||
+	       call->err.code == ERR_UNPAID || call->err.code == ERR_LINK;
 }
 
 /* Nobody could be asked: waits if that may change, else ends the call. */
@@ -208,6 +214,7 @@ static void dispatch(struct call *call)
 {
 	struct worker *w = worker_of(call);
 	struct member *member;
+	uint64_t owed = 0; /* members that wait for cosignatures, by bit: as good as not asked */
 	struct err err;
 	bool hope;
 
@@ -224,7 +231,8 @@ static void dispatch(struct call *call)
 	}
 	while (call->attempts < w->cfg->gateway.attempts) {
 		if (!pick_ready(call, &member, &hope)) {
-			nobody_left(call, hope);
+			call->asked &= ~owed;
+			nobody_left(call, hope || owed != 0);
 			return;
 		}
 		call->attempt_until_us = attempt_until(call);
@@ -233,6 +241,8 @@ static void dispatch(struct call *call)
 			return;
 		}
 		call->attempt_until_us = 0;
+		if (call->err.code == ERR_UNPAID)
+			owed |= member_bit(call, member);
 	}
 	nobody_left(call, false);
 }
@@ -303,8 +313,10 @@ static void judge_supplier(struct supplier *supplier, struct member *member, enu
 	case ERR_INTERNAL:
 		supplier->cool_until_us = now + COOLDOWN_FAULT_US;
 		break;
-	case ERR_OVERLOAD:
 	case ERR_UNPAID:
+		supplier->owed_until_us = now + TICK_US;
+		break;
+	case ERR_OVERLOAD:
 	case ERR_SHUTDOWN:
 	case ERR_LIMIT:
 		supplier->cool_until_us = now + COOLDOWN_BUSY_US;
@@ -371,8 +383,8 @@ static void fail_relay(struct call *call, const struct err *why)
 	struct relay *r = call->relay;
 
 	judge_supplier(r->member->supplier, r->member, why->code);
-	if (why->code == ERR_SHUTDOWN) /* not begun there: it may be asked when it is back */
-		call->asked &= ~((uint64_t)1 << (r->member - r->session->members));
+	if (why->code == ERR_SHUTDOWN || why->code == ERR_UNPAID)
+		call->asked &= ~member_bit(call, r->member); /* not begun there, and may be later */
 	drop_relay(call);
 	try_again(call, why);
 }

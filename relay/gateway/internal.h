@@ -58,6 +58,7 @@ struct supplier {
 	height_t endpoint_start; /* the session that said so */
 	struct peer *peer;	 /* its newest link that is up; NULL */
 	usec_t cool_until_us;
+	usec_t owed_until_us; /* not asked before: it says that too much is unpaid */
 	UT_hash_handle hh;
 };
 
@@ -166,7 +167,8 @@ struct relay {
 /* A relay of this session to this member, from the worker's free list; not sent yet. */
 struct relay *relay_create(struct worker *w, struct session *session, struct member *member);
 void relay_destroy(struct relay *relay);
-/* Sends the call's relay to a member that is ready.  Errors: ERR_ALLOWANCE, ERR_FRAME_TOO_LARGE. */
+/* Sends the call's relay to a member that is ready.  Errors: ERR_ALLOWANCE, ERR_UNPAID (until more
+ * is cosigned), ERR_FRAME_TOO_LARGE. */
 MUST_USE bool relay_send(struct call *call, struct member *member, struct err *err);
 /* Its call is answered otherwise: asks the node to stop, and keeps what a late leaf needs. */
 void relay_orphan(struct relay *relay);
@@ -187,6 +189,7 @@ struct peer {
 	struct lane *lane;	 /* the newest; NULL before the first batch */
 	LIST_HEAD(, lane) lanes; /* all that are not released yet */
 	cu_t half_bound;	 /* unpaid CU at which a cosignature is due */
+	cu_t own_bound;		 /* unpaid CU at which the node is left in peace */
 	bool draining;
 	bool held; /* not read until the ledger has caught up */
 	struct recovery *recovery;

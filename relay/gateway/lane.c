@@ -126,6 +126,7 @@ static void on_cosigned(void *arg, const struct err *err)
 	}
 	c->lane->committing--;
 	c->lane->cosigning = false;
+	calls_kick(c->lane->worker); /* some may have waited for it */
 	lane_end_if_retired(c->lane);
 	lane_unref(c->lane);
 	free(c);

@@ -18,11 +18,13 @@ static struct peer *peer_of(struct worker *w, struct link *link)
 void peer_update_bound(struct peer *peer)
 {
 	struct ledger *ledger = peer->worker->gateway->ledger;
-	cu_t largest = method_table_cu_max(chain_table(chain_find("evm")));
+	cu_t largest = method_table_cu_max(chain_table(chain_find("evm"))), max;
 
-	peer->half_bound = budget_unpaid_max(link_peer(peer->link)->max_unpaid_cu, largest,
-					     ledger_cosignatures(ledger, &peer->supplier->key)) /
-			   2;
+	max = budget_unpaid_max(link_peer(peer->link)->max_unpaid_cu, largest,
+				ledger_cosignatures(ledger, &peer->supplier->key));
+	peer->half_bound = max / 2;
+	/* What it cosigns counts here a moment before it counts there. */
+	peer->own_bound = MAX(max - max / 8, largest);
 }
 
 static bool on_up(struct link *link, void *arg, struct err *err)

@@ -124,12 +124,16 @@ bool relay_send(struct call *call, struct member *member, struct err *err)
 	struct worker *w = peer->worker;
 	const struct chain_method *method = call->method;
 	struct frame_relay frame;
+	enum ledger_room room;
 	struct relay *r;
 
 	assert(member_is_ready(member));
-	if (ledger_tab_reserve(member->tab, method->cu, UINT64_MAX, member->served_max) !=
-	    LEDGER_ROOM)
-		return err_set(err, ERR_ALLOWANCE, "%s", err_info(ERR_ALLOWANCE)->text);
+	room = ledger_tab_reserve(member->tab, method->cu, peer->own_bound, member->served_max);
+	if (room != LEDGER_ROOM) {
+		enum err_code why = room == LEDGER_ROOM_UNPAID ? ERR_UNPAID : ERR_ALLOWANCE;
+
+		return err_set(err, why, "%s", err_info(why)->text);
+	}
 	r = relay_create(w, call->session, member);
 	r->reserved = method->cu;
 	request_encoding_put_call(&r->request, &call->session->info->service, call->rpc);

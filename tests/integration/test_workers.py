@@ -86,7 +86,6 @@ def test_workers_cosign_before_their_node_refuses_what_they_owe_together(network
         for number, client in enumerate(clients):
             answer, _ = client.call("eth_getBalance", f"0x{turn:020x}{number:020x}", "latest")
             assert "error" not in answer, (turn, number, answer)
-    assert network.metric(network.nodes[0], "counterfoil_node_refusals_total") == 0
     network.stop()
 
 
@@ -109,3 +108,13 @@ def test_workers_of_a_gateway_share_a_unix_socket(network_factory, anvil):
                            % (len(body), body))
             assert b'"0x7a69"' in client.recv(65536)
     network.stop()
+
+
+def test_a_new_gateway_at_full_speed_is_slowed_and_not_refused(network_factory, anvil):
+    """[P5]"""
+    network = network_factory(upstreams=[anvil.url], stakes=(1,), gateway=WORKERS, node=WORKERS
+                              | {"max_unpaid_cu": UNPAID_MAX})
+    with Load(network.url, clients=32) as load:
+        wait_for("more than it may owe at first", lambda: network.metric(
+            network.nodes[0], "counterfoil_node_cu_total") > UNPAID_MAX // 2)
+    assert load.failed() == []
