@@ -372,6 +372,16 @@ def step_memory(run):
     return run.count_junit(NOWHERE, status, "memory") if status else count_one(run)
 
 
+def step_streams(run):
+    """Small calls beside answers of 100 MB (soak only); see build/logs/streams.log"""
+    count = run.env["CF_COUNT_STREAM_BENCH"]
+    if count == "0":
+        return None
+    status = run.command("streams", ["tests/bench/run", "--streams", count, "--rounds",
+                                     run.env["CF_COUNT_BENCH_ROUNDS"]])
+    return run.count_junit(NOWHERE, status, "streams") if status else count_one(run)
+
+
 def count_one(run):
     """One more test that passed."""
     run.passed += 1
@@ -382,7 +392,7 @@ STEPS = {"lint": step_lint, "gcc": step_gcc, "clang": step_clang, "asan": step_a
          "valgrind": step_valgrind, "vectors": step_vectors, "integration": step_integration,
          "hostile": step_hostile, "tsan": step_tsan, "up": step_up, "clang-tidy": step_clang_tidy,
          "scan-build": step_scan_build, "fuzz": step_fuzz, "mutation": step_mutation,
-         "bench": step_bench, "guard": step_guard, "memory": step_memory}
+         "bench": step_bench, "guard": step_guard, "memory": step_memory, "streams": step_streams}
 
 
 def plan_named(run, name):
