@@ -64,6 +64,7 @@ static void refresh_ledger(struct ledger *ledger)
 	ledger_stats(ledger, &stats);
 	metric_set(METRIC_LEDGER_SIZE, (int64_t)stats.bytes);
 	metric_set(METRIC_LEDGER_EVIDENCE, (int64_t)stats.evidence_bytes);
+	metric_set(METRIC_LEDGER_LANES, (int64_t)stats.lanes);
 	metric_set(METRIC_LEDGER_QUEUE, (int64_t)stats.queued);
 	metric_set(METRIC_LEDGER_QUEUE_SIZE, (int64_t)stats.queued_bytes);
 }

@@ -168,6 +168,9 @@ struct ledger_lane {
 	uint32_t day;
 	uint64_t queued; /* caller's side: size with what is on its way */
 	_Atomic int state;
+	_Atomic bool owned;	   /* its opener has not released it yet */
+	_Atomic unsigned ops;	   /* that name it and are on their way */
+	_Atomic int64_t closed_us; /* when it was closed */
 	_Atomic unsigned unsynced; /* its opening and appends that are with the syncer, which keep
 				      others behind them */
 	/* under ledger->lock */
@@ -379,6 +382,8 @@ struct ledger_lane *lane_create(struct ledger *ledger, const struct lane_id *id,
 void lane_free(struct ledger_lane *lane);
 void lane_set_state(struct ledger_lane *lane, enum ledger_lane_state state);
 void lane_kill(struct ledger_lane *lane, const char *why);
+/* Frees lanes that were closed a while ago; whoever had found one has used it by then. */
+void lanes_forget(struct ledger *ledger);
 void lane_pending_add(struct ledger_lane *lane, struct ledger_tab *tab, uint32_t end, cu_t cu);
 /* Takes off what ends at or below size: it is paid, or never will be. */
 void lane_pending_settle(struct ledger_lane *lane, uint64_t size);

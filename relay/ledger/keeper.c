@@ -307,6 +307,7 @@ void *ledger_keeper_main(void *arg)
 		    clock_mono_us() >= measured_us + TICK_US / 2) {
 			measured_us = clock_mono_us();
 			ledger_measure(ledger);
+			lanes_forget(ledger);
 		}
 		if (clock_mono_us() >= pruned_us + PRUNE_US) {
 			pruned_us = clock_mono_us();

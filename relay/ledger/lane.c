@@ -4,6 +4,8 @@
 
 #include <inttypes.h>
 
+#define FORGET_MIN_US 1000000 /* a closed lane stays in memory for recent_ms, at least for this */
+
 struct ledger_lane *lane_create(struct ledger *ledger, const struct lane_id *id,
 				const struct key_id *peer, uint64_t number, uint32_t day)
 {
@@ -24,6 +26,22 @@ void lane_free(struct ledger_lane *lane)
 	free(lane->pending);
 	free(lane->edge);
 	free(lane);
+}
+
+void lanes_forget(struct ledger *ledger)
+{
+	usec_t before = clock_now_us() - MAX(ledger->p.recent_ms * 1000, (usec_t)FORGET_MIN_US);
+	struct ledger_lane *lane, *tmp;
+
+	pthread_mutex_lock(&ledger->lock);
+	HASH_ITER (hh, ledger->lanes, lane, tmp) {
+		if (atomic_load(&lane->state) != LEDGER_LANE_CLOSED || atomic_load(&lane->owned) ||
+		    atomic_load(&lane->closed_us) > before || atomic_load(&lane->ops) > 0)
+			continue;
+		HASH_DEL(ledger->lanes, lane); /* the file knows it from here on */
+		lane_free(lane);
+	}
+	pthread_mutex_unlock(&ledger->lock);
 }
 
 static enum ledger_lane_state lane_state(const struct ledger_lane *lane)
@@ -138,6 +156,7 @@ static bool lane_begin(struct ledger_port *port, const struct lane_id *id,
 	}
 	lane = lane_create(ledger, id, peer, ledger->next_number++, day);
 	atomic_store(&lane->unsynced, 1);
+	atomic_store(&lane->owned, !restore);
 	HASH_ADD(hh, ledger->lanes, id, sizeof(lane->id), lane);
 	pthread_mutex_unlock(&ledger->lock);
 	op = ledger_op_create(port, OP_OPEN);

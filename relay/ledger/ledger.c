@@ -325,11 +325,17 @@ bool ledger_is_busy(const struct ledger *ledger)
 
 void ledger_stats(struct ledger *ledger, struct ledger_stats *ret)
 {
+	uint64_t lanes;
+
+	pthread_mutex_lock(&ledger->lock);
+	lanes = HASH_COUNT(ledger->lanes);
+	pthread_mutex_unlock(&ledger->lock);
 	*ret = (struct ledger_stats){
 		.leaves = atomic_load(&ledger->leaves),
 		.commits = atomic_load(&ledger->commits),
 		.bytes = atomic_load(&ledger->bytes),
 		.evidence_bytes = atomic_load(&ledger->evidence.bytes),
+		.lanes = lanes,
 		.lanes_dead = atomic_load(&ledger->lanes_dead),
 		.queued = atomic_load(&ledger->queued),
 		.queued_bytes = atomic_load(&ledger->queued_bytes),

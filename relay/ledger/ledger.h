@@ -95,6 +95,7 @@ struct ledger_stats {
 	uint64_t commits; /* transactions that held leaves */
 	uint64_t bytes;	  /* of all files, at most a second old */
 	uint64_t evidence_bytes;
+	uint64_t lanes;	       /* in memory: not closed, or closed a moment ago */
 	uint64_t lanes_dead;   /* died since open */
 	uint64_t queued;       /* operations that wait for the writer */
 	uint64_t queued_bytes; /* of operations that wait for the writer or an fsync */

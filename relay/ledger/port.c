@@ -151,6 +151,8 @@ static uint64_t op_bytes(const struct ledger_batch *op)
 
 void ledger_submit(struct ledger *ledger, struct ledger_batch *op)
 {
+	if (op->lane != NULL)
+		atomic_fetch_add(&op->lane->ops, 1);
 	if (op->port != NULL) {
 		atomic_fetch_add_explicit(&op->port->in_flight, 1, memory_order_relaxed);
 		op->bytes = op_bytes(op);
@@ -167,6 +169,8 @@ void ledger_complete(struct ledger_batch *op)
 	uint64_t one = 1;
 	bool wake;
 
+	if (op->lane != NULL)
+		atomic_fetch_sub(&op->lane->ops, 1);
 	if (port == NULL) { /* the ledger's own: whoever waits is told here */
 		if (op->done != NULL)
 			op->done(op->arg, op->failed ? &op->err : NULL);

@@ -127,18 +127,20 @@ static void close_committed(const struct ledger *ledger, struct ledger_batch *op
 		lane_pending_deny(op->lane);
 	else
 		lane_pending_settle(op->lane, UINT64_MAX);
-	lane_set_state(op->lane, LEDGER_LANE_CLOSED);
-	free(op->lane->edge);
-	op->lane->edge = NULL;
-	free(op->lane->pending); /* the lane stays known, so that it is never used again */
+	free(op->lane->pending);
 	op->lane->pending = NULL;
 	op->lane->pending_cap = 0;
+	free(op->lane->edge);
+	op->lane->edge = NULL;
+	atomic_store(&op->lane->closed_us, clock_now_us());
+	lane_set_state(op->lane, LEDGER_LANE_CLOSED);
 }
 
 static void do_release(struct ledger_batch *op)
 {
 	int live = LEDGER_LANE_LIVE;
 
+	atomic_store(&op->lane->owned, false);
 	atomic_compare_exchange_strong(&op->lane->state, &live, LEDGER_LANE_UNCLOSED);
 	free(op->lane->edge);
 	op->lane->edge = NULL;

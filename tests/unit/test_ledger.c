@@ -254,58 +254,6 @@ static void unclosed_lanes_are_listed_with_their_heads(void **state)
 	world_finish(&w);
 }
 
-/* A lane of n leaves is cosigned, and its link ends. */
-static void pay_for(struct world *w, size_t n)
-{
-	struct world_done done = {0};
-	struct world_lane lane;
-	struct hash root;
-
-	world_lane_open(w, &lane);
-	world_append(w, &lane, n);
-	tree_root(&lane.tree, &root);
-	world_cosign(w, &lane, n, &root, &done);
-	assert_true(done.ok);
-	ledger_lane_release(w->port, lane.handle);
-}
-
-static void start_anew(struct world *w)
-{
-	world_stop(w);
-	world_start(w);
-}
-
-/* [P5]: a gateway that denies what it got owes it; an honest one whose link was cut is soon free of
- * it.  Across starts, too. */
-static void what_is_denied_is_owed_until_sixteen_times_as_much_is_paid(void **state)
-{
-	struct world_done done = {0};
-	struct world_lane lane;
-	struct world w;
-
-	world_init(&w, LEDGER_SUPPLIER);
-	world_lane_open(&w, &lane);
-	world_append(&w, &lane, 4);
-	ledger_lane_release(w.port, lane.handle);
-	ledger_lane_close(w.port, lane.handle, 0, world_on_done, &done);
-	world_wait(&w, &done);
-	assert_true(done.ok);
-	assert_int_equal(ledger_tab_unpaid(w.tab), 12);
-	start_anew(&w);
-	assert_int_equal(ledger_tab_unpaid(w.tab), 12);
-	pay_for(&w, 32); /* 96 CU forgive 6 */
-	assert_int_equal(ledger_tab_unpaid(w.tab), 6);
-	start_anew(&w);
-	assert_int_equal(ledger_tab_unpaid(w.tab), 6);
-	pay_for(&w, 5); /* 15 CU: not yet */
-	assert_int_equal(ledger_tab_unpaid(w.tab), 6);
-	pay_for(&w, 100);
-	assert_int_equal(ledger_tab_unpaid(w.tab), 0);
-	start_anew(&w);
-	assert_int_equal(ledger_tab_unpaid(w.tab), 0);
-	world_finish(&w);
-}
-
 /* [L8]: what lies beyond the final head is undelivered: never paid, but it was served [P4], and is
  * owed for now [P5]. */
 static void closing_marks_the_tail_undelivered(void **state)
@@ -668,7 +616,6 @@ int main(void)
 		cmocka_unit_test(unpaid_and_served_survive_a_restart),
 		cmocka_unit_test(unclosed_lanes_are_listed_with_their_heads),
 		cmocka_unit_test(closing_marks_the_tail_undelivered),
-		cmocka_unit_test(what_is_denied_is_owed_until_sixteen_times_as_much_is_paid),
 		cmocka_unit_test(an_adoption_is_all_or_nothing),
 		cmocka_unit_test(a_lost_lane_is_restored_by_adoption),
 		cmocka_unit_test(callbacks_of_a_lane_come_in_order),
