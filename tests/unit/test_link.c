@@ -384,13 +384,13 @@ static void a_link_on_hold_takes_no_frame_loses_none_and_stays_up(void **state)
 	struct pair *pair = *state;
 	unsigned never = 0;
 
-	pair->params.ping_interval_us = 20000;
-	pair->params.idle_timeout_us = 80000;
+	pair->params.ping_interval_us = 50000;
+	pair->params.idle_timeout_us = 600000;
 	assert_true(pair_up(pair));
 	link_hold(pair->node.link, true);
 	for (uint32_t i = 1; i <= 3; i++)
 		send_frame(&pair->gateway, i, 50000);
-	assert_false(pair_run(pair, &never, 1, 300));
+	assert_false(pair_run(pair, &never, 1, 900));
 	assert_int_equal(pair->node.frames, 0);
 	assert_int_equal(pair->node.downs + pair->gateway.downs, 0);
 	link_hold(pair->node.link, false);
