@@ -485,7 +485,7 @@ static void refuses_the_third(struct world *w)
 	assert_true(pair_run(&w->pair, &w->pair.gateway.downs, 1, 2000));
 	assert_err(w->pair.gateway.err, ERR_LIMIT);
 	assert_int_equal(w->pair.node.ups + w->node2.ups, 2);
-	assert_int_equal(listener_refused(w->door[1]), 1);
+	assert_true(listener_refused(w->door[1]) >= 1); /* it dials again and again */
 	hang_up(w, pools, 3);
 }
 
