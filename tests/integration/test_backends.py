@@ -202,7 +202,7 @@ def test_a_write_reaches_one_backend_once_whatever_becomes_of_it(pair, fault):
 
 
 def test_an_error_of_the_call_passes_whatever_its_status(pair):
-    """JSON-RPC's error object with HTTP 400 or 500, as some backends have it: docs/decisions/0008."""
+    """JSON-RPC's error object with HTTP 400 or 500, as some backends have it: docs/decisions/0013."""
     network, first, second = pair
     error = {"code": 3, "message": "execution reverted", "data": "0x"}
     for backend in (first, second):
