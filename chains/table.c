@@ -179,7 +179,6 @@ void method_table_destroy(struct method_table *table)
 	if (!table)
 		return;
 	for (size_t i = 0; i < table->count; i++)
-		/* NOLINTNEXTLINE(performance-no-int-to-ptr): free() takes no const */
 		free((char *)(uintptr_t)table->entries[i].name);
 	free(table->entries);
 	buf_finish(&table->text);

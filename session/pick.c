@@ -95,9 +95,10 @@ bool pick_member(const struct session_id *id, const struct key_id *gateway, uint
 		return err_set(err, ERR_NO_NODE, "all %zu members of the session were asked",
 			       count);
 	pick.point = pick_point(id, gateway, worker, n, pick.width);
-	while (pick.point - ahead >= width[pick.member])
+	while (pick.point - ahead >= width[pick.member]) {
 		ahead += width[pick.member++];
-	assert(pick.member < count);
+		assert(pick.member < count);
+	}
 	*ret = pick;
 	return true;
 }

@@ -104,6 +104,7 @@ static void set_process_metrics(const struct admin *admin)
 			   timeval_us(usage.ru_utime) + timeval_us(usage.ru_stime));
 	f = fopen("/proc/self/statm", "re");
 	if (f != NULL) {
+		/* NOLINTNEXTLINE(cert-err34-c): the kernel wrote it */
 		if (fscanf(f, "%*s %ld", &pages) == 1)
 			metric_set(METRIC_PROCESS_RESIDENT, pages * sysconf(_SC_PAGESIZE));
 		fclose(f);
@@ -198,7 +199,7 @@ static int listen_tcp(const struct config_address *address, struct err *err)
 
 static uint16_t port_of(int fd)
 {
-	struct sockaddr_storage sa;
+	struct sockaddr_storage sa = {0};
 	socklen_t n = sizeof(sa);
 
 	if (getsockname(fd, (struct sockaddr *)&sa, &n) != 0)

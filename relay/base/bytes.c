@@ -95,7 +95,7 @@ void buf_putf(struct buf *buf, const char *fmt, ...)
 	va_end(args);
 	assert(n >= 0);
 	buf_reserve(buf, (size_t)n + 1);
-	(void)vsnprintf((char *)buf->p + buf->n, (size_t)n + 1, fmt, again);
+	vsnprintf((char *)buf->p + buf->n, (size_t)n + 1, fmt, again);
 	va_end(again);
 	buf->n += (size_t)n;
 }

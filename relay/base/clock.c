@@ -72,7 +72,7 @@ char *clock_text(msec_t wall_ms, char dst[CLOCK_TEXT_MAX])
 	struct tm tm;
 
 	utc(wall_ms, &tm);
-	(void)strftime(dst, CLOCK_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	strftime(dst, CLOCK_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
 	return dst;
 }
 

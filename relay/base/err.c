@@ -39,7 +39,7 @@ bool err_set(struct err *err, enum err_code code, const char *fmt, ...)
 	assert(code > ERR_NONE && code < ERR_COUNT);
 	err->code = code;
 	va_start(args, fmt);
-	(void)vsnprintf(err->msg, sizeof(err->msg), fmt, args);
+	vsnprintf(err->msg, sizeof(err->msg), fmt, args);
 	va_end(args);
 	return false;
 }

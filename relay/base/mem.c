@@ -11,7 +11,7 @@
 static void *checked(void *p)
 {
 	if (!p) {
-		(void)fputs("out of memory\n", stderr);
+		fputs("out of memory\n", stderr);
 		abort();
 	}
 	return p;

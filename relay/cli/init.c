@@ -18,7 +18,7 @@ char *init_text(struct init *in, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	(void)vsnprintf(line, sizeof(line), fmt, args);
+	vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
 	return arena_memdup(in->arena, line, strlen(line) + 1);
 }
@@ -95,7 +95,7 @@ static bool is_sqlite(const char *path)
 		return false;
 	ok = fread(head, 1, sizeof(head), f) == sizeof(head) &&
 	     memcmp(head, "SQLite format 3", sizeof(head)) == 0;
-	(void)fclose(f);
+	fclose(f);
 	return ok;
 }
 

@@ -68,6 +68,7 @@ static bool lane_session(struct lane_export *x, const uint8_t *leaf, struct err 
 	if (sessions_have(&x->sessions, &id))
 		return true;
 	if (ledger_session_read(x->reader, &x->lane->id, &id, &session, err))
+		/* NOLINTNEXTLINE(bugprone-branch-clone): by where it was found */
 		sessions_add(&x->sessions, &session);
 	else if (err->code != ERR_NOT_FOUND)
 		return false;

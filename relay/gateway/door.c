@@ -235,6 +235,7 @@ struct client *door_client(const struct door *door, struct evhttp_request *http)
 		evhttp_connection_get_bufferevent(evhttp_request_get_connection(http));
 	struct client *client;
 
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): the key is the pointer */
 	HASH_FIND(hh, door->clients, &bev, sizeof(bev), client);
 	assert(client);
 	return client;

@@ -199,7 +199,8 @@ static struct pool *make_pool(struct worker *w)
 
 static struct event *add_event(struct worker *w, int fd, event_callback_fn fn, usec_t every_us)
 {
-	struct event *ev = event_new(w->base, fd, (fd >= 0 ? EV_READ : 0) | EV_PERSIST, fn, w);
+	struct event *ev =
+		event_new(w->base, fd, (short)((fd >= 0 ? EV_READ : 0) | EV_PERSIST), fn, w);
 	struct timeval tv = {every_us / 1000000, every_us % 1000000};
 
 	if (!ev || event_add(ev, every_us ? &tv : NULL) != 0)

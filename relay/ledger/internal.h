@@ -50,6 +50,13 @@ MUST_USE bool store_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret, st
 MUST_USE bool store_run(sqlite3_stmt *stmt, struct err *err);
 /* ERR_LEDGER with sqlite's words, ERR_LEDGER_FULL when the disk is full; always false. */
 bool store_fail(sqlite3 *db, const char *what, struct err *err);
+#ifdef __clang_analyzer__ /* as err_set(): the one thing that it returns must be told */
+#define store_fail(...)                                                                            \
+	__extension__({                                                                            \
+		(store_fail)(__VA_ARGS__);                                                         \
+		false;                                                                             \
+	})
+#endif
 /* "<dir>/<name>", into dst of LEDGER_PATH_MAX; returns dst. */
 char *store_path(const char *dir, const char *name, char *dst);
 void store_day_name(uint32_t day, char dst[32]);

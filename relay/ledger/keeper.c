@@ -236,6 +236,7 @@ static void keep_drop_days(struct ledger *ledger)
 		uint32_t day;
 		int end = 0;
 
+		/* NOLINTNEXTLINE(cert-err34-c): eight digits cannot overflow */
 		if (sscanf(entry->d_name, "leaves-%8" SCNu32 ".db%n", &day, &end) != 1 ||
 		    end == 0 || entry->d_name[end] != 0 || day >= before)
 			continue;

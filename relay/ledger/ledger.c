@@ -77,7 +77,7 @@ static bool ledger_identify(struct ledger *ledger, struct err *err)
 	sqlite3 *db = ledger->state.db;
 	uint8_t role = (uint8_t)ledger->p.role, stored_role = 0;
 	struct key_id stored;
-	bool found;
+	bool found = false;
 
 	if (!meta_get(db, "self", stored.b, sizeof(stored.b), &found, err))
 		return false;

@@ -265,7 +265,7 @@ enum ledger_lane_state {
 
 /* What the ledger knows of a lane with this peer; ret_lane is set for LIVE, UNCLOSED and DEAD, else
  * NULL.  A lane of another peer is UNKNOWN.  Reads state.db for closed ones; any thread. */
-enum ledger_lane_state ledger_lane_find(struct ledger *ledger, const struct lane_id *lane,
+enum ledger_lane_state ledger_lane_find(struct ledger *ledger, const struct lane_id *id,
 					const struct key_id *peer, struct ledger_lane **ret_lane);
 
 /* Begins a lane that the ledger does not have, so that leaves can be adopted into it (power loss

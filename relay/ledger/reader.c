@@ -106,7 +106,7 @@ static bool lane_from_row(struct ledger_reader *reader, sqlite3_stmt *stmt,
 			  struct ledger_lane_info *ret, uint64_t *ret_number, struct err *err)
 {
 	struct key_id peer;
-	struct err ignored;
+	struct err ignored = {0};
 	sqlite3 *db;
 
 	*ret = (struct ledger_lane_info){0};

@@ -18,7 +18,7 @@ static const struct migrations all[] = {
 	{"leaves", leaves_migrations, ARRAY_SIZE(leaves_migrations)},
 };
 
-bool store_fail(sqlite3 *db, const char *what, struct err *err)
+bool(store_fail)(sqlite3 *db, const char *what, struct err *err)
 {
 	int code = db == NULL ? SQLITE_NOMEM : sqlite3_extended_errcode(db);
 

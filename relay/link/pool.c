@@ -250,8 +250,10 @@ void pool_destroy(struct pool *pool)
 {
 	if (!pool)
 		return;
-	while (pool->slots)
-		slot_drop(pool->slots);
+	for (struct pool_slot *slot; (slot = pool->slots) != NULL;) {
+		slot_drop(slot); /* takes it off */
+		ANALYZER_FACT(slot != pool->slots);
+	}
 	if (pool->dns)
 		evdns_base_free(pool->dns, 0);
 	free(pool);

@@ -255,6 +255,7 @@ static bool take_leaves(struct recovery *r, struct recovery_job *job,
 	struct hash hash;
 	struct salt salt;
 
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): the elements are pointers */
 	job->batches = xrealloc(job->batches, (job->batches_n + 1) * sizeof(*job->batches));
 	job->batches[job->batches_n++] = batch; /* dropped with the job */
 	for (uint32_t i = 0; i < leaves->count; i++) {

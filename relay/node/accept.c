@@ -45,10 +45,8 @@ enum refusal_way node_link_refuse(struct node_link *nl)
 static void session_destroy(struct node_link *nl, struct node_session *s)
 {
 	assert(s->relays == 0);
-#ifndef __clang_analyzer__ /* it loses track of a table's neighbours and takes them for freed */
 	HASH_DELETE(by_handle, nl->sessions, s);
 	HASH_DELETE(by_id, nl->sessions_id, s);
-#endif
 	ledger_tab_close(s->tab);
 	metric_move(METRIC_NODE_SESSIONS, -1);
 	free(s);

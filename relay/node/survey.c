@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The look at the backends before a node starts. */
+#include <assert.h>
 #include <inttypes.h>
 
 #include "chains/chain.h"
@@ -22,6 +23,7 @@ static bool survey_service(const struct node_params *p, const struct node_servic
 		if (!found[i].answered)
 			log_warn("upstream.no_answer", "service=%s url=%s why=\"%s\"",
 				 service->name.s, url, found[i].why.msg);
+		assert(!found[i].is_foreign || first); /* that is, another chain than the first */
 		if (found[i].is_foreign)
 			return err_set(err, ERR_CONFIG,
 				       "service %s: %s is of chain %" PRIu64

@@ -195,8 +195,10 @@ bool rpc_request_scan(struct view body, const struct rpc_limits *limits, struct 
 
 void rpc_request_finish(struct rpc_request *request)
 {
-	if (request->batch)
+	if (request->batch) {
+		ANALYZER_FACT(request->calls != &request->one); /* that is of a single call */
 		free(request->calls);
+	}
 	*request = (struct rpc_request){0};
 }
 

@@ -77,7 +77,6 @@ static enum breaker_verdict url_ask(const struct upstream_url *url)
 	return verdict;
 }
 
-/* NOLINTNEXTLINE(misc-no-recursion): once, without care */
 enum upstream_pick upstream_url_pick(const struct upstream_pool *pool, uint32_t asked, bool careful,
 				     unsigned *ret)
 {

@@ -140,6 +140,7 @@ static size_t length_put(char *dst, size_t length)
 	} while (length > 0);
 	while (n > 0)
 		dst[at++] = digits[--n];
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): bytes, not a string */
 	memcpy(dst + at, "\r\n\r\n", 4);
 	return at + 4;
 }
@@ -517,8 +518,11 @@ void upstream_plain_destroy(struct plain *plain)
 	if (!plain)
 		return;
 	assert(TAILQ_EMPTY(&plain->waiting));
-	while ((conn = TAILQ_FIRST(&plain->idle)) || (conn = TAILQ_FIRST(&plain->busy)))
-		conn_close(conn);
+	while ((conn = TAILQ_FIRST(&plain->idle)) || (conn = TAILQ_FIRST(&plain->busy))) {
+		conn_close(conn); /* takes it off its list */
+		ANALYZER_FACT(conn != TAILQ_FIRST(&plain->idle));
+		ANALYZER_FACT(conn != TAILQ_FIRST(&plain->busy));
+	}
 	buf_finish(&plain->prefix);
 	free(plain);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include <event2/buffer.h>
@@ -153,14 +154,16 @@ static void on_request(struct evhttp_request *req, void *arg)
 
 static uint16_t port_of(evutil_socket_t fd)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = {0};
+	struct sockaddr_in6 v6;
+	struct sockaddr_in v4;
 	socklen_t len = sizeof(ss);
 
 	if (getsockname(fd, (struct sockaddr *)&ss, &len) != 0)
 		return 0;
-	if (ss.ss_family == AF_INET6)
-		return ntohs(((struct sockaddr_in6 *)&ss)->sin6_port);
-	return ntohs(((struct sockaddr_in *)&ss)->sin_port);
+	memcpy(&v6, &ss, sizeof(v6));
+	memcpy(&v4, &ss, sizeof(v4));
+	return ntohs(ss.ss_family == AF_INET6 ? v6.sin6_port : v4.sin_port);
 }
 
 bool registry_server_create(struct event_base *base, struct store *store,

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -132,7 +133,7 @@ static bool read_sqlite(struct source *s, height_t from, struct source_state *re
 	s->data_version = version;
 	s->read_once = true;
 	*ret = state;
-	state = (struct source_state){0};
+	memset(&state, 0, sizeof(state));
 	return true;
 }
 

@@ -92,7 +92,7 @@ bool store_step(struct store *store, sqlite3_stmt *stmt, bool *ret_row, struct e
 static bool pragma_u64(struct store *store, const char *sql, uint64_t *ret, struct err *err)
 {
 	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
-	bool row;
+	bool row = false;
 
 	if (!store_db_prepare(store, sql, &stmt, err) || !store_step(store, stmt, &row, err))
 		return false;

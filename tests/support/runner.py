@@ -35,6 +35,7 @@ BUILDS = {
 }
 
 
+ANALYSIS = ROOT / "tests/support/analysis"  # headers for analysers alone
 NOWHERE = pathlib.Path("/nonexistent")  # the report of what reports by its exit status only
 
 
@@ -294,7 +295,8 @@ def step_clang_tidy(run):
         return None
     path = run.build("clang")
     code = f"^{re.escape(str(ROOT))}/(relay|session|chains)/"
-    status = run.command("clang-tidy", ["run-clang-tidy-14", "-quiet", "-j2", "-p", path, code])
+    status = run.command("clang-tidy", ["run-clang-tidy-14", "-quiet", "-j2", "-p", path,
+                                        f"-extra-arg-before=-I{ANALYSIS}", code])
     return run.count_junit(NOWHERE, status, "clang-tidy") if status else count_one(run)
 
 
@@ -304,7 +306,8 @@ def step_scan_build(run):
         return None
     path, scan = ROOT / "build-scan", ["scan-build-14", "--use-cc=clang-14"]
     shutil.rmtree(path, ignore_errors=True)
-    run.must("scan-build", scan + ["meson", "setup", path, "--werror", "-Dbench=false"])
+    run.must("scan-build", scan + ["meson", "setup", path, "--werror", "-Dbench=false",
+                                   f"-Dc_args=-I{ANALYSIS}"])
     status = run.command("scan-build", scan + [
         "--status-bugs", "-o", LOGS / "scan-build",
         "ninja", "-C", path, "relay/cli/counterfoil", "relay/cli/counterfoil-audit"])
