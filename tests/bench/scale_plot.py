@@ -90,14 +90,19 @@ def frame(title, unit, axis):
         yield text(LEFT - 6, y + 3, short(value), "end")
 
 
+def at_of(point):
+    """Where a point stands: sessions where they were counted, which may be fewer than were asked for."""
+    return point["live"] if point["dimension"] == "sessions" else point["at"]
+
+
 def lines(points, series, y):
     """Curves over a logarithmic x."""
-    x = Axis([p["at"] for p in points], LEFT + 8, WIDTH - RIGHT - 8, "log")
+    x = Axis([at_of(p) for p in points], LEFT + 8, WIDTH - RIGHT - 8, "log")
     for value in x.ticks():
         yield text(x.at(value), HEIGHT - BOTTOM + 15, short(value))
     for number, (label, value_of) in enumerate(series.items()):
         colour = COLOURS[number]
-        places = [(x.at(p["at"]), y.at(value_of(p))) for p in points]
+        places = [(x.at(at_of(p)), y.at(value_of(p))) for p in points]
         path = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
         yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
         for a, b in places:
