@@ -17,7 +17,7 @@ PANELS = (
      {"gateway": lambda p: p["cpu_gateway"], "node": lambda p: p["cpu_node"]}),
     ("applications", "Time to start by applications", "s", "log",
      {"gateway": lambda p: p["start_gateway_s"], "node": lambda p: p["start_node_s"],
-      "one entry by a verb": lambda p: p["write_s"]}),
+      "writing one entry": lambda p: p["write_s"]}),
     ("suppliers", "Memory by suppliers", "MiB", "log",
      {"gateway": lambda p: p["rss_gateway"], "node": lambda p: p["rss_node"]}),
     ("suppliers", "CPU of a session's change by suppliers", "ms", "log",
@@ -25,14 +25,14 @@ PANELS = (
       "keeper": lambda p: p["idle_keeper_ms"]}),
     ("suppliers", "Time to start by suppliers", "s", "log",
      {"gateway": lambda p: p["start_gateway_s"], "node": lambda p: p["start_node_s"],
-      "one entry by a verb": lambda p: p["write_s"]}),
+      "writing one entry": lambda p: p["write_s"]}),
     ("sessions", "Memory by sessions in use", "MiB", "log",
      {"gateway": lambda p: p["rss_gateway"], "node": lambda p: p["rss_node"]}),
     ("links", "Memory of a node by links", "MiB", "log", {"node": lambda p: p["rss_node"]}),
     ("ledger", "Size of a ledger by leaves", "MiB", "log", {"files": lambda p: p["size_mib"]}),
     ("ledger", "Cost of a leaf by leaves", "us", "linear", {"CPU": lambda p: p["append_cpu_us"]}),
     ("ledger", "Time to open a ledger by leaves", "ms", "log", {"time": lambda p: p["open_ms"]}),
-    ("workers", "Relays a second by workers (gateway+node/processors)", "1/s", "bars",
+    ("workers", "Relays a second: gateway + node workers / CPUs", "1/s", "bars",
      {"relays": lambda p: p["rps"]}),
 )
 
@@ -107,7 +107,7 @@ def lines(points, series, y):
         yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
         for a, b in places:
             yield f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{colour}"/>'
-        yield text(LEFT + 4 + number * 108, HEIGHT - 8, label, "start", 10, colour)
+        yield text(LEFT + 4 + number * 106, HEIGHT - 8, label, "start", 10, colour)
 
 
 def bars(points, series, y):
