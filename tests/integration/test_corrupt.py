@@ -19,6 +19,7 @@ from support.export import audit_json
 from support.load import Load
 from support.process import wait_for
 
+pytestmark = pytest.mark.timeout(300 + 20 * count("corrupt_rounds"))
 FLIPPED = 24  # bytes, from a random place on
 # A gateway that forgot a cosignature of its own agreed to a smaller end of that lane; the copy that was
 # put back remembers it.  That is said by name, and convicts nobody.

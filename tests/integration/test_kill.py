@@ -18,6 +18,10 @@ from support.load import Load
 from support.process import wait_for
 
 FIRST_RELAYS = 50
+KILL_S = 20  # that one round may take on a busy machine
+
+pytestmark = pytest.mark.timeout(300 + KILL_S * max(count("kill_" + who)
+                                                    for who in ("node", "gateway", "both")))
 
 
 def body_of(encoding):

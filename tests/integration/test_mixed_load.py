@@ -26,7 +26,7 @@ SECONDS = count("mixed_load_seconds")
 CLIENTS = 12
 MEMORY_KIB = 4096  # that a process may grow by, or MEMORY_SHARE of what it has
 MEMORY_SHARE = 0.08
-FILES = 8
+FILES = 24  # kept connections to backends come and go by a dozen
 LONG_S = 600  # a shorter run says nothing about memory: caches are filling
 
 pytestmark = pytest.mark.timeout(SECONDS + 900)

@@ -22,6 +22,7 @@ from support.peer_gateway import Gateway, Refused
 from support.peer_lane import Book
 from support.process import wait_for
 
+pytestmark = pytest.mark.timeout(300 + 20 * count("unpaid_sessions"))
 SUPPLIERS, APPLICATIONS = 4, 2
 MAX_UNPAID = 8000
 DEAREST = 500  # debug_traceBlockByNumber
@@ -151,7 +152,6 @@ def fixture_world(folder):
         backend.end()
 
 
-@pytest.mark.timeout(3600)
 def test_no_gateway_leaves_more_unpaid_than_its_bound(world):
     """[P5], over all links, sessions and starts of each supplier's node."""
     assert world.links >= count("unpaid_sessions") * SUPPLIERS * len(DEBTORS)
