@@ -117,7 +117,7 @@ class World:
                     for application in self.network.applications:
                         self._spree(debtor, port, application, dice)
         self.nodes = [self.network.export(node) for node in self.network.nodes]
-        self.known = self.book.read()
+        self.known = money.whole_registry(self.network)
         return self
 
     def _spree(self, debtor, port, application, dice):
@@ -195,7 +195,7 @@ def test_a_gateway_asks_for_no_more_than_the_allowance(folder):
         assert any('"error":"allowance"' in why for why in load.failed())
         assert all('"error":"allowance"' in why for why in load.failed()), load.failed()[:3]
         wait_for("all cosigned", network.all_cosigned, 20, 0.5)
-        known = book.read()
+        known = money.whole_registry(network)
         for node in network.nodes:
             text = net.get(node.admin + "/metrics")[2].decode()
             assert [line for line in text.splitlines() if "node_refusals_total" in line

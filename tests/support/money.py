@@ -5,7 +5,16 @@ from collections import Counter
 
 from reference.counterfoil_ref import leaf as leaf_
 from reference.counterfoil_ref import registry as registry_
+from support.network import run
 from support.peer_lane import SERVICE
+
+
+def whole_registry(network):
+    """The registry of a network with the seeds of all sessions that there were [Y2]."""
+    path = network.folder / "whole-registry"
+    run("registry", "export", "--key", network.folder / "registry.db.key", "--from", 0, "--output",
+        path, network.registry)
+    return registry_.Registry(registry_.parse(path.read_bytes(), bytes.fromhex(network.registry_key)))
 
 
 def unpaid(export):
