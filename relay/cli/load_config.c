@@ -22,7 +22,7 @@ struct config *cli_config(const struct verb *verb, enum config_role role, int ar
 	if (source.path == NULL && n > 0 && argv[1][0] != '-')
 		source.path = argv[first++];
 	source.args = (const char *const *)argv + first;
-	source.args_n = (size_t)(n - first + 1);
+	source.args_n = (size_t)n - (size_t)first + 1;
 	if (config_load(&source, &config, &problems, &err))
 		return config;
 	fprintf(stderr, "%scounterfoil: %s\n", buf_cstr(&problems), err.msg);

@@ -287,7 +287,7 @@ void request_begin_flow(struct request *request);
 void request_flow(struct request *request);
 /* The answer that has begun cannot be ended: its connection ends with this turn of the loop. */
 void request_cut(struct request *request, const struct err *why);
-void flows_on_cut(evutil_socket_t fd, short what, void *worker);
+void flows_on_cut(evutil_socket_t fd, short what, void *arg);
 /* Ends what stands still. */
 void flows_look(struct worker *w, usec_t now);
 

@@ -421,8 +421,10 @@ void upstream_pool_on_wake(evutil_socket_t fd, short what, void *arg)
 			break; /* nor is there room for those behind it */
 		}
 	}
-	while ((call = TAILQ_FIRST(&pool->refused)))
-		call_fail(call, &call->why);
+	while ((call = TAILQ_FIRST(&pool->refused))) {
+		call_fail(call, &call->why); /* takes it off */
+		ANALYZER_FACT(call != TAILQ_FIRST(&pool->refused));
+	}
 }
 
 /* --- the ends of attempts --- */

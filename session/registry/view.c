@@ -53,8 +53,10 @@ static void shared_unref(struct shared_table *s)
 static int slot_cmp(const struct view_slot *slot, const struct service_name *service,
 		    height_t start)
 {
-	int c = strcmp(slot->service.s, service->s);
+	int c;
 
+	assert(slot);
+	c = strcmp(slot->service.s, service->s);
 	if (c)
 		return c;
 	return slot->start < start ? -1 : slot->start > start;
