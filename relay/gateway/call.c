@@ -313,9 +313,6 @@ static void judge_supplier(struct supplier *supplier, struct member *member, enu
 	case ERR_INTERNAL:
 		supplier->cool_until_us = now + COOLDOWN_FAULT_US;
 		break;
-	case ERR_UNPAID:
-		supplier->owed_until_us = now + TICK_US;
-		break;
 	case ERR_OVERLOAD:
 	case ERR_SHUTDOWN:
 	case ERR_LIMIT:
@@ -377,14 +374,23 @@ void call_on_leaf(struct call *call)
 	set_state(call, CALL_COMMITTING);
 }
 
+/* A relay that was not begun and may be later does not count as asked, until the deadline. */
+static void forgive(struct call *call, struct member *member, enum err_code code)
+{
+	if (code != ERR_SHUTDOWN && code != ERR_UNPAID)
+		return;
+	call->asked &= ~member_bit(call, member);
+	call->attempts--;
+	member->supplier->rests_until_us = clock_mono_us() + REST_US;
+}
+
 /* Gives up the relay of a failed attempt and goes on. */
 static void fail_relay(struct call *call, const struct err *why)
 {
 	struct relay *r = call->relay;
 
 	judge_supplier(r->member->supplier, r->member, why->code);
-	if (why->code == ERR_SHUTDOWN || why->code == ERR_UNPAID)
-		call->asked &= ~member_bit(call, r->member); /* not begun there, and may be later */
+	forgive(call, r->member, why->code);
 	drop_relay(call);
 	try_again(call, why);
 }
@@ -476,6 +482,8 @@ void call_on_loss(struct call *call, const struct err *why)
 		lose_flow(call, why);
 		return;
 	}
+	if (call->relay)
+		forgive(call, call->relay->member, why->code);
 	drop_relay(call);
 	try_again(call, why);
 }

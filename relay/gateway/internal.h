@@ -36,6 +36,7 @@
 #define REFUSED_AGAIN_US 1000000  /* a session that a node refused is offered again */
 #define GATEWAY_OWED_MAX 256	  /* suppliers that are linked to only to close lanes */
 #define COOLDOWN_FAULT_US 5000000 /* of a node that did not answer in time, or not validly */
+#define REST_US 100000		  /* of one that said that it cannot yet */
 #define COOLDOWN_BUSY_US 200000	  /* of one that said that it cannot now */
 
 struct worker;
@@ -58,7 +59,7 @@ struct supplier {
 	height_t endpoint_start; /* the session that said so */
 	struct peer *peer;	 /* its newest link that is up; NULL */
 	usec_t cool_until_us;
-	usec_t owed_until_us; /* not asked before: it says that too much is unpaid */
+	usec_t rests_until_us; /* not asked before: it said that it cannot yet */
 	UT_hash_handle hh;
 };
 

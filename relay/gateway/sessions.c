@@ -51,7 +51,7 @@ void supplier_unref(struct worker *w, struct supplier *s)
 bool member_is_ready(const struct member *member)
 {
 	return member->state == MEMBER_READY && member->peer == member->supplier->peer &&
-	       !member->peer->draining && member->supplier->owed_until_us <= clock_mono_us() &&
+	       !member->peer->draining && member->supplier->rests_until_us <= clock_mono_us() &&
 	       member->peer->count < link_peer(member->peer->link)->in_flight_max;
 }
 

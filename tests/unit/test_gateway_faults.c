@@ -25,6 +25,7 @@
 #include "tests/support/network.h"
 
 #define NODES 2
+#define REFUSALS 4 /* of those that then answer */
 #define READ "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"eth_getBalance\",\"params\":[]}"
 #define WRITE "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"eth_sendRawTransaction\",\"params\":[]}"
 
@@ -39,7 +40,10 @@ enum way {
 	LIE_RELAY,     /* an answer to what was not asked */
 	REFUSE_OVERLOAD,
 	REFUSE_UPSTREAM,
+	REFUSE_UNPAID, /* a few times, then it answers */
 	ERROR_FRAME,
+	ERROR_UNPAID,	/* a few times, then it answers */
+	ERROR_SHUTDOWN, /* a few times, then it answers */
 	SILENT,
 	BEGIN_AND_REST,	 /* part 0 of a stream, and nothing more */
 	BEGIN_AND_ERROR, /* ..., and that it broke off */
@@ -81,10 +85,30 @@ struct world {
 
 /* --- the nodes --- */
 
+/* The error that a node refuses with; ERR_NONE: it does not refuse. */
+static enum err_code refusal_of(enum way way)
+{
+	switch ((int)way) {
+	case REFUSE_OVERLOAD:
+		return ERR_OVERLOAD;
+	case REFUSE_UPSTREAM:
+		return ERR_UPSTREAM;
+	case REFUSE_UNPAID:
+	case ERROR_UNPAID:
+		return ERR_UNPAID;
+	case ERROR_SHUTDOWN:
+		return ERR_SHUTDOWN;
+	case ERROR_FRAME:
+		return ERR_LEDGER;
+	default:
+		return ERR_NONE;
+	}
+}
+
 static void fill_leaf(struct fake *n, const struct frame_relay *relay, enum way way,
 		      struct view response, uint16_t status, struct leaf *leaf)
 {
-	bool refused = way == REFUSE_OVERLOAD || way == REFUSE_UPSTREAM;
+	bool refused = refusal_of(way) != ERR_NONE;
 	bool is_read = memmem(relay->request.p, relay->request.n, "getBalance", 10) != NULL;
 
 	*leaf = (struct leaf){
@@ -127,11 +151,9 @@ static void put_response(enum way way, struct buf *out, uint16_t *ret_status)
 		memcpy(part, "{\"id\":1,\"result\":\"", 18);
 		response.body = VIEW(part, sizeof(part));
 	}
-	if (way == REFUSE_OVERLOAD || way == REFUSE_UPSTREAM) {
-		enum err_code code = way == REFUSE_OVERLOAD ? ERR_OVERLOAD : ERR_UPSTREAM;
-
-		response_encoding_put_refusal(out, code);
-		*ret_status = err_info(code)->wire;
+	if (refusal_of(way) != ERR_NONE) {
+		response_encoding_put_refusal(out, refusal_of(way));
+		*ret_status = err_info(refusal_of(way))->wire;
 	} else {
 		response_encoding_put(out, &response);
 	}
@@ -196,14 +218,16 @@ static bool on_relay(struct fake *n, const struct frame *f, struct err *err)
 
 	if (!frame_read_relay(f, &relay, err))
 		return false;
-	atomic_fetch_add(&n->asked, 1);
+	if (atomic_fetch_add(&n->asked, 1) >= REFUSALS &&
+	    (way == REFUSE_UNPAID || way == ERROR_UNPAID || way == ERROR_SHUTDOWN))
+		way = ANSWER;
 	if (way == HANG_UP)
 		return err_set(err, ERR_INTERNAL, "told to");
 	if (way == SILENT)
 		return true;
-	if (way == ERROR_FRAME) {
+	if (way == ERROR_FRAME || way == ERROR_UNPAID || way == ERROR_SHUTDOWN) {
 		frame_put_error(link_out(n->link), f->stream, FRAME_RELAY,
-				err_info(ERR_LEDGER)->wire, "told to");
+				err_info(refusal_of(way))->wire, "told to");
 		link_sent(n->link);
 		return true;
 	}
@@ -519,6 +543,22 @@ static void writes_that_a_node_refused_unseen_go_to_the_next_pick(void **state)
 	world_destroy(w);
 }
 
+/* [P5] [S8]: writes too, since none was begun. */
+static void a_node_that_cannot_yet_is_asked_again_until_the_deadline(void **state)
+{
+	static const enum way ways[] = {REFUSE_UNPAID, ERROR_UNPAID, ERROR_SHUTDOWN};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct world *w = world_create(ways[i], ways[i]);
+
+		assert_non_null(strstr(post(w, READ), "\"result\":\"0x5\""));
+		assert_true(asked(w) > REFUSALS);
+		assert_true(asked(w) <= NODES * REFUSALS + 1);
+		assert_non_null(strstr(post(w, WRITE), "\"result\":\"0x5\""));
+		world_destroy(w);
+	}
+}
+
 static void a_node_that_opens_lane_after_lane_is_left(void **state)
 {
 	struct world *w = world_create(NEW_LANE, NEW_LANE);
@@ -549,6 +589,7 @@ int main(void)
 		cmocka_unit_test(reads_that_fail_go_to_the_next_pick),
 		cmocka_unit_test(writes_are_not_sent_twice_once_they_may_have_left),
 		cmocka_unit_test(writes_that_a_node_refused_unseen_go_to_the_next_pick),
+		cmocka_unit_test(a_node_that_cannot_yet_is_asked_again_until_the_deadline),
 		cmocka_unit_test(a_node_that_opens_lane_after_lane_is_left),
 	};
 
