@@ -181,7 +181,8 @@ def test_two_providers_get_receipts_of_what_each_answered(tmp_path):
     try:
         up.start()
         for name in ("gateway", "node1", "node2"):
-            assert " workers=2" in (up.state / f"log/{name}.log").read_text()
+            log = up.state / f"log/{name}.log"  # one node is enough to be ready: wait for the other
+            wait_for(f"{name} with two workers", lambda log=log: " workers=2" in log.read_text())
         by_node = {}
         for _ in range(40):
             result, headers = up.call()

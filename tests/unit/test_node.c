@@ -748,12 +748,12 @@ static void a_deadline_is_one_until_part_0(void **state)
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
 
 	world_open(w);
-	script(w, "{\"default\":{\"size\":600000,\"drip_bytes\":100000,\"drip_ms\":100}}");
-	send_relay(w, BALANCE, 300);
+	script(w, "{\"default\":{\"size\":600000,\"drip_bytes\":100000,\"drip_ms\":400}}");
+	send_relay(w, BALANCE, 1500);
 	assert_true(run_until_done(w, 1));
 	assert_int_equal(w->relays[0].body.n, 600036);
-	script(w, "{\"default\":{\"size\":600000,\"drip_bytes\":50000,\"drip_ms\":1000}}");
-	send_relay(w, BALANCE, 300);
+	script(w, "{\"default\":{\"size\":600000,\"drip_bytes\":50000,\"drip_ms\":4000}}");
+	send_relay(w, BALANCE, 1500);
 	assert_true(run_until_done(w, 2));
 	assert_refused(&w->relays[1], ERR_DEADLINE);
 	world_destroy(w);

@@ -647,8 +647,8 @@ static void a_stream_that_moves_may_take_longer_than_the_deadline(void **state)
 {
 	struct world *w = world_create(NULL);
 
-	script(w, 0, "{\"default\":{\"size\":1000000,\"drip_bytes\":100000,\"drip_ms\":60}}");
-	start_long(w, 400000);
+	script(w, 0, "{\"default\":{\"size\":1000000,\"drip_bytes\":100000,\"drip_ms\":250}}");
+	start_long(w, 1500000);
 	event_base_dispatch(w->base);
 	assert_true(w->ok);
 	assert_int_equal(w->streamed, 1000036);
