@@ -184,9 +184,15 @@ def test_two_providers_get_receipts_of_what_each_answered(tmp_path):
             log = up.state / f"log/{name}.log"  # one node is enough to be ready: wait for the other
             wait_for(f"{name} with two workers", lambda log=log: " workers=2" in log.read_text())
         by_node = {}
-        for _ in range(40):
+
+        def both_have_answered():
             result, headers = up.call()
             by_node.setdefault(headers["counterfoil-supplier"], set()).add(result)
+            return len(by_node) == 2
+
+        wait_for("an answer of each node", both_have_answered)
+        for _ in range(40):
+            both_have_answered()
         assert sorted(by_node.values(), key=str) == [{"alpha"}, {"beta"}]
         backends[0].kill()
         assert {up.call()[0] for _ in range(20)} == {"beta"}
