@@ -217,6 +217,10 @@ static void judge_damaged(struct view body)
 	if (accepts)
 		rpc_request_finish(&request);
 	accepts |= err.code == ERR_REQUEST;
+	if (body.n > 0 && memchr(body.p, 0, body.n)) { /* which jansson takes for the end */
+		assert(!accepts);
+		return;
+	}
 	assert(jansson_accepts(body, &differs) == accepts || (accepts && differs));
 }
 
