@@ -179,6 +179,52 @@ static void depth_is_limited_as_in_the_whole(void **state)
 	}
 }
 
+/* Every first byte of a character with the edges of those behind it: what one of them allows does
+ * not last for the next. */
+static void characters_are_judged_alike_in_pieces(void **state)
+{
+	static const uint8_t edges[] = {0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0};
+	struct gen gen = gen_init(20261126);
+
+	for (unsigned first = 0x80; first < 0x100; first++) {
+		for (size_t i = 0; i < 8 * 8 * 8; i++) {
+			const uint8_t inside[] = {(uint8_t)first, edges[i % 8], edges[i / 8 % 8],
+						  edges[i / 64]};
+
+			for (size_t n = 1 + (i > 0); n <= sizeof(inside); n++) {
+				CLEANUP(buf_finish) struct buf body = {0};
+
+				if (n < sizeof(inside) && i >= 1u << (3 * (n - 1)))
+					continue; /* asked before */
+				buf_put_str(&body, "{\"id\":1,\"result\":\"");
+				buf_put(&body, inside, n);
+				buf_put_str(&body, "\"}");
+				assert_same(buf_view(&body), &gen);
+			}
+		}
+	}
+}
+
+/* Each mark that holds an answer together is left out, doubled, or another. */
+static void a_mark_out_of_place_is_refused_alike(void **state)
+{
+	static const char good[] = "{\"id\":1,\"result\":[1,{\"a\":2,\"b\":[true,null]},\"c\"]}";
+	static const char marks[] = "{}[]:,\"1 ";
+	struct gen gen = gen_init(20261126);
+
+	for (size_t at = 0; at < sizeof(good) - 1; at++) {
+		for (size_t m = 0; m < sizeof(marks); m++) {
+			CLEANUP(buf_finish) struct buf body = {0};
+
+			buf_put(&body, good, at);
+			if (marks[m]) /* the last one: nothing in its place */
+				buf_put_u8(&body, (uint8_t)marks[m]);
+			buf_put_str(&body, good + at + 1);
+			assert_same(buf_view(&body), &gen);
+		}
+	}
+}
+
 static void a_fault_is_told_at_once_and_stays(void **state)
 {
 	struct rpc_stream *s = rpc_stream_create();
@@ -316,6 +362,8 @@ int main(void)
 		cmocka_unit_test(answers_are_judged_alike_in_pieces),
 		cmocka_unit_test(limits_on_members_are_the_same_in_pieces),
 		cmocka_unit_test(depth_is_limited_as_in_the_whole),
+		cmocka_unit_test(characters_are_judged_alike_in_pieces),
+		cmocka_unit_test(a_mark_out_of_place_is_refused_alike),
 		cmocka_unit_test(a_fault_is_told_at_once_and_stays),
 		cmocka_unit_test(an_id_that_comes_last_is_put_back_in_its_piece),
 		cmocka_unit_test(any_cut_of_any_answer_gives_the_verdict_of_the_whole),
