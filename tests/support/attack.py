@@ -79,9 +79,9 @@ class Gang:
             except OSError:
                 self.leave(one)
 
-    def say_all(self, data, timeout=20):
-        """Each sends all of it, or is cut off and leaves."""
-        left = {one: memoryview(data) for one in self.members}
+    def say_all(self, data, timeout=20, those=None):
+        """Each (of THOSE) sends all of it, or is cut off and leaves."""
+        left = {one: memoryview(data) for one in (self.members if those is None else those)}
         end = time.monotonic() + timeout
         while left and time.monotonic() < end:
             for one in select.select([], list(left), [], 0.1)[1]:
