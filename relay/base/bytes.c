@@ -2,6 +2,7 @@
 #include "relay/base/bytes.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -230,6 +231,47 @@ bool hex_decode(const char *s, size_t len, void *dst, size_t n)
 			return false;
 		b[i] = (uint8_t)(hi << 4 | lo);
 	}
+	return true;
+}
+
+/* Eight digits of either case as four bytes; false when one is no digit. */
+static inline bool hex_decode_8(const char *s, uint8_t *dst)
+{
+	const uint64_t each = 0x0101010101010101u;
+	uint64_t x, letter, n;
+	uint32_t four;
+
+	memcpy(&x, s, sizeof(x));
+	x = le64toh(x);
+	letter = x >> 6 & each;
+	n = (x & each * 0x0F) + letter * 9;
+	/* Letters are what is over 9, nothing is over 15, and each byte must be that of its value.
+	 */
+	if (((n + each * 6) >> 4 & each) != letter || (n & each * 16) != 0 ||
+	    n + each * '0' + letter * ('a' - '0' - 10) != (x | letter << 5))
+		return false;
+	n = (n << 4 | n >> 8) & 0x00FF00FF00FF00FFu;
+	n = (n | n >> 8) & 0x0000FFFF0000FFFFu;
+	four = htole32((uint32_t)(n | n >> 16));
+	memcpy(dst, &four, sizeof(four));
+	return true;
+}
+
+bool hex_decode_either(const char *s, size_t len, void *dst, size_t n)
+{
+	char rest[8] = {'0', '0', '0', '0', '0', '0', '0', '0'};
+	uint8_t *b = dst, four[4];
+
+	if (len != 2 * n)
+		return false;
+	for (; n >= 4; n -= 4, s += 8, b += 4) {
+		if (!hex_decode_8(s, b))
+			return false;
+	}
+	memcpy(rest, s, 2 * n);
+	if (!hex_decode_8(rest, four))
+		return false;
+	memcpy(b, four, n);
 	return true;
 }
 

@@ -122,6 +122,8 @@ static inline u128 get_be128(const uint8_t *p)
 char *hex_encode(const void *p, size_t n, char *dst);
 /* Exactly 2n lower-case digits into n bytes; false on anything else. */
 MUST_USE bool hex_decode(const char *s, size_t len, void *dst, size_t n);
+/* The same with digits of either case, made for long runs; dst may be written to on failure. */
+MUST_USE bool hex_decode_either(const char *s, size_t len, void *dst, size_t n);
 /* Padded length of n bytes in base64, without a NUL. */
 static inline size_t base64_len(size_t n)
 {
@@ -139,5 +141,29 @@ MUST_USE bool u128_parse(const char *s, size_t len, u128 *ret);
 char *u128_text(u128 v, char dst[U128_TEXT_MAX]);
 /* True iff the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 MUST_USE bool utf8_is_valid(struct view text);
+
+/* Behind the bytes from p that need no look inside a string of JSON: no quote, backslash, control
+ * or byte over 127. */
+static inline const uint8_t *text_skip_plain(const uint8_t *p, const uint8_t *end)
+{
+	const uint64_t each = 0x0101010101010101u;
+
+	while (end - p >= 8) {
+		uint64_t w;
+		uint64_t special;
+
+		memcpy(&w, p, sizeof(w));
+		/* The top bit of a byte is set where a test hits; a borrow only reaches bytes
+		 * behind a hit, so no hit means that all eight are plain. */
+		special = w | (w - each * 0x20) | ((w ^ each * '"') - each) |
+			  ((w ^ each * '\\') - each);
+		if ((special & each * 0x80) != 0)
+			break;
+		p += 8;
+	}
+	while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
+		p++;
+	return p;
+}
 
 #endif

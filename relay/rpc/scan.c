@@ -102,7 +102,7 @@ static bool scan_string(struct scan *s, bool *ret_escaped)
 	for (;;) {
 		size_t n;
 
-		s->p = scan_skip_plain(s->p, s->end);
+		s->p = text_skip_plain(s->p, s->end);
 		if (s->p == s->end)
 			return scan_fail(s, ERR_PARSE, "the body ends inside a string");
 		if (*s->p == '"')

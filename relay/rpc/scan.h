@@ -37,29 +37,6 @@ struct members {
 struct scan scan_of(struct view bytes, size_t depth_max);
 bool scan_fail(struct scan *s, enum err_code code, const char *why);
 
-/* Bytes from p that need no look inside a string: no quote, backslash, control or byte over 127. */
-static inline const uint8_t *scan_skip_plain(const uint8_t *p, const uint8_t *end)
-{
-	const uint64_t each = 0x0101010101010101u;
-
-	while (end - p >= 8) {
-		uint64_t w;
-		uint64_t special;
-
-		memcpy(&w, p, sizeof(w));
-		/* The top bit of a byte is set where a test hits; a borrow only reaches bytes
-		 * behind a hit, so no hit means that all eight are plain. */
-		special = w | (w - each * 0x20) | ((w ^ each * '"') - each) |
-			  ((w ^ each * '\\') - each);
-		if ((special & each * 0x80) != 0)
-			break;
-		p += 8;
-	}
-	while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
-		p++;
-	return p;
-}
-
 /* White space, then the next byte; 0 at the end (and for a NUL, which no JSON has here). */
 uint8_t scan_peek(struct scan *s);
 

@@ -292,7 +292,7 @@ static const uint8_t *take_string(struct rpc_stream *s, const uint8_t *p, const 
 {
 	const uint8_t *from = p;
 
-	p = scan_skip_plain(p, end);
+	p = text_skip_plain(p, end);
 	name_takes(s, from, (size_t)(p - from));
 	if (p == end || s->why)
 		return p;

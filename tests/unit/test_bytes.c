@@ -68,6 +68,34 @@ static void hex_is_strict(void **state) /* [B2] */
 	assert_false(hex_decode("ab0g", 4, b, 2));
 }
 
+static void hex_of_either_case_is_read_in_long_runs(void **state)
+{
+	static const char digits[] = "00112233445566778899AaBbCcDdEeFf7f";
+	uint8_t b[17], again[17];
+
+	for (size_t n = 0; n <= 17; n++) {
+		char text[35];
+
+		memcpy(text, digits, sizeof(digits));
+		assert_true(hex_decode_either(text, 2 * n, b, n));
+		assert_false(hex_decode_either(text, 2 * n, b, n + 1));
+		for (size_t i = 0; i < 2 * n; i++)
+			text[i] |= 0x20;
+		assert_true(hex_decode(text, 2 * n, again, n));
+		assert_memory_equal(b, again, n);
+		for (size_t i = 0; i < 2 * n; i++) {
+			for (int c = 0; c < 256; c++) {
+				bool digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') ||
+					     (c >= 'A' && c <= 'F');
+
+				text[i] = (char)c;
+				assert_int_equal(hex_decode_either(text, 2 * n, b, n), digit);
+			}
+			text[i] = digits[i];
+		}
+	}
+}
+
 static void base64_matches_rfc_4648(void **state)
 {
 	static const char *const plain[] = {"", "f", "fo", "foo", "foob", "fooba", "foobar"};
@@ -162,6 +190,7 @@ int main(void)
 		cmocka_unit_test(reading_past_the_end_stays_bad),
 		cmocka_unit_test(short_strings_have_their_length_in_front),
 		cmocka_unit_test(hex_is_strict),
+		cmocka_unit_test(hex_of_either_case_is_read_in_long_runs),
 		cmocka_unit_test(base64_matches_rfc_4648),
 		cmocka_unit_test(base64_refuses_what_is_not_canonical),
 		cmocka_unit_test(decimals_are_whole_and_in_range),
