@@ -93,6 +93,11 @@ const char *chain_family(const struct chain *chain)
 	return chain->family->name;
 }
 
+const struct family *chain_family_of(const struct chain *chain)
+{
+	return chain->family;
+}
+
 const struct method_table *chain_table(const struct chain *chain)
 {
 	return chain->table;
@@ -169,28 +174,6 @@ bool chain_method_find(const struct chain *chain, struct view name, const struct
 	return true;
 }
 
-/* `phrase` is in lower case; text in any. */
-static bool text_has(struct view text, const char *phrase)
-{
-	size_t n = strlen(phrase);
-
-	for (size_t i = 0; i + n <= text.n; i++) {
-		size_t k = 0;
-
-		while (k < n) {
-			uint8_t c = text.p[i + k];
-
-			c |= c >= 'A' && c <= 'Z' ? 0x20 : 0;
-			if (c != (uint8_t)phrase[k])
-				break;
-			k++;
-		}
-		if (k == n)
-			return true;
-	}
-	return false;
-}
-
 struct view chain_probe_call(const struct chain *chain)
 {
 	return VIEW_STR(chain->family->probe);
@@ -199,24 +182,4 @@ struct view chain_probe_call(const struct chain *chain)
 bool chain_probe_id(const struct chain *chain, struct view result, uint64_t *ret)
 {
 	return chain->family->probe_id(result, ret);
-}
-
-enum chain_error chain_error_class(const struct chain *chain, int64_t code, struct view message,
-				   struct view data)
-{
-	const struct family *family = chain->family;
-
-	for (size_t i = 0; i < family->execution_code_count; i++) {
-		if (code == family->execution_codes[i])
-			return CHAIN_ERROR_EXECUTION;
-	}
-	for (size_t i = 0; family->execution_phrases[i]; i++) {
-		if (text_has(message, family->execution_phrases[i]))
-			return CHAIN_ERROR_EXECUTION;
-	}
-	/* The data of a revert that calls itself something else: Error(string) or Panic(uint256).
-	 */
-	if (text_has(data, "0x08c379a0") || text_has(data, "0x4e487b71"))
-		return CHAIN_ERROR_EXECUTION;
-	return CHAIN_ERROR_OTHER;
 }

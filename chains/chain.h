@@ -5,6 +5,7 @@
 #ifndef CHAINS_CHAIN_H
 #define CHAINS_CHAIN_H
 
+#include "chains/error.h"
 #include "chains/table.h"
 #include "relay/base/bytes.h"
 #include "relay/base/err.h"
@@ -38,12 +39,6 @@ struct chain_method {
 	enum chain_refusal refusal;
 };
 
-/* What an RPC error says about the work behind it ([R9]). */
-enum chain_error {
-	CHAIN_ERROR_EXECUTION, /* the call was run and failed, a revert: charged by the table */
-	CHAIN_ERROR_OTHER,     /* refused before it was run: not charged */
-};
-
 /* "evm"; NULL when there is no such family. */
 const struct chain *chain_find(const char *family);
 /* The family whose table has this hash, which is the service's in the registry ([M2]); NULL when
@@ -64,9 +59,5 @@ MUST_USE bool chain_method_find(const struct chain *chain, struct view name,
 struct view chain_probe_call(const struct chain *chain);
 /* Which network the answer to it tells: `result` is that member's value as written. */
 MUST_USE bool chain_probe_id(const struct chain *chain, struct view result, uint64_t *ret);
-
-/* The class of an error object: its code, the inside of its message as written, and its data. */
-enum chain_error chain_error_class(const struct chain *chain, int64_t code, struct view message,
-				   struct view data);
 
 #endif

@@ -11,6 +11,20 @@ struct chain_namespace {
 	enum chain_refusal refusal;
 };
 
+/* A sign of a failed execution: a code, or a phrase in lower case of the message or the data. */
+struct chain_execution {
+	int64_t code;
+	const char *phrase; /* NULL: the code */
+	bool in_data;
+};
+
+/* A sign of a class: a phrase in lower case, with `*` for any text, or a code. */
+struct chain_error_row {
+	int64_t code;
+	const char *phrase; /* NULL: the code */
+	enum chain_error error;
+};
+
 struct family {
 	const char *name;
 	const struct chain_method
@@ -18,15 +32,16 @@ struct family {
 	size_t method_count;
 	const struct chain_namespace *namespaces;
 	size_t namespace_count;
-	/* Phrases in lower case that only the message of a failed execution has, NULL at the end.
-	 */
-	const char *const *execution_phrases;
-	const int64_t *execution_codes;
-	size_t execution_code_count;
+	const struct chain_execution *executions;
+	size_t execution_count;
+	const struct chain_error_row *errors;
+	size_t error_count;
 	const char *probe; /* a call with the id 1 */
 	bool (*probe_id)(struct view result, uint64_t *ret);
 };
 
 extern const struct family family_evm;
+
+const struct family *chain_family_of(const struct chain *chain);
 
 #endif

@@ -27,28 +27,32 @@ static const struct chain_namespace namespaces[] = {
 #undef NAMESPACE
 };
 
-/* What geth, Nethermind, Besu, Erigon, reth and anvil say of a call that ran and failed. */
-static const char *const execution_phrases[] = {
-	"execution reverted",
-	"vm execution error",
-	"vm exception",
-	"reverted",
-	"out of gas",
-	"outofgas",
-	"invalid opcode",
-	"invalid jump",
-	"stack underflow",
-	"stack overflow",
-	"write protection",
-	"max code size exceeded",
-	"gas uint64 overflow",
-	"contract creation code storage",
-	NULL,
+static const struct chain_execution executions[] = {
+#define RAN_CODE(number) {.code = (number)},
+#define RAN_TEXT(words) {.phrase = (words)},
+#define RAN_DATA(words) {.phrase = (words), .in_data = true},
+#define TEXT(words, class)
+#define CODE(number, class)
+#include "chains/methods/evm_errors.def"
+#undef RAN_CODE
+#undef RAN_TEXT
+#undef RAN_DATA
+#undef TEXT
+#undef CODE
 };
 
-static const int64_t execution_codes[] = {
-	3,	/* geth and those who follow it: reverted, with data */
-	-32015, /* Nethermind, OpenEthereum: VM execution error */
+static const struct chain_error_row errors[] = {
+#define RAN_CODE(number)
+#define RAN_TEXT(words)
+#define RAN_DATA(words)
+#define TEXT(words, class) {.phrase = (words), .error = CHAIN_ERROR_##class},
+#define CODE(number, class) {.code = (number), .error = CHAIN_ERROR_##class},
+#include "chains/methods/evm_errors.def"
+#undef RAN_CODE
+#undef RAN_TEXT
+#undef RAN_DATA
+#undef TEXT
+#undef CODE
 };
 
 /* A quantity as a string; leading zeros are let pass, as dApps do. */
@@ -77,9 +81,10 @@ const struct family family_evm = {
 	.method_count = ARRAY_SIZE(methods),
 	.namespaces = namespaces,
 	.namespace_count = ARRAY_SIZE(namespaces),
-	.execution_phrases = execution_phrases,
-	.execution_codes = execution_codes,
-	.execution_code_count = ARRAY_SIZE(execution_codes),
+	.executions = executions,
+	.execution_count = ARRAY_SIZE(executions),
+	.errors = errors,
+	.error_count = ARRAY_SIZE(errors),
 	.probe = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_chainId\",\"params\":[]}",
 	.probe_id = probe_id,
 };

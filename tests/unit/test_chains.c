@@ -200,38 +200,6 @@ static void a_table_may_be_empty_and_without_entry_0(void **state)
 	method_table_destroy(table);
 }
 
-/* [R9] */
-static void failed_executions_are_told_from_other_errors(void **state)
-{
-	static const struct {
-		int64_t code;
-		const char *message;
-		const char *data;
-		enum chain_error want;
-	} cases[] = {
-		{3, "execution reverted: no", "\"0x08c379a0\"", CHAIN_ERROR_EXECUTION},
-		{3, "", "", CHAIN_ERROR_EXECUTION},
-		{-32000, "execution reverted", "", CHAIN_ERROR_EXECUTION},
-		{-32000, "out of gas", "", CHAIN_ERROR_EXECUTION},
-		{-32000, "invalid opcode: INVALID", "", CHAIN_ERROR_EXECUTION},
-		{-32015, "VM execution error.", "\"Reverted 0x\"", CHAIN_ERROR_EXECUTION},
-		{-32603, "Error: VM Exception while processing transaction: reverted", "",
-		 CHAIN_ERROR_EXECUTION},
-		{-32000, "failed", "{\"data\":\"0x4e487b710000\"}", CHAIN_ERROR_EXECUTION},
-		{-32601, "Method not found", "", CHAIN_ERROR_OTHER},
-		{-32602, "invalid argument 0: hex string without 0x prefix", "", CHAIN_ERROR_OTHER},
-		{-32005, "rate limit exceeded", "", CHAIN_ERROR_OTHER},
-		{-32000, "header not found", "", CHAIN_ERROR_OTHER},
-		{-32000, "nonce too low", "", CHAIN_ERROR_OTHER},
-		{-32000, "insufficient funds for gas * price + value", "", CHAIN_ERROR_OTHER},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		assert_int_equal(chain_error_class(evm(), cases[i].code, VIEW_STR(cases[i].message),
-						   VIEW_STR(cases[i].data)),
-				 cases[i].want);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,7 +213,6 @@ int main(void)
 		cmocka_unit_test(a_table_comes_back_from_its_text),
 		cmocka_unit_test(texts_that_are_no_table_are_refused),
 		cmocka_unit_test(a_table_may_be_empty_and_without_entry_0),
-		cmocka_unit_test(failed_executions_are_told_from_other_errors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

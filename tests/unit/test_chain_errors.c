@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Errors as vendors word them, with where each text was seen: an issue, a vendor's page, or the
+ * code that writes it. */
+#include "tests/unit/unit.h"
+
+#include <inttypes.h>
+
+#include "chains/chain.h"
+
+struct wording {
+	const char *where;
+	enum chain_error want;
+	int64_t code;
+	const char *message;
+	const char *data; /* as written; NULL: none */
+};
+
+#define W(seen, class, number, words) {seen, CHAIN_ERROR_##class, number, words, NULL},
+#define D(seen, class, number, words, value) {seen, CHAIN_ERROR_##class, number, words, value},
+static const struct wording wordings[] = {
+#include "tests/unit/chain_errors.def"
+};
+#undef W
+#undef D
+
+static const struct chain *evm(void)
+{
+	return chain_find("evm");
+}
+
+static enum chain_error class_of(const struct wording *w)
+{
+	return chain_error_class(evm(), w->code, VIEW_STR(w->message),
+				 w->data ? VIEW_STR(w->data) : VIEW(NULL, 0));
+}
+
+/* [R9] */
+static void every_vendors_words_have_their_class(void **state)
+{
+	size_t wrong = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(wordings); i++) {
+		enum chain_error got = class_of(&wordings[i]);
+
+		if (got == wordings[i].want)
+			continue;
+		print_message("# %s: %" PRId64 " %s: %s, not %s\n", wordings[i].where,
+			      wordings[i].code, wordings[i].message, chain_error_info(got)->name,
+			      chain_error_info(wordings[i].want)->name);
+		wrong++;
+	}
+	assert_int_equal(wrong, 0);
+}
+
+static void every_class_is_in_somebodys_words(void **state)
+{
+	bool seen[CHAIN_ERROR_COUNT] = {false};
+
+	for (size_t i = 0; i < ARRAY_SIZE(wordings); i++)
+		seen[wordings[i].want] = true;
+	for (size_t i = 0; i < CHAIN_ERROR_COUNT; i++)
+		assert_true(seen[i]);
+}
+
+static void the_case_of_words_does_not_matter(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(wordings); i++) {
+		char upper[1024], *p = upper;
+		struct wording w = wordings[i];
+
+		for (const char *q = w.message; *q; q++)
+			*p++ = (char)(*q >= 'a' && *q <= 'z' ? *q - 0x20 : *q);
+		*p = '\0';
+		w.message = upper;
+		assert_int_equal(class_of(&w), w.want);
+	}
+}
+
+/* A gateway cannot be made to search long: what is said must be said early.  [R9] alone is not
+ * bounded, for both sides must agree on it. */
+static void only_the_start_of_a_text_is_searched(void **state)
+{
+	static char text[CHAIN_ERROR_TEXT_MAX + 64];
+	size_t at = CHAIN_ERROR_TEXT_MAX - 16; /* of "header not found" */
+
+	memset(text, '.', sizeof(text) - 1);
+	memcpy(text + at, "header not found", 16);
+	assert_int_equal(chain_error_class(evm(), 0, VIEW_STR(text), VIEW(NULL, 0)),
+			 CHAIN_ERROR_MISSING);
+	assert_int_equal(chain_error_class(evm(), 0, VIEW(NULL, 0), VIEW_STR(text)),
+			 CHAIN_ERROR_MISSING);
+	memset(text, '.', sizeof(text) - 1);
+	memcpy(text + at + 1, "header not found", 16);
+	assert_int_equal(chain_error_class(evm(), 0, VIEW_STR(text), VIEW(NULL, 0)),
+			 CHAIN_ERROR_SERVER);
+	memcpy(text + at + 1, "out of gas", 10);
+	memcpy(text + at + 11, "      ", 6);
+	assert_int_equal(chain_error_class(evm(), 0, VIEW_STR(text), VIEW(NULL, 0)),
+			 CHAIN_ERROR_EXECUTION);
+}
+
+static void classes_say_what_may_be_done(void **state)
+{
+	for (enum chain_error e = 0; e < CHAIN_ERROR_COUNT; e++) {
+		const struct chain_error_info *info = chain_error_info(e);
+
+		assert_true(info->name[0] >= 'a' && info->name[0] <= 'z');
+		assert_true(strlen(info->text) > 0);
+		/* An answer is nobody's fault and is not asked for again. */
+		if (info->next == CHAIN_NEXT_ANSWER) {
+			assert_false(info->again || info->divide);
+			assert_int_equal(info->blame, CHAIN_BLAME_NONE);
+		}
+		for (enum chain_error f = 0; f < e; f++)
+			assert_string_not_equal(info->name, chain_error_info(f)->name);
+	}
+	assert_int_equal(chain_error_info(CHAIN_ERROR_EXECUTION)->next, CHAIN_NEXT_ANSWER);
+	assert_int_equal(chain_error_info(CHAIN_ERROR_CLIENT)->next, CHAIN_NEXT_OPINION);
+	assert_int_equal(chain_error_info(CHAIN_ERROR_SUSPECT)->next, CHAIN_NEXT_OTHERS);
+	assert_true(chain_error_info(CHAIN_ERROR_TOO_LARGE)->divide);
+	assert_int_equal(chain_error_info(CHAIN_ERROR_RATE)->blame, CHAIN_BLAME_THROTTLE);
+	assert_int_equal(chain_error_info(CHAIN_ERROR_MISSING)->blame, CHAIN_BLAME_NONE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_vendors_words_have_their_class),
+		cmocka_unit_test(every_class_is_in_somebodys_words),
+		cmocka_unit_test(the_case_of_words_does_not_matter),
+		cmocka_unit_test(only_the_start_of_a_text_is_searched),
+		cmocka_unit_test(classes_say_what_may_be_done),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
