@@ -13,7 +13,7 @@ import sources
 _BASE = ["relay/base"]
 _L1 = _BASE + ["relay/crypto", "relay/config"]
 _L2 = _L1 + ["chains"]
-_L3 = _L2 + ["relay/receipt", "relay/rpc", "session"]
+_L3 = _L2 + ["relay/receipt", "relay/rpc", "relay/cache", "session"]
 _L4 = _L3 + ["relay/ledger", "relay/upstream", "relay/link", "session/registry"]
 _L5 = _L4 + ["relay/audit", "relay/gateway", "relay/node"]
 _L6 = _L5 + ["relay/admin"]
@@ -21,7 +21,7 @@ LAYERS = {
     "relay/base": [],
     "relay/crypto": _BASE, "relay/config": _BASE,
     "chains": _L1,
-    "relay/receipt": _L2, "relay/rpc": _L2,
+    "relay/receipt": _L2, "relay/rpc": _L2, "relay/cache": _L2,
     # the one arrow within a layer: table_root is a tree of the receipts' own kind
     "session": _L2 + ["relay/receipt"],
     "relay/ledger": _L3, "relay/upstream": _L3, "session/registry": _L3,

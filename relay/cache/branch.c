@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/cache/branch.h"
+
+#include <assert.h>
+
+#include "relay/base/mem.h"
+#include "relay/cache/internal.h"
+#include "relay/crypto/digest.h"
+
+TAILQ_HEAD(block_list, branch_block);
+
+/* The served blocks are one run of parents, from the head down to `bottom`. */
+struct branch {
+	size_t blocks_max;
+	branch_on_leave *on_leave;
+	void *arg;
+	size_t mask;
+	struct branch_block **buckets;
+	struct block_list all;
+	size_t count;
+	size_t was_served; /* blocks of which it is not known whether they are dead */
+	struct branch_block *head;
+	struct branch_block *bottom;
+	uint64_t final; /* valid if has_final */
+	bool has_final;
+	uint64_t breaks;
+};
+
+static size_t buckets_for(size_t blocks_max)
+{
+	size_t n = 16;
+
+	while (n < blocks_max)
+		n *= 2;
+	return n;
+}
+
+struct branch *branch_create(size_t blocks_max, branch_on_leave *on_leave, void *arg)
+{
+	struct branch *b = xcalloc(1, sizeof(*b));
+
+	assert(blocks_max >= 4);
+	b->blocks_max = blocks_max;
+	b->on_leave = on_leave;
+	b->arg = arg;
+	b->mask = buckets_for(blocks_max) - 1;
+	b->buckets = xcalloc(b->mask + 1, sizeof(*b->buckets));
+	TAILQ_INIT(&b->all);
+	return b;
+}
+
+void branch_destroy(struct branch *b)
+{
+	struct branch_block *block;
+
+	if (!b)
+		return;
+	while ((block = TAILQ_FIRST(&b->all))) {
+		TAILQ_REMOVE(&b->all, block, all);
+		free(block);
+	}
+	free(b->buckets);
+	free(b);
+}
+
+size_t branch_bytes(size_t blocks_max)
+{
+	return sizeof(struct branch) + ALLOCATION_OVERHEAD +
+	       buckets_for(blocks_max) * sizeof(struct branch_block *) + ALLOCATION_OVERHEAD +
+	       blocks_max * (sizeof(struct branch_block) + ALLOCATION_OVERHEAD);
+}
+
+const struct branch_block *branch_head(const struct branch *b)
+{
+	return b->head;
+}
+
+bool branch_is_final(const struct branch *b, uint64_t number)
+{
+	return b->has_final && number <= b->final;
+}
+
+uint64_t branch_breaks(const struct branch *b)
+{
+	return b->breaks;
+}
+
+size_t branch_count(const struct branch *b)
+{
+	return b->count;
+}
+
+/* --- the table --- */
+
+static struct branch_block **bucket_of(const struct branch *b, const struct hash *hash)
+{
+	return &b->buckets[keyed_hash(hash->b, sizeof(hash->b)) & b->mask];
+}
+
+struct branch_block *branch_find(const struct branch *b, const struct hash *hash)
+{
+	struct branch_block *block = *bucket_of(b, hash);
+
+	while (block && !ID_EQ(&block->is.hash, hash))
+		block = block->next;
+	return block;
+}
+
+/* The parent, when it is known and is one. */
+static struct branch_block *parent_of(const struct branch *b, const struct branch_block *block)
+{
+	struct branch_block *parent =
+		block->is.has_parent ? branch_find(b, &block->is.parent) : NULL;
+
+	return parent && parent->is.number + 1 == block->is.number ? parent : NULL;
+}
+
+static void set_was_served(struct branch *b, struct branch_block *block, bool to)
+{
+	if (block->was_served != to)
+		b->was_served += to ? 1 : (size_t)-1;
+	block->was_served = to;
+}
+
+static void leave(struct branch *b, struct branch_block *block, enum branch_leave why)
+{
+	b->on_leave(block, why, b->arg);
+	assert(LIST_EMPTY(&block->entries) && LIST_EMPTY(&block->realtime));
+}
+
+static void forget(struct branch *b, struct branch_block *block)
+{
+	struct branch_block **at = bucket_of(b, &block->is.hash);
+
+	while (*at != block)
+		at = &(*at)->next;
+	*at = block->next;
+	set_was_served(b, block, false);
+	TAILQ_REMOVE(&b->all, block, all);
+	b->count--;
+	free(block);
+}
+
+static struct branch_block *insert(struct branch *b, const struct block_claim *claim)
+{
+	struct branch_block *block = xcalloc(1, sizeof(*block));
+	struct branch_block **at = bucket_of(b, &claim->hash);
+
+	assert(b->count < b->blocks_max);
+	block->is = *claim;
+	LIST_INIT(&block->entries);
+	LIST_INIT(&block->realtime);
+	block->next = *at;
+	*at = block;
+	TAILQ_INSERT_TAIL(&b->all, block, all);
+	b->count++;
+	return block;
+}
+
+/* --- which are served --- */
+
+/* Goes down from the bottom as far as the links are known. */
+static void extend_down(struct branch *b)
+{
+	struct branch_block *parent;
+
+	while ((parent = parent_of(b, b->bottom))) {
+		parent->served = true;
+		set_was_served(b, parent, false);
+		b->bottom = parent;
+	}
+}
+
+/* A block beyond the head of another branch than the head's. */
+static bool forks_below(const struct branch *b, const struct branch_block *block)
+{
+	while (block && block->is.number > b->head->is.number)
+		block = parent_of(b, block);
+	return block && block != b->head;
+}
+
+static bool is_dead(const struct branch *b, const struct branch_block *block)
+{
+	if (block->is.number > b->head->is.number)
+		return forks_below(b, block);
+	return block->is.number >= b->bottom->is.number; /* another one is served there */
+}
+
+/* What was served and now is seen to be of another branch dies. */
+static void bury(struct branch *b)
+{
+	struct branch_block *block;
+
+	if (b->was_served == 0)
+		return;
+	TAILQ_FOREACH (block, &b->all, all) {
+		if (!block->was_served || !is_dead(b, block))
+			continue;
+		set_was_served(b, block, false);
+		leave(b, block, BRANCH_DEAD);
+	}
+}
+
+static void unserve_all(struct branch *b)
+{
+	struct branch_block *block;
+
+	TAILQ_FOREACH (block, &b->all, all) {
+		if (block->served)
+			set_was_served(b, block, true);
+		block->served = false;
+	}
+}
+
+static void trace(struct branch *b, struct branch_block *head)
+{
+	unserve_all(b);
+	b->head = b->bottom = head;
+	head->served = true;
+	set_was_served(b, head, false);
+	extend_down(b);
+}
+
+/* Does the run of served blocks end beside the final one? */
+static bool contradicts_final(const struct branch *b)
+{
+	const struct branch_block *bottom = b->bottom, *block;
+
+	if (!b->has_final)
+		return false;
+	if (bottom->is.number != b->final + 1 || !bottom->is.has_parent)
+		return false;
+	TAILQ_FOREACH (block, &b->all, all)
+		if (block->is.number == b->final)
+			return true; /* else it would be the bottom */
+	return false;
+}
+
+static void give_up(struct branch *b, const struct branch_block *keep)
+{
+	struct branch_block *block, *next;
+
+	b->has_final = false;
+	b->breaks++;
+	for (block = TAILQ_FIRST(&b->all); block; block = next) {
+		next = TAILQ_NEXT(block, all);
+		leave(b, block, BRANCH_BROKEN);
+		if (block != keep)
+			forget(b, block);
+	}
+}
+
+static void restart(struct branch *b, struct branch_block *head)
+{
+	give_up(b, head);
+	b->head = b->bottom = head;
+	head->served = true;
+	set_was_served(b, head, false);
+}
+
+/* --- room --- */
+
+/* Who goes first: what is not served, then what is oldest. */
+static bool goes_before(const struct branch_block *a, const struct branch_block *than)
+{
+	if (a->served != than->served)
+		return than->served;
+	return a->is.number < than->is.number;
+}
+
+static struct branch_block *served_at(const struct branch *b, uint64_t number)
+{
+	struct branch_block *block;
+
+	TAILQ_FOREACH (block, &b->all, all)
+		if (block->served && block->is.number == number)
+			return block;
+	return NULL;
+}
+
+/* False: the new one, which is not the head, is older than all that could go. */
+static bool make_room(struct branch *b, uint64_t number, bool is_head)
+{
+	struct branch_block *block, *least = NULL;
+
+	if (b->count < b->blocks_max)
+		return true;
+	TAILQ_FOREACH (block, &b->all, all)
+		if (block != b->head && (!least || goes_before(block, least)))
+			least = block;
+	if (!is_head && least->served && number < least->is.number)
+		return false;
+	if (least == b->bottom)
+		b->bottom = served_at(b, least->is.number + 1);
+	leave(b, least, BRANCH_OLD);
+	forget(b, least);
+	return true;
+}
+
+/* --- what is told --- */
+
+/* False: it contradicts what is known of the block. */
+static bool learn(struct branch_block *block, const struct block_claim *claim)
+{
+	if (block->is.number != claim->number)
+		return false;
+	if (!claim->has_parent)
+		return true;
+	if (block->is.has_parent)
+		return ID_EQ(&block->is.parent, &claim->parent);
+	block->is.parent = claim->parent;
+	block->is.has_parent = true;
+	return true;
+}
+
+static struct branch_block *take(struct branch *b, const struct block_claim *claim, bool is_head)
+{
+	struct branch_block *block = branch_find(b, &claim->hash);
+
+	if (block)
+		return learn(block, claim) ? block : NULL;
+	return make_room(b, claim->number, is_head) ? insert(b, claim) : NULL;
+}
+
+/* A link that was missing may be there now. */
+static void link_up(struct branch *b)
+{
+	extend_down(b);
+	if (contradicts_final(b))
+		restart(b, b->head);
+	bury(b);
+}
+
+struct branch_block *branch_add(struct branch *b, const struct block_claim *claim)
+{
+	struct branch_block *block;
+
+	if (!b->head || branch_is_final(b, claim->number))
+		return NULL;
+	if (claim->number > b->head->is.number &&
+	    claim->number - b->head->is.number > BRANCH_AHEAD_MAX)
+		return NULL;
+	if (!(block = take(b, claim, false)))
+		return NULL;
+	link_up(b);
+	return branch_find(b, &claim->hash); /* it may be gone: what was final was not */
+}
+
+static bool is_anchor(const struct branch *b, const struct block_claim *head)
+{
+	const struct branch_block *known = branch_find(b, &head->hash);
+
+	return known && head->number == b->final;
+}
+
+bool branch_set_head(struct branch *b, const struct block_claim *claim)
+{
+	struct branch_block *head;
+
+	if (branch_is_final(b, claim->number) && !is_anchor(b, claim)) {
+		give_up(b, NULL);
+		b->head = b->bottom = NULL;
+	}
+	if (!b->head) {
+		assert(b->count == 0);
+		trace(b, insert(b, claim));
+		return true;
+	}
+	if (!(head = take(b, claim, true)))
+		return false;
+	if (head != b->head && head->is.has_parent && ID_EQ(&head->is.parent, &b->head->is.hash) &&
+	    parent_of(b, head) == b->head) {
+		b->head = head;
+		head->served = true;
+		set_was_served(b, head, false);
+	} else if (head != b->head) {
+		trace(b, head);
+	}
+	link_up(b);
+	return true;
+}
+
+void branch_set_final(struct branch *b, uint64_t number)
+{
+	struct branch_block *block, *next;
+	uint64_t top = b->head ? b->head->is.number : 0;
+
+	number = MIN(number, top);
+	if (!b->head || branch_is_final(b, number))
+		return;
+	b->final = number;
+	b->has_final = true;
+	for (block = TAILQ_FIRST(&b->all); block; block = next) {
+		next = TAILQ_NEXT(block, all);
+		if (block->is.number > number)
+			continue;
+		leave(b, block, block->served ? BRANCH_FINAL : BRANCH_UNLINKED);
+		if (block->served && block->is.number == number)
+			b->bottom = block; /* the anchor */
+		else
+			forget(b, block);
+	}
+}

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/cache/cache.h"
+
+#include <assert.h>
+
+#include "relay/base/mem.h"
+#include "relay/cache/internal.h"
+#include "relay/crypto/digest.h"
+
+TAILQ_HEAD(entry_queue, entry);
+
+/* Answers that were never found stand in NEWCOMERS, others in PROVEN, each in the order of use, the
+ * latest first.  Room is made among newcomers first, so one long scan by one client throws out
+ * nobody's hot answers; PROVEN is kept to its share, and those that fall out of it are newcomers
+ * again. */
+enum queue { NEWCOMERS, PROVEN, QUEUES };
+#define PROVEN_SHARE(bytes) ((bytes) / 4 * 3)
+
+struct entry {
+	struct cache_key key;
+	struct cache_chain *chain;
+	struct branch_block *block; /* NULL: it is final */
+	enum cache_life life;
+	enum queue queue;
+	struct cache_body *body;
+	struct entry *next; /* in its bucket */
+	TAILQ_ENTRY(entry) used;
+	LIST_ENTRY(entry) at_block;
+};
+
+struct cache_chain {
+	struct cache *cache;
+	struct service_name service;
+	struct branch *branch;
+	uint64_t breaks; /* of the branch, that have been seen to */
+	usec_t head_since_us;
+	usec_t head_told_us;
+};
+
+struct cache {
+	struct cache_options options;
+	size_t mask;
+	struct entry **buckets;
+	struct entry_queue queues[QUEUES];
+	uint64_t proven_bytes;
+	size_t chain_count;
+	struct cache_chain chains[CACHE_CHAINS_MAX];
+	struct cache_counts counts;
+};
+
+/* --- making it --- */
+
+static size_t buckets_for(uint64_t bytes_max)
+{
+	size_t n = 256;
+
+	while (n < bytes_max / 1024 && n < (size_t)1 << 24)
+		n *= 2;
+	return n;
+}
+
+/* An eighth of the budget is for blocks. */
+static size_t blocks_for(const struct cache_options *options)
+{
+	size_t share = options->bytes_max / 8 / options->chains_max;
+	size_t blocks = CACHE_BLOCKS_MAX;
+
+	while (blocks > 16 && branch_bytes(blocks) > share)
+		blocks /= 2;
+	return blocks;
+}
+
+struct cache *cache_create(const struct cache_options *options)
+{
+	struct cache *c = xcalloc(1, sizeof(*c));
+	size_t buckets = buckets_for(options->bytes_max);
+
+	assert(options->bytes_max >= CACHE_BYTES_MIN);
+	assert(options->chains_max >= 1 && options->chains_max <= CACHE_CHAINS_MAX);
+	c->options = *options;
+	c->mask = buckets - 1;
+	c->buckets = xcalloc(buckets, sizeof(struct entry *));
+	for (size_t i = 0; i < QUEUES; i++)
+		TAILQ_INIT(&c->queues[i]);
+	c->counts.bytes = sizeof(*c) + ALLOCATION_OVERHEAD + buckets * sizeof(struct entry *) +
+			  ALLOCATION_OVERHEAD;
+	return c;
+}
+
+void cache_key_make(const struct cache *c, const struct service_name *service,
+		    const struct hash *pinned, struct view canonical, struct cache_key *ret)
+{
+	const struct view parts[] = {
+		VIEW(c->options.secret, sizeof(c->options.secret)),
+		VIEW(service->s, strlen(service->s) + 1), /* its NUL ends it */
+		VIEW(pinned ? "p" : "-", 1),
+		VIEW(pinned ? pinned->b : NULL, pinned ? sizeof(pinned->b) : 0),
+		canonical,
+	};
+	struct hash hash;
+
+	sha256_parts(parts, ARRAY_SIZE(parts), &hash);
+	memcpy(ret->b, hash.b, sizeof(ret->b));
+}
+
+const struct cache_counts *cache_counts(const struct cache *c)
+{
+	return &c->counts;
+}
+
+/* --- bodies --- */
+
+static struct cache_body *body_create(const struct cache_answer *answer)
+{
+	struct cache_body *body = xmalloc(sizeof(*body) + answer->body.n);
+
+	atomic_init(&body->refs, 1);
+	body->id_at = answer->id_at;
+	body->lane = answer->lane;
+	body->seq = answer->seq;
+	body->supplier = answer->supplier;
+	body->flags = answer->flags;
+	body->n = answer->body.n;
+	memcpy(body->bytes, answer->body.p, answer->body.n);
+	return body;
+}
+
+void cache_unref(struct cache_body *body)
+{
+	if (body && atomic_fetch_sub(&body->refs, 1) == 1)
+		free(body);
+}
+
+size_t cache_entry_bytes(size_t n)
+{
+	return sizeof(struct entry) + ALLOCATION_OVERHEAD + sizeof(struct cache_body) + n +
+	       ALLOCATION_OVERHEAD;
+}
+
+/* --- entries --- */
+
+static struct entry **bucket_of(struct cache *c, const struct cache_key *key)
+{
+	/* The key is a keyed hash itself. */
+	return &c->buckets[get_be64(key->b) & c->mask];
+}
+
+static struct entry *find(struct cache *c, const struct cache_key *key)
+{
+	struct entry *e = *bucket_of(c, key);
+
+	while (e && !ID_EQ(&e->key, key))
+		e = e->next;
+	return e;
+}
+
+static void dequeue(struct cache *c, struct entry *e)
+{
+	TAILQ_REMOVE(&c->queues[e->queue], e, used);
+	if (e->queue == PROVEN)
+		c->proven_bytes -= cache_entry_bytes(e->body->n);
+}
+
+static void enqueue(struct cache *c, struct entry *e, enum queue queue)
+{
+	e->queue = queue;
+	TAILQ_INSERT_HEAD(&c->queues[queue], e, used);
+	if (queue == PROVEN)
+		c->proven_bytes += cache_entry_bytes(e->body->n);
+}
+
+static void hang(struct entry *e, struct branch_block *block)
+{
+	e->block = block;
+	if (!block)
+		return;
+	if (e->life == CACHE_REALTIME)
+		LIST_INSERT_HEAD(&block->realtime, e, at_block);
+	else
+		LIST_INSERT_HEAD(&block->entries, e, at_block);
+}
+
+static void evict(struct entry *e, enum cache_eviction why)
+{
+	struct cache *c = e->chain->cache;
+	struct entry **at = bucket_of(c, &e->key);
+
+	while (*at != e)
+		at = &(*at)->next;
+	*at = e->next;
+	dequeue(c, e);
+	if (e->block)
+		LIST_REMOVE(e, at_block);
+	c->counts.evictions[why]++;
+	c->counts.entries--;
+	c->counts.bytes -= cache_entry_bytes(e->body->n);
+	cache_unref(e->body);
+	free(e);
+}
+
+static void make_room(struct cache *c, size_t bytes)
+{
+	struct entry *e;
+
+	while (c->counts.bytes + bytes > c->options.bytes_max) {
+		e = TAILQ_LAST(&c->queues[NEWCOMERS], entry_queue);
+		if (!e)
+			e = TAILQ_LAST(&c->queues[PROVEN], entry_queue);
+		assert(e); /* what is not answers is far below the budget */
+		evict(e, CACHE_EVICTED_ROOM);
+	}
+}
+
+static void note_use(struct cache *c, struct entry *e)
+{
+	struct entry *last;
+
+	dequeue(c, e);
+	enqueue(c, e, PROVEN);
+	while (c->proven_bytes > PROVEN_SHARE(c->options.bytes_max)) {
+		last = TAILQ_LAST(&c->queues[PROVEN], entry_queue);
+		dequeue(c, last);
+		enqueue(c, last, NEWCOMERS);
+	}
+}
+
+/* --- blocks --- */
+
+static void evict_list(struct entry_list *list, enum cache_eviction why)
+{
+	struct entry *e;
+
+	while ((e = LIST_FIRST(list)))
+		evict(e, why);
+}
+
+/* When a final block was not, all that depends on blocks goes, the final answers too. */
+static void see_to_breaks(struct cache_chain *chain)
+{
+	struct cache *c = chain->cache;
+	struct entry *e, *next;
+
+	if (chain->breaks == branch_breaks(chain->branch))
+		return;
+	chain->breaks = branch_breaks(chain->branch);
+	for (size_t i = 0; i < QUEUES; i++)
+		for (e = TAILQ_FIRST(&c->queues[i]); e; e = next) {
+			next = TAILQ_NEXT(e, used);
+			if (e->chain == chain && e->life != CACHE_FOREVER)
+				evict(e, CACHE_EVICTED_BROKEN);
+		}
+}
+
+static void make_final(struct branch_block *block)
+{
+	struct entry *e;
+
+	while ((e = LIST_FIRST(&block->entries))) {
+		LIST_REMOVE(e, at_block);
+		e->block = NULL;
+	}
+}
+
+static void on_leave(struct branch_block *block, enum branch_leave why, void *arg)
+{
+	static const enum cache_eviction evictions[] = {
+		[BRANCH_DEAD] = CACHE_EVICTED_REORG,
+		[BRANCH_FINAL] = CACHE_EVICTED_PASSED, /* of its realtime answers */
+		[BRANCH_UNLINKED] = CACHE_EVICTED_UNLINKED,
+		[BRANCH_OLD] = CACHE_EVICTED_OLD,
+		[BRANCH_BROKEN] = CACHE_EVICTED_BROKEN,
+	};
+
+	if (why == BRANCH_FINAL)
+		make_final(block);
+	evict_list(&block->entries, evictions[why]);
+	evict_list(&block->realtime, evictions[why]);
+}
+
+struct cache_chain *cache_chain(struct cache *c, const struct service_name *service)
+{
+	size_t blocks = blocks_for(&c->options);
+	struct cache_chain *chain;
+
+	for (size_t i = 0; i < c->chain_count; i++)
+		if (strcmp(c->chains[i].service.s, service->s) == 0)
+			return &c->chains[i];
+	assert(c->chain_count < c->options.chains_max);
+	chain = &c->chains[c->chain_count++];
+	chain->cache = c;
+	chain->service = *service;
+	chain->branch = branch_create(blocks, on_leave, NULL);
+	make_room(c, branch_bytes(blocks));
+	c->counts.bytes += branch_bytes(blocks);
+	return chain;
+}
+
+bool cache_learn(struct cache_chain *chain, const struct block_claim *block)
+{
+	bool known = branch_add(chain->branch, block) != NULL;
+
+	see_to_breaks(chain);
+	return known;
+}
+
+bool cache_head(struct cache_chain *chain, const struct block_claim *head, usec_t now)
+{
+	const struct branch_block *old = branch_head(chain->branch);
+	struct branch_block *passed;
+	struct hash before = {0};
+	bool same = old && ID_EQ(&old->is.hash, &head->hash);
+
+	if (old)
+		before = old->is.hash;
+	if (!branch_set_head(chain->branch, head))
+		return false;
+	see_to_breaks(chain);
+	chain->head_told_us = now;
+	if (same)
+		return true;
+	chain->head_since_us = now;
+	passed = branch_find(chain->branch, &before);
+	if (passed)
+		evict_list(&passed->realtime, CACHE_EVICTED_PASSED);
+	return true;
+}
+
+void cache_final(struct cache_chain *chain, uint64_t number)
+{
+	branch_set_final(chain->branch, number);
+}
+
+/* --- answers --- */
+
+/* The answer's block; the head, also when it is final already. */
+static struct branch_block *find_block(struct cache_chain *chain, const struct cache_answer *answer)
+{
+	const struct branch_block *head = branch_head(chain->branch);
+	struct branch_block *block;
+
+	if (head && ID_EQ(&head->is.hash, &answer->block.hash) &&
+	    head->is.number == answer->block.number)
+		return branch_find(chain->branch, &answer->block.hash);
+	block = branch_add(chain->branch, &answer->block);
+	see_to_breaks(chain);
+	return block;
+}
+
+/* Where an answer hangs: *ret, NULL for one that is final. */
+static enum cache_verdict place(struct cache_chain *chain, const struct cache_answer *answer,
+				struct branch_block **ret)
+{
+	const struct branch_block *head = branch_head(chain->branch);
+	bool beyond = !head || !answer->has_number || answer->block.number > head->is.number;
+
+	*ret = NULL;
+	if (answer->life == CACHE_FOREVER)
+		return answer->content == CACHE_EMPTY ? CACHE_BEYOND : CACHE_STORED;
+	if (answer->content == CACHE_EMPTY && beyond)
+		return CACHE_BEYOND;
+	if (!answer->has_number)
+		return CACHE_UNBOUND;
+	if (answer->life == CACHE_REALTIME && head && answer->block.number < head->is.number)
+		return CACHE_BEHIND;
+	if (answer->life == CACHE_BLOCK && branch_is_final(chain->branch, answer->block.number))
+		return CACHE_STORED;
+	if (answer->has_hash)
+		*ret = find_block(chain, answer);
+	return *ret ? CACHE_STORED : CACHE_UNBOUND;
+}
+
+static void store(struct cache_chain *chain, const struct cache_key *key,
+		  const struct cache_answer *answer, struct branch_block *block)
+{
+	struct cache *c = chain->cache;
+	struct entry **bucket = bucket_of(c, key);
+	struct entry *e = find(c, key);
+
+	if (e)
+		evict(e, CACHE_EVICTED_REPLACED);
+	make_room(c, cache_entry_bytes(answer->body.n));
+	e = xcalloc(1, sizeof(*e));
+	e->key = *key;
+	e->chain = chain;
+	e->life = answer->life;
+	e->body = body_create(answer);
+	e->next = *bucket;
+	*bucket = e;
+	enqueue(c, e, NEWCOMERS);
+	hang(e, block);
+	c->counts.entries++;
+	c->counts.bytes += cache_entry_bytes(answer->body.n);
+}
+
+static enum cache_verdict judge(struct cache_chain *chain, const struct cache_answer *answer,
+				struct branch_block **ret)
+{
+	const struct cache *c = chain->cache;
+
+	if (answer->content == CACHE_NULL || answer->content == CACHE_ERROR)
+		return CACHE_NO_VALUE;
+	if (cache_entry_bytes(answer->body.n) > c->options.bytes_max / CACHE_ANSWER_SHARE)
+		return CACHE_TOO_LARGE;
+	return place(chain, answer, ret);
+}
+
+enum cache_verdict cache_fill(struct cache_chain *chain, const struct cache_key *key,
+			      const struct cache_answer *answer)
+{
+	struct branch_block *block = NULL;
+	enum cache_verdict verdict = judge(chain, answer, &block);
+
+	if (verdict == CACHE_STORED)
+		store(chain, key, answer, block);
+	chain->cache->counts.fills[verdict]++;
+	return verdict;
+}
+
+/* CACHE_MISSES: it holds. */
+static enum cache_miss why_not(const struct entry *e, usec_t now)
+{
+	const struct cache_chain *chain = e->chain;
+	const struct cache_options *options = &chain->cache->options;
+
+	if (!e->block)
+		return CACHE_MISSES;
+	if (!e->block->served ||
+	    (e->life == CACHE_REALTIME && e->block != branch_head(chain->branch)))
+		return CACHE_OFF_BRANCH;
+	if (now - chain->head_told_us > options->fresh_us ||
+	    (e->life == CACHE_REALTIME && now - chain->head_since_us > options->realtime_us))
+		return CACHE_STALE;
+	return CACHE_MISSES;
+}
+
+struct cache_body *cache_find(struct cache_chain *chain, const struct cache_key *key, usec_t now)
+{
+	struct cache *c = chain->cache;
+	struct entry *e = find(c, key);
+	enum cache_miss miss = e ? why_not(e, now) : CACHE_ABSENT;
+
+	if (miss != CACHE_MISSES) {
+		c->counts.misses[miss]++;
+		return NULL;
+	}
+	c->counts.hits++;
+	note_use(c, e);
+	atomic_fetch_add(&e->body->refs, 1);
+	return e->body;
+}
+
+void cache_destroy(struct cache *c)
+{
+	struct entry *e;
+
+	if (!c)
+		return;
+	for (size_t i = 0; i < QUEUES; i++)
+		while ((e = TAILQ_FIRST(&c->queues[i])))
+			evict(e, CACHE_EVICTED_ROOM);
+	for (size_t i = 0; i < c->chain_count; i++)
+		branch_destroy(c->chains[i].branch);
+	free(c->buckets);
+	free(c);
+}
