@@ -19,7 +19,7 @@ enum queue { NEWCOMERS, PROVEN, QUEUES };
 struct entry {
 	struct cache_key key;
 	struct cache_chain *chain;
-	struct branch_block *block; /* NULL: it is final */
+	struct lineage_block *block; /* NULL: it is final */
 	enum cache_life life;
 	enum queue queue;
 	struct cache_body *body;
@@ -31,8 +31,8 @@ struct entry {
 struct cache_chain {
 	struct cache *cache;
 	struct service_name service;
-	struct branch *branch;
-	uint64_t breaks; /* of the branch, that have been seen to */
+	struct lineage *lineage;
+	uint64_t breaks; /* of the lineage, that have been seen to */
 	usec_t head_since_us;
 	usec_t head_told_us;
 };
@@ -65,7 +65,7 @@ static size_t blocks_for(const struct cache_options *options)
 	size_t share = options->bytes_max / 8 / options->chains_max;
 	size_t blocks = CACHE_BLOCKS_MAX;
 
-	while (blocks > 16 && branch_bytes(blocks) > share)
+	while (blocks > 16 && lineage_bytes(blocks) > share)
 		blocks /= 2;
 	return blocks;
 }
@@ -169,7 +169,7 @@ static void enqueue(struct cache *c, struct entry *e, enum queue queue)
 		c->proven_bytes += cache_entry_bytes(e->body->n);
 }
 
-static void hang(struct entry *e, struct branch_block *block)
+static void hang(struct entry *e, struct lineage_block *block)
 {
 	e->block = block;
 	if (!block)
@@ -240,9 +240,9 @@ static void see_to_breaks(struct cache_chain *chain)
 	struct cache *c = chain->cache;
 	struct entry *e, *next;
 
-	if (chain->breaks == branch_breaks(chain->branch))
+	if (chain->breaks == lineage_breaks(chain->lineage))
 		return;
-	chain->breaks = branch_breaks(chain->branch);
+	chain->breaks = lineage_breaks(chain->lineage);
 	for (size_t i = 0; i < QUEUES; i++)
 		for (e = TAILQ_FIRST(&c->queues[i]); e; e = next) {
 			next = TAILQ_NEXT(e, used);
@@ -251,7 +251,7 @@ static void see_to_breaks(struct cache_chain *chain)
 		}
 }
 
-static void make_final(struct branch_block *block)
+static void make_final(struct lineage_block *block)
 {
 	struct entry *e;
 
@@ -261,17 +261,17 @@ static void make_final(struct branch_block *block)
 	}
 }
 
-static void on_leave(struct branch_block *block, enum branch_leave why, void *arg)
+static void on_leave(struct lineage_block *block, enum lineage_leave why, void *arg)
 {
 	static const enum cache_eviction evictions[] = {
-		[BRANCH_DEAD] = CACHE_EVICTED_REORG,
-		[BRANCH_FINAL] = CACHE_EVICTED_PASSED, /* of its realtime answers */
-		[BRANCH_UNLINKED] = CACHE_EVICTED_UNLINKED,
-		[BRANCH_OLD] = CACHE_EVICTED_OLD,
-		[BRANCH_BROKEN] = CACHE_EVICTED_BROKEN,
+		[LINEAGE_DEAD] = CACHE_EVICTED_REORG,
+		[LINEAGE_FINAL] = CACHE_EVICTED_PASSED, /* of its realtime answers */
+		[LINEAGE_UNLINKED] = CACHE_EVICTED_UNLINKED,
+		[LINEAGE_OLD] = CACHE_EVICTED_OLD,
+		[LINEAGE_BROKEN] = CACHE_EVICTED_BROKEN,
 	};
 
-	if (why == BRANCH_FINAL)
+	if (why == LINEAGE_FINAL)
 		make_final(block);
 	evict_list(&block->entries, evictions[why]);
 	evict_list(&block->realtime, evictions[why]);
@@ -289,15 +289,15 @@ struct cache_chain *cache_chain(struct cache *c, const struct service_name *serv
 	chain = &c->chains[c->chain_count++];
 	chain->cache = c;
 	chain->service = *service;
-	chain->branch = branch_create(blocks, on_leave, NULL);
-	make_room(c, branch_bytes(blocks));
-	c->counts.bytes += branch_bytes(blocks);
+	chain->lineage = lineage_create(blocks, on_leave, NULL);
+	make_room(c, lineage_bytes(blocks));
+	c->counts.bytes += lineage_bytes(blocks);
 	return chain;
 }
 
 bool cache_learn(struct cache_chain *chain, const struct block_claim *block)
 {
-	bool known = branch_add(chain->branch, block) != NULL;
+	bool known = lineage_add(chain->lineage, block) != NULL;
 
 	see_to_breaks(chain);
 	return known;
@@ -305,21 +305,21 @@ bool cache_learn(struct cache_chain *chain, const struct block_claim *block)
 
 bool cache_head(struct cache_chain *chain, const struct block_claim *head, usec_t now)
 {
-	const struct branch_block *old = branch_head(chain->branch);
-	struct branch_block *passed;
+	const struct lineage_block *old = lineage_head(chain->lineage);
+	struct lineage_block *passed;
 	struct hash before = {0};
 	bool same = old && ID_EQ(&old->is.hash, &head->hash);
 
 	if (old)
 		before = old->is.hash;
-	if (!branch_set_head(chain->branch, head))
+	if (!lineage_set_head(chain->lineage, head))
 		return false;
 	see_to_breaks(chain);
 	chain->head_told_us = now;
 	if (same)
 		return true;
 	chain->head_since_us = now;
-	passed = branch_find(chain->branch, &before);
+	passed = lineage_find(chain->lineage, &before);
 	if (passed)
 		evict_list(&passed->realtime, CACHE_EVICTED_PASSED);
 	return true;
@@ -327,50 +327,63 @@ bool cache_head(struct cache_chain *chain, const struct block_claim *head, usec_
 
 void cache_final(struct cache_chain *chain, uint64_t number)
 {
-	branch_set_final(chain->branch, number);
+	lineage_set_final(chain->lineage, number);
 }
 
 /* --- answers --- */
 
-/* The answer's block; the head, also when it is final already. */
-static struct branch_block *find_block(struct cache_chain *chain, const struct cache_answer *answer)
+static bool is_head(const struct lineage_block *head, const struct cache_answer *answer)
 {
-	const struct branch_block *head = branch_head(chain->branch);
-	struct branch_block *block;
+	if (!head || !(answer->has_hash || answer->has_number))
+		return false;
+	if (answer->has_hash && !ID_EQ(&head->is.hash, &answer->block.hash))
+		return false;
+	return !answer->has_number || head->is.number == answer->block.number;
+}
 
-	if (head && ID_EQ(&head->is.hash, &answer->block.hash) &&
-	    head->is.number == answer->block.number)
-		return branch_find(chain->branch, &answer->block.hash);
-	block = branch_add(chain->branch, &answer->block);
+/* The block that an answer says it is of, if that is enough to know it by. */
+static struct lineage_block *find_block(struct cache_chain *chain,
+					const struct cache_answer *answer)
+{
+	const struct lineage_block *head = lineage_head(chain->lineage);
+	struct lineage_block *block;
+
+	/* By its number alone the head is the only one that can be meant: of the answer's moment.
+	 */
+	if (is_head(head, answer) && (answer->has_hash || answer->life == CACHE_REALTIME))
+		return lineage_find(chain->lineage, &head->is.hash);
+	if (!answer->has_hash)
+		return NULL;
+	if (!answer->has_number)
+		return lineage_find(chain->lineage, &answer->block.hash);
+	block = lineage_add(chain->lineage, &answer->block);
 	see_to_breaks(chain);
 	return block;
 }
 
 /* Where an answer hangs: *ret, NULL for one that is final. */
 static enum cache_verdict place(struct cache_chain *chain, const struct cache_answer *answer,
-				struct branch_block **ret)
+				struct lineage_block **ret)
 {
-	const struct branch_block *head = branch_head(chain->branch);
-	bool beyond = !head || !answer->has_number || answer->block.number > head->is.number;
+	const struct lineage_block *head = lineage_head(chain->lineage);
+	bool empty = answer->content == CACHE_EMPTY;
 
 	*ret = NULL;
 	if (answer->life == CACHE_FOREVER)
-		return answer->content == CACHE_EMPTY ? CACHE_BEYOND : CACHE_STORED;
-	if (answer->content == CACHE_EMPTY && beyond)
-		return CACHE_BEYOND;
-	if (!answer->has_number)
-		return CACHE_UNBOUND;
-	if (answer->life == CACHE_REALTIME && head && answer->block.number < head->is.number)
+		return empty ? CACHE_BEYOND : CACHE_STORED;
+	if (answer->has_number && head && answer->life == CACHE_REALTIME &&
+	    answer->block.number < head->is.number)
 		return CACHE_BEHIND;
-	if (answer->life == CACHE_BLOCK && branch_is_final(chain->branch, answer->block.number))
+	if (answer->has_number && answer->life == CACHE_BLOCK &&
+	    lineage_is_final(chain->lineage, answer->block.number))
 		return CACHE_STORED;
-	if (answer->has_hash)
-		*ret = find_block(chain, answer);
-	return *ret ? CACHE_STORED : CACHE_UNBOUND;
+	if (!(*ret = find_block(chain, answer)))
+		return empty ? CACHE_BEYOND : CACHE_UNBOUND;
+	return empty && (*ret)->is.number > head->is.number ? CACHE_BEYOND : CACHE_STORED;
 }
 
 static void store(struct cache_chain *chain, const struct cache_key *key,
-		  const struct cache_answer *answer, struct branch_block *block)
+		  const struct cache_answer *answer, struct lineage_block *block)
 {
 	struct cache *c = chain->cache;
 	struct entry **bucket = bucket_of(c, key);
@@ -393,7 +406,7 @@ static void store(struct cache_chain *chain, const struct cache_key *key,
 }
 
 static enum cache_verdict judge(struct cache_chain *chain, const struct cache_answer *answer,
-				struct branch_block **ret)
+				struct lineage_block **ret)
 {
 	const struct cache *c = chain->cache;
 
@@ -407,7 +420,7 @@ static enum cache_verdict judge(struct cache_chain *chain, const struct cache_an
 enum cache_verdict cache_fill(struct cache_chain *chain, const struct cache_key *key,
 			      const struct cache_answer *answer)
 {
-	struct branch_block *block = NULL;
+	struct lineage_block *block = NULL;
 	enum cache_verdict verdict = judge(chain, answer, &block);
 
 	if (verdict == CACHE_STORED)
@@ -425,7 +438,7 @@ static enum cache_miss why_not(const struct entry *e, usec_t now)
 	if (!e->block)
 		return CACHE_MISSES;
 	if (!e->block->served ||
-	    (e->life == CACHE_REALTIME && e->block != branch_head(chain->branch)))
+	    (e->life == CACHE_REALTIME && e->block != lineage_head(chain->lineage)))
 		return CACHE_OFF_BRANCH;
 	if (now - chain->head_told_us > options->fresh_us ||
 	    (e->life == CACHE_REALTIME && now - chain->head_since_us > options->realtime_us))
@@ -459,7 +472,7 @@ void cache_destroy(struct cache *c)
 		while ((e = TAILQ_FIRST(&c->queues[i])))
 			evict(e, CACHE_EVICTED_ROOM);
 	for (size_t i = 0; i < c->chain_count; i++)
-		branch_destroy(c->chains[i].branch);
+		lineage_destroy(c->chains[i].lineage);
 	free(c->buckets);
 	free(c);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Answers that need not be asked for again.  Each hangs at the block that it is of, by that block's
- * hash, and is found only while this block is on the branch that is served (branch.h): so a reorg
+ * hash, and is found only while this block is on the branch that is served (lineage.h): so a reorg
  * takes away what was of its branch, and nothing else, and what cannot be placed is not found.
  * Under the final block answers hold for ever; realtime ones hold for one head and a short time.
  * The memory has a budget; what was found more than once outlives what was not.  Not a judge of
@@ -10,7 +10,7 @@
 
 #include <stdatomic.h>
 
-#include "relay/cache/branch.h"
+#include "relay/cache/lineage.h"
 
 #define CACHE_BYTES_MIN (1u << 20)
 #define CACHE_CHAINS_MAX 64
@@ -31,7 +31,7 @@ struct cache_options {
 /* How long an answer holds. */
 enum cache_life {
 	CACHE_FOREVER,	/* whatever happens to blocks: a chain's id */
-	CACHE_BLOCK,	/* as long as its block is on the branch */
+	CACHE_BLOCK,	/* as long as its block is on the branch that is served */
 	CACHE_REALTIME, /* as long as its block is the head, and the head is young */
 };
 
@@ -48,7 +48,7 @@ enum cache_verdict {
 	CACHE_STORED,
 	CACHE_NO_VALUE,	 /* an error or null */
 	CACHE_UNBOUND,	 /* of no block that is known or could be */
-	CACHE_BEYOND,	 /* empty, of a block beyond the head */
+	CACHE_BEYOND,	 /* empty, of a block beyond the head, or of none that is known */
 	CACHE_BEHIND,	 /* realtime, of a block behind the head */
 	CACHE_TOO_LARGE, /* over its share of the budget */
 	CACHE_VERDICTS,
@@ -57,7 +57,7 @@ enum cache_verdict {
 /* Why an answer was not found. */
 enum cache_miss {
 	CACHE_ABSENT,
-	CACHE_OFF_BRANCH, /* its block is not on the branch */
+	CACHE_OFF_BRANCH, /* its block is not on the branch that is served */
 	CACHE_STALE,	  /* the head was told too long ago, or has been it for too long */
 	CACHE_MISSES,
 };
@@ -100,8 +100,8 @@ struct cache_body {
 struct cache_answer {
 	enum cache_life life;
 	enum cache_content content;
-	bool has_number; /* block.number is known */
-	bool has_hash;	 /* block.hash too: only what is final can do without */
+	bool has_number; /* block.number; without it the hash must be of a block that is known */
+	bool has_hash;	 /* block.hash; without it the number must be final, or the head's */
 	struct block_claim block;
 	struct view body; /* with the id 1 */
 	uint32_t id_at;
@@ -127,7 +127,7 @@ void cache_key_make(const struct cache *cache, const struct service_name *servic
 /* The service's blocks, made when new; as long as the cache.  At most chains_max are asked for. */
 struct cache_chain *cache_chain(struct cache *cache, const struct service_name *service);
 
-/* A block that was seen in a checked answer.  False: it could not be remembered (branch_add()). */
+/* A block that was seen in a checked answer.  False: it could not be remembered (lineage_add()). */
 bool cache_learn(struct cache_chain *chain, const struct block_claim *block);
 /* The head that is served, each time that it is told, also the same again.  False: it contradicts
  * what is known, and nothing has changed. */

@@ -229,6 +229,51 @@ static void without_a_hash_only_what_is_final_is_kept(void **state)
 	cache_destroy(c);
 }
 
+static void a_known_block_is_enough_by_its_hash(void **state)
+{
+	struct cache *c = make_cache();
+	struct cache_chain *chain = cache_chain(c, &eth);
+	struct block_claim nine = block(9), ten = block(10);
+	struct cache_answer answer = answer_at(&nine, "x");
+
+	set_head(chain, 10, 0);
+	answer.has_number = false;
+	answer.block.number = 0;
+	assert_int_equal(fill(c, 1, &answer), CACHE_UNBOUND);
+	answer.content = CACHE_EMPTY;
+	assert_int_equal(fill(c, 1, &answer), CACHE_BEYOND);
+	assert_true(cache_learn(chain, &nine));
+	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
+	assert_true(finds(c, 1, 0));
+	answer.block = ten;
+	assert_int_equal(fill(c, 2, &answer), CACHE_STORED);
+	assert_true(finds(c, 2, 0));
+	cache_destroy(c);
+}
+
+static void the_heads_number_is_enough_for_what_holds_for_it(void **state)
+{
+	struct cache *c = make_cache();
+	struct cache_chain *chain = cache_chain(c, &eth);
+	struct block_claim ten = block(10);
+	struct cache_answer answer = answer_at(&ten, "x");
+
+	answer.has_hash = false;
+	answer.life = CACHE_REALTIME;
+	assert_int_equal(fill(c, 1, &answer), CACHE_UNBOUND);
+	set_head(chain, 10, 0);
+	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
+	assert_true(finds(c, 1, 0));
+	answer.life = CACHE_BLOCK; /* this may have been another block of that number */
+	assert_int_equal(fill(c, 1, &answer), CACHE_UNBOUND);
+	answer.life = CACHE_REALTIME;
+	answer.block.number = 11;
+	assert_int_equal(fill(c, 1, &answer), CACHE_UNBOUND);
+	answer.block.number = 9;
+	assert_int_equal(fill(c, 1, &answer), CACHE_BEHIND);
+	cache_destroy(c);
+}
+
 static void what_holds_for_ever_needs_no_block(void **state)
 {
 	struct cache *c = make_cache();
@@ -620,6 +665,8 @@ int main(void)
 		cmocka_unit_test(a_realtime_answer_holds_by_the_age_of_its_block),
 		cmocka_unit_test(what_a_reorg_could_change_is_found_only_while_the_head_is_told),
 		cmocka_unit_test(without_a_hash_only_what_is_final_is_kept),
+		cmocka_unit_test(a_known_block_is_enough_by_its_hash),
+		cmocka_unit_test(the_heads_number_is_enough_for_what_holds_for_it),
 		cmocka_unit_test(what_holds_for_ever_needs_no_block),
 		cmocka_unit_test(keys_tell_services_pins_and_calls_apart),
 		cmocka_unit_test(a_reorg_evicts_exactly_its_branch),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "relay/cache/branch.h"
+#include "relay/cache/lineage.h"
 
 #include <assert.h>
 
@@ -7,20 +7,20 @@
 #include "relay/cache/internal.h"
 #include "relay/crypto/digest.h"
 
-TAILQ_HEAD(block_list, branch_block);
+TAILQ_HEAD(block_list, lineage_block);
 
 /* The served blocks are one run of parents, from the head down to `bottom`. */
-struct branch {
+struct lineage {
 	size_t blocks_max;
-	branch_on_leave *on_leave;
+	lineage_on_leave *on_leave;
 	void *arg;
 	size_t mask;
-	struct branch_block **buckets;
+	struct lineage_block **buckets;
 	struct block_list all;
 	size_t count;
 	size_t was_served; /* blocks of which it is not known whether they are dead */
-	struct branch_block *head;
-	struct branch_block *bottom;
+	struct lineage_block *head;
+	struct lineage_block *bottom;
 	uint64_t final; /* valid if has_final */
 	bool has_final;
 	uint64_t breaks;
@@ -35,9 +35,9 @@ static size_t buckets_for(size_t blocks_max)
 	return n;
 }
 
-struct branch *branch_create(size_t blocks_max, branch_on_leave *on_leave, void *arg)
+struct lineage *lineage_create(size_t blocks_max, lineage_on_leave *on_leave, void *arg)
 {
-	struct branch *b = xcalloc(1, sizeof(*b));
+	struct lineage *b = xcalloc(1, sizeof(*b));
 
 	assert(blocks_max >= 4);
 	b->blocks_max = blocks_max;
@@ -49,9 +49,9 @@ struct branch *branch_create(size_t blocks_max, branch_on_leave *on_leave, void 
 	return b;
 }
 
-void branch_destroy(struct branch *b)
+void lineage_destroy(struct lineage *b)
 {
-	struct branch_block *block;
+	struct lineage_block *block;
 
 	if (!b)
 		return;
@@ -63,43 +63,43 @@ void branch_destroy(struct branch *b)
 	free(b);
 }
 
-size_t branch_bytes(size_t blocks_max)
+size_t lineage_bytes(size_t blocks_max)
 {
-	return sizeof(struct branch) + ALLOCATION_OVERHEAD +
-	       buckets_for(blocks_max) * sizeof(struct branch_block *) + ALLOCATION_OVERHEAD +
-	       blocks_max * (sizeof(struct branch_block) + ALLOCATION_OVERHEAD);
+	return sizeof(struct lineage) + ALLOCATION_OVERHEAD +
+	       buckets_for(blocks_max) * sizeof(struct lineage_block *) + ALLOCATION_OVERHEAD +
+	       blocks_max * (sizeof(struct lineage_block) + ALLOCATION_OVERHEAD);
 }
 
-const struct branch_block *branch_head(const struct branch *b)
+const struct lineage_block *lineage_head(const struct lineage *b)
 {
 	return b->head;
 }
 
-bool branch_is_final(const struct branch *b, uint64_t number)
+bool lineage_is_final(const struct lineage *b, uint64_t number)
 {
 	return b->has_final && number <= b->final;
 }
 
-uint64_t branch_breaks(const struct branch *b)
+uint64_t lineage_breaks(const struct lineage *b)
 {
 	return b->breaks;
 }
 
-size_t branch_count(const struct branch *b)
+size_t lineage_count(const struct lineage *b)
 {
 	return b->count;
 }
 
 /* --- the table --- */
 
-static struct branch_block **bucket_of(const struct branch *b, const struct hash *hash)
+static struct lineage_block **bucket_of(const struct lineage *b, const struct hash *hash)
 {
 	return &b->buckets[keyed_hash(hash->b, sizeof(hash->b)) & b->mask];
 }
 
-struct branch_block *branch_find(const struct branch *b, const struct hash *hash)
+struct lineage_block *lineage_find(const struct lineage *b, const struct hash *hash)
 {
-	struct branch_block *block = *bucket_of(b, hash);
+	struct lineage_block *block = *bucket_of(b, hash);
 
 	while (block && !ID_EQ(&block->is.hash, hash))
 		block = block->next;
@@ -107,30 +107,30 @@ struct branch_block *branch_find(const struct branch *b, const struct hash *hash
 }
 
 /* The parent, when it is known and is one. */
-static struct branch_block *parent_of(const struct branch *b, const struct branch_block *block)
+static struct lineage_block *parent_of(const struct lineage *b, const struct lineage_block *block)
 {
-	struct branch_block *parent =
-		block->is.has_parent ? branch_find(b, &block->is.parent) : NULL;
+	struct lineage_block *parent =
+		block->is.has_parent ? lineage_find(b, &block->is.parent) : NULL;
 
 	return parent && parent->is.number + 1 == block->is.number ? parent : NULL;
 }
 
-static void set_was_served(struct branch *b, struct branch_block *block, bool to)
+static void set_was_served(struct lineage *b, struct lineage_block *block, bool to)
 {
 	if (block->was_served != to)
 		b->was_served += to ? 1 : (size_t)-1;
 	block->was_served = to;
 }
 
-static void leave(struct branch *b, struct branch_block *block, enum branch_leave why)
+static void leave(struct lineage *b, struct lineage_block *block, enum lineage_leave why)
 {
 	b->on_leave(block, why, b->arg);
 	assert(LIST_EMPTY(&block->entries) && LIST_EMPTY(&block->realtime));
 }
 
-static void forget(struct branch *b, struct branch_block *block)
+static void forget(struct lineage *b, struct lineage_block *block)
 {
-	struct branch_block **at = bucket_of(b, &block->is.hash);
+	struct lineage_block **at = bucket_of(b, &block->is.hash);
 
 	while (*at != block)
 		at = &(*at)->next;
@@ -141,10 +141,10 @@ static void forget(struct branch *b, struct branch_block *block)
 	free(block);
 }
 
-static struct branch_block *insert(struct branch *b, const struct block_claim *claim)
+static struct lineage_block *insert(struct lineage *b, const struct block_claim *claim)
 {
-	struct branch_block *block = xcalloc(1, sizeof(*block));
-	struct branch_block **at = bucket_of(b, &claim->hash);
+	struct lineage_block *block = xcalloc(1, sizeof(*block));
+	struct lineage_block **at = bucket_of(b, &claim->hash);
 
 	assert(b->count < b->blocks_max);
 	block->is = *claim;
@@ -160,9 +160,9 @@ static struct branch_block *insert(struct branch *b, const struct block_claim *c
 /* --- which are served --- */
 
 /* Goes down from the bottom as far as the links are known. */
-static void extend_down(struct branch *b)
+static void extend_down(struct lineage *b)
 {
-	struct branch_block *parent;
+	struct lineage_block *parent;
 
 	while ((parent = parent_of(b, b->bottom))) {
 		parent->served = true;
@@ -172,14 +172,14 @@ static void extend_down(struct branch *b)
 }
 
 /* A block beyond the head of another branch than the head's. */
-static bool forks_below(const struct branch *b, const struct branch_block *block)
+static bool forks_below(const struct lineage *b, const struct lineage_block *block)
 {
 	while (block && block->is.number > b->head->is.number)
 		block = parent_of(b, block);
 	return block && block != b->head;
 }
 
-static bool is_dead(const struct branch *b, const struct branch_block *block)
+static bool is_dead(const struct lineage *b, const struct lineage_block *block)
 {
 	if (block->is.number > b->head->is.number)
 		return forks_below(b, block);
@@ -187,9 +187,9 @@ static bool is_dead(const struct branch *b, const struct branch_block *block)
 }
 
 /* What was served and now is seen to be of another branch dies. */
-static void bury(struct branch *b)
+static void bury(struct lineage *b)
 {
-	struct branch_block *block;
+	struct lineage_block *block;
 
 	if (b->was_served == 0)
 		return;
@@ -197,13 +197,13 @@ static void bury(struct branch *b)
 		if (!block->was_served || !is_dead(b, block))
 			continue;
 		set_was_served(b, block, false);
-		leave(b, block, BRANCH_DEAD);
+		leave(b, block, LINEAGE_DEAD);
 	}
 }
 
-static void unserve_all(struct branch *b)
+static void unserve_all(struct lineage *b)
 {
-	struct branch_block *block;
+	struct lineage_block *block;
 
 	TAILQ_FOREACH (block, &b->all, all) {
 		if (block->served)
@@ -212,7 +212,7 @@ static void unserve_all(struct branch *b)
 	}
 }
 
-static void trace(struct branch *b, struct branch_block *head)
+static void trace(struct lineage *b, struct lineage_block *head)
 {
 	unserve_all(b);
 	b->head = b->bottom = head;
@@ -222,9 +222,9 @@ static void trace(struct branch *b, struct branch_block *head)
 }
 
 /* Does the run of served blocks end beside the final one? */
-static bool contradicts_final(const struct branch *b)
+static bool contradicts_final(const struct lineage *b)
 {
-	const struct branch_block *bottom = b->bottom, *block;
+	const struct lineage_block *bottom = b->bottom, *block;
 
 	if (!b->has_final)
 		return false;
@@ -236,21 +236,21 @@ static bool contradicts_final(const struct branch *b)
 	return false;
 }
 
-static void give_up(struct branch *b, const struct branch_block *keep)
+static void give_up(struct lineage *b, const struct lineage_block *keep)
 {
-	struct branch_block *block, *next;
+	struct lineage_block *block, *next;
 
 	b->has_final = false;
 	b->breaks++;
 	for (block = TAILQ_FIRST(&b->all); block; block = next) {
 		next = TAILQ_NEXT(block, all);
-		leave(b, block, BRANCH_BROKEN);
+		leave(b, block, LINEAGE_BROKEN);
 		if (block != keep)
 			forget(b, block);
 	}
 }
 
-static void restart(struct branch *b, struct branch_block *head)
+static void restart(struct lineage *b, struct lineage_block *head)
 {
 	give_up(b, head);
 	b->head = b->bottom = head;
@@ -261,16 +261,16 @@ static void restart(struct branch *b, struct branch_block *head)
 /* --- room --- */
 
 /* Who goes first: what is not served, then what is oldest. */
-static bool goes_before(const struct branch_block *a, const struct branch_block *than)
+static bool goes_before(const struct lineage_block *a, const struct lineage_block *than)
 {
 	if (a->served != than->served)
 		return than->served;
 	return a->is.number < than->is.number;
 }
 
-static struct branch_block *served_at(const struct branch *b, uint64_t number)
+static struct lineage_block *served_at(const struct lineage *b, uint64_t number)
 {
-	struct branch_block *block;
+	struct lineage_block *block;
 
 	TAILQ_FOREACH (block, &b->all, all)
 		if (block->served && block->is.number == number)
@@ -279,9 +279,9 @@ static struct branch_block *served_at(const struct branch *b, uint64_t number)
 }
 
 /* False: the new one, which is not the head, is older than all that could go. */
-static bool make_room(struct branch *b, uint64_t number, bool is_head)
+static bool make_room(struct lineage *b, uint64_t number, bool is_head)
 {
-	struct branch_block *block, *least = NULL;
+	struct lineage_block *block, *least = NULL;
 
 	if (b->count < b->blocks_max)
 		return true;
@@ -292,7 +292,7 @@ static bool make_room(struct branch *b, uint64_t number, bool is_head)
 		return false;
 	if (least == b->bottom)
 		b->bottom = served_at(b, least->is.number + 1);
-	leave(b, least, BRANCH_OLD);
+	leave(b, least, LINEAGE_OLD);
 	forget(b, least);
 	return true;
 }
@@ -300,7 +300,7 @@ static bool make_room(struct branch *b, uint64_t number, bool is_head)
 /* --- what is told --- */
 
 /* False: it contradicts what is known of the block. */
-static bool learn(struct branch_block *block, const struct block_claim *claim)
+static bool learn(struct lineage_block *block, const struct block_claim *claim)
 {
 	if (block->is.number != claim->number)
 		return false;
@@ -313,9 +313,9 @@ static bool learn(struct branch_block *block, const struct block_claim *claim)
 	return true;
 }
 
-static struct branch_block *take(struct branch *b, const struct block_claim *claim, bool is_head)
+static struct lineage_block *take(struct lineage *b, const struct block_claim *claim, bool is_head)
 {
-	struct branch_block *block = branch_find(b, &claim->hash);
+	struct lineage_block *block = lineage_find(b, &claim->hash);
 
 	if (block)
 		return learn(block, claim) ? block : NULL;
@@ -323,7 +323,7 @@ static struct branch_block *take(struct branch *b, const struct block_claim *cla
 }
 
 /* A link that was missing may be there now. */
-static void link_up(struct branch *b)
+static void link_up(struct lineage *b)
 {
 	extend_down(b);
 	if (contradicts_final(b))
@@ -331,33 +331,33 @@ static void link_up(struct branch *b)
 	bury(b);
 }
 
-struct branch_block *branch_add(struct branch *b, const struct block_claim *claim)
+struct lineage_block *lineage_add(struct lineage *b, const struct block_claim *claim)
 {
-	struct branch_block *block;
+	struct lineage_block *block;
 
-	if (!b->head || branch_is_final(b, claim->number))
+	if (!b->head || lineage_is_final(b, claim->number))
 		return NULL;
 	if (claim->number > b->head->is.number &&
-	    claim->number - b->head->is.number > BRANCH_AHEAD_MAX)
+	    claim->number - b->head->is.number > LINEAGE_AHEAD_MAX)
 		return NULL;
 	if (!(block = take(b, claim, false)))
 		return NULL;
 	link_up(b);
-	return branch_find(b, &claim->hash); /* it may be gone: what was final was not */
+	return lineage_find(b, &claim->hash); /* it may be gone: what was final was not */
 }
 
-static bool is_anchor(const struct branch *b, const struct block_claim *head)
+static bool is_anchor(const struct lineage *b, const struct block_claim *head)
 {
-	const struct branch_block *known = branch_find(b, &head->hash);
+	const struct lineage_block *known = lineage_find(b, &head->hash);
 
 	return known && head->number == b->final;
 }
 
-bool branch_set_head(struct branch *b, const struct block_claim *claim)
+bool lineage_set_head(struct lineage *b, const struct block_claim *claim)
 {
-	struct branch_block *head;
+	struct lineage_block *head;
 
-	if (branch_is_final(b, claim->number) && !is_anchor(b, claim)) {
+	if (lineage_is_final(b, claim->number) && !is_anchor(b, claim)) {
 		give_up(b, NULL);
 		b->head = b->bottom = NULL;
 	}
@@ -380,13 +380,13 @@ bool branch_set_head(struct branch *b, const struct block_claim *claim)
 	return true;
 }
 
-void branch_set_final(struct branch *b, uint64_t number)
+void lineage_set_final(struct lineage *b, uint64_t number)
 {
-	struct branch_block *block, *next;
+	struct lineage_block *block, *next;
 	uint64_t top = b->head ? b->head->is.number : 0;
 
 	number = MIN(number, top);
-	if (!b->head || branch_is_final(b, number))
+	if (!b->head || lineage_is_final(b, number))
 		return;
 	b->final = number;
 	b->has_final = true;
@@ -394,7 +394,7 @@ void branch_set_final(struct branch *b, uint64_t number)
 		next = TAILQ_NEXT(block, all);
 		if (block->is.number > number)
 			continue;
-		leave(b, block, block->served ? BRANCH_FINAL : BRANCH_UNLINKED);
+		leave(b, block, block->served ? LINEAGE_FINAL : LINEAGE_UNLINKED);
 		if (block->served && block->is.number == number)
 			b->bottom = block; /* the anchor */
 		else

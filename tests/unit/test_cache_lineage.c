@@ -2,12 +2,12 @@
 #include "tests/unit/unit.h"
 
 #include "relay/base/mem.h"
-#include "relay/cache/branch.h"
 #include "relay/cache/internal.h"
+#include "relay/cache/lineage.h"
 #include "relay/crypto/digest.h"
 #include "tests/support/gen.h"
 
-/* --- a world: a tree of blocks, of which a branch is told bit by bit --- */
+/* --- a world: a tree of blocks, which is told bit by bit --- */
 
 #define WORLD_MAX 24
 #define ROOT_NUMBER 100
@@ -56,7 +56,7 @@ struct model {
 	bool has_head, has_final;
 	size_t head;
 	uint64_t final;
-	int left[WORLD_MAX]; /* events of this step: 1 + enum branch_leave */
+	int left[WORLD_MAX]; /* events of this step: 1 + enum lineage_leave */
 };
 
 static bool parent_is_known(const struct model *m, size_t i)
@@ -85,7 +85,7 @@ static void model_break(struct model *m)
 {
 	for (size_t i = 0; i < m->w->n; i++) {
 		if (m->known[i])
-			m->left[i] = 1 + BRANCH_BROKEN;
+			m->left[i] = 1 + LINEAGE_BROKEN;
 		m->known[i] = m->known[i] && i == m->head;
 		m->served[i] = m->known[i];
 		m->linked[i] = m->linked[i] && m->known[i];
@@ -123,7 +123,7 @@ static void model_settle(struct model *m)
 	for (size_t i = 0; i < m->w->n; i++)
 		if (m->pending[i] && model_is_dead(m, i)) {
 			m->pending[i] = false;
-			m->left[i] = 1 + BRANCH_DEAD;
+			m->left[i] = 1 + LINEAGE_DEAD;
 		}
 }
 
@@ -166,7 +166,7 @@ static void model_set_final(struct model *m, uint64_t number)
 	for (size_t i = 0; i < m->w->n; i++) {
 		if (!m->known[i] || m->w->number[i] > number)
 			continue;
-		m->left[i] = 1 + (m->served[i] ? BRANCH_FINAL : BRANCH_UNLINKED);
+		m->left[i] = 1 + (m->served[i] ? LINEAGE_FINAL : LINEAGE_UNLINKED);
 		if (m->served[i] && m->w->number[i] == number)
 			continue;
 		m->known[i] = m->linked[i] = m->served[i] = m->pending[i] = false;
@@ -177,11 +177,11 @@ static void model_set_final(struct model *m, uint64_t number)
 
 struct pair {
 	struct model m;
-	struct branch *b;
+	struct lineage *b;
 	int left[WORLD_MAX];
 };
 
-static void note_leave(struct branch_block *block, enum branch_leave why, void *arg)
+static void note_leave(struct lineage_block *block, enum lineage_leave why, void *arg)
 {
 	struct pair *pair = arg;
 	size_t i = id_of(&block->is.hash);
@@ -198,7 +198,7 @@ static void compare(const struct pair *pair)
 
 	for (size_t i = 0; i < m->w->n; i++) {
 		struct hash hash = hash_of(i);
-		const struct branch_block *block = branch_find(pair->b, &hash);
+		const struct lineage_block *block = lineage_find(pair->b, &hash);
 
 		assert_int_equal(pair->left[i], m->left[i]);
 		assert_int_equal(block != NULL, m->known[i]);
@@ -208,14 +208,14 @@ static void compare(const struct pair *pair)
 		assert_int_equal(block->served, m->served[i]);
 		assert_int_equal(block->was_served, m->pending[i]);
 		assert_int_equal(block->is.has_parent, m->linked[i]);
-		assert_int_equal(branch_is_final(pair->b, m->w->number[i]),
+		assert_int_equal(lineage_is_final(pair->b, m->w->number[i]),
 				 m->has_final && m->w->number[i] <= m->final);
 	}
-	assert_int_equal(branch_count(pair->b), known);
+	assert_int_equal(lineage_count(pair->b), known);
 	if (m->has_head)
-		assert_int_equal(id_of(&branch_head(pair->b)->is.hash), m->head);
+		assert_int_equal(id_of(&lineage_head(pair->b)->is.hash), m->head);
 	else
-		assert_null(branch_head(pair->b));
+		assert_null(lineage_head(pair->b));
 }
 
 /* One of 4n + 3 steps: a block is seen, or is the head, with or without its parent; numbers become
@@ -230,15 +230,15 @@ static void step(struct pair *pair, size_t choice)
 	memset(pair->left, 0, sizeof(pair->left));
 	memset(pair->m.left, 0, sizeof(pair->m.left));
 	if (i >= w->n) {
-		branch_set_final(pair->b, ROOT_NUMBER + choice - 4 * w->n);
+		lineage_set_final(pair->b, ROOT_NUMBER + choice - 4 * w->n);
 		model_set_final(&pair->m, ROOT_NUMBER + choice - 4 * w->n);
 	} else if (choice & 2) {
 		claim = claim_of(w, i, with_parent);
-		assert_true(branch_set_head(pair->b, &claim));
+		assert_true(lineage_set_head(pair->b, &claim));
 		model_set_head(&pair->m, i, with_parent);
 	} else {
 		claim = claim_of(w, i, with_parent);
-		assert_int_equal(branch_add(pair->b, &claim) != NULL,
+		assert_int_equal(lineage_add(pair->b, &claim) != NULL,
 				 model_add(&pair->m, i, with_parent));
 	}
 	compare(pair);
@@ -248,7 +248,7 @@ static void pair_init(struct pair *pair, const struct world *w)
 {
 	memset(pair, 0, sizeof(*pair));
 	pair->m.w = w;
-	pair->b = branch_create(64, note_leave, pair);
+	pair->b = lineage_create(64, note_leave, pair);
 }
 
 /* Two branches of three blocks over a common one. */
@@ -278,7 +278,7 @@ static void every_short_story_of_a_small_world_is_told_right(void **state)
 		pair_init(&pair, &w);
 		for (size_t i = 0; i < length; i++, rest /= steps)
 			step(&pair, rest % steps);
-		branch_destroy(pair.b);
+		lineage_destroy(pair.b);
 	}
 }
 
@@ -303,13 +303,13 @@ static void long_stories_of_random_worlds_are_told_right(void **state)
 
 			step(&pair, choice);
 		}
-		branch_destroy(pair.b);
+		lineage_destroy(pair.b);
 	}
 }
 
 /* --- by hand --- */
 
-static void count_leave(struct branch_block *block, enum branch_leave why, void *arg)
+static void count_leave(struct lineage_block *block, enum lineage_leave why, void *arg)
 {
 	size_t *left = arg;
 
@@ -330,124 +330,125 @@ static struct block_claim block_at(uint64_t number, uint8_t fork)
 static void what_contradicts_a_known_block_changes_nothing(void **state)
 {
 	size_t left[5] = {0};
-	struct branch *b = branch_create(16, count_leave, left);
+	struct lineage *b = lineage_create(16, count_leave, left);
 	struct block_claim ten = block_at(10, 0), other = ten;
 
-	assert_true(branch_set_head(b, &ten));
+	assert_true(lineage_set_head(b, &ten));
 	other.number = 11;
-	assert_null(branch_add(b, &other));
-	assert_false(branch_set_head(b, &other));
+	assert_null(lineage_add(b, &other));
+	assert_false(lineage_set_head(b, &other));
 	other = ten;
 	other.parent.b[0] ^= 1;
-	assert_null(branch_add(b, &other));
-	assert_false(branch_set_head(b, &other));
+	assert_null(lineage_add(b, &other));
+	assert_false(lineage_set_head(b, &other));
 	other.has_parent = false;
-	assert_non_null(branch_add(b, &other));
-	assert_int_equal(branch_count(b), 1);
-	assert_true(ID_EQ(&branch_head(b)->is.parent, &ten.parent));
-	branch_destroy(b);
+	assert_non_null(lineage_add(b, &other));
+	assert_int_equal(lineage_count(b), 1);
+	assert_true(ID_EQ(&lineage_head(b)->is.parent, &ten.parent));
+	lineage_destroy(b);
 }
 
 static void a_parent_of_the_wrong_number_is_none(void **state)
 {
 	size_t left[5] = {0};
-	struct branch *b = branch_create(16, count_leave, left);
+	struct lineage *b = lineage_create(16, count_leave, left);
 	struct block_claim ten = block_at(10, 0), nine = block_at(9, 0);
 
 	nine.number = 8;
-	assert_true(branch_set_head(b, &ten));
-	assert_non_null(branch_add(b, &nine));
-	assert_false(branch_find(b, &nine.hash)->served);
-	branch_destroy(b);
+	assert_true(lineage_set_head(b, &ten));
+	assert_non_null(lineage_add(b, &nine));
+	assert_false(lineage_find(b, &nine.hash)->served);
+	lineage_destroy(b);
 }
 
 static void blocks_far_ahead_of_the_head_are_not_remembered(void **state)
 {
 	size_t left[5] = {0};
-	struct branch *b = branch_create(16, count_leave, left);
-	struct block_claim ten = block_at(10, 0), near = block_at(10 + BRANCH_AHEAD_MAX, 0),
-			   far = block_at(11 + BRANCH_AHEAD_MAX, 0), last = block_at(UINT64_MAX, 0);
+	struct lineage *b = lineage_create(16, count_leave, left);
+	struct block_claim ten = block_at(10, 0), near = block_at(10 + LINEAGE_AHEAD_MAX, 0),
+			   far = block_at(11 + LINEAGE_AHEAD_MAX, 0),
+			   last = block_at(UINT64_MAX, 0);
 
-	assert_null(branch_add(b, &ten)); /* there is no head to go by */
-	assert_true(branch_set_head(b, &ten));
-	assert_non_null(branch_add(b, &near));
-	assert_null(branch_add(b, &far));
-	assert_null(branch_add(b, &last));
-	branch_destroy(b);
+	assert_null(lineage_add(b, &ten)); /* there is no head to go by */
+	assert_true(lineage_set_head(b, &ten));
+	assert_non_null(lineage_add(b, &near));
+	assert_null(lineage_add(b, &far));
+	assert_null(lineage_add(b, &last));
+	lineage_destroy(b);
 }
 
 static void the_number_of_blocks_is_bounded_and_the_newest_stay(void **state)
 {
 	size_t left[5] = {0};
-	struct branch *b = branch_create(16, count_leave, left);
+	struct lineage *b = lineage_create(16, count_leave, left);
 	struct block_claim claim;
 
 	for (uint64_t n = 1; n <= 100; n++) {
 		claim = block_at(n, 0);
-		assert_true(branch_set_head(b, &claim));
-		assert_true(branch_count(b) <= 16);
+		assert_true(lineage_set_head(b, &claim));
+		assert_true(lineage_count(b) <= 16);
 	}
 	for (uint64_t n = 1; n <= 100; n++) {
 		claim = block_at(n, 0);
-		assert_int_equal(branch_find(b, &claim.hash) != NULL, n > 84);
+		assert_int_equal(lineage_find(b, &claim.hash) != NULL, n > 84);
 		if (n > 84)
-			assert_true(branch_find(b, &claim.hash)->served);
+			assert_true(lineage_find(b, &claim.hash)->served);
 	}
-	assert_int_equal(left[BRANCH_OLD], 84);
-	branch_destroy(b);
+	assert_int_equal(left[LINEAGE_OLD], 84);
+	lineage_destroy(b);
 }
 
 static void invented_blocks_do_not_crowd_out_what_is_served(void **state)
 {
 	size_t left[5] = {0};
-	struct branch *b = branch_create(16, count_leave, left);
+	struct lineage *b = lineage_create(16, count_leave, left);
 	struct block_claim claim;
 	size_t served = 0;
 
 	for (uint64_t n = 1; n <= 12; n++) {
 		claim = block_at(n, 0);
-		assert_true(branch_set_head(b, &claim));
+		assert_true(lineage_set_head(b, &claim));
 	}
 	for (unsigned i = 0; i < 1000; i++) {
 		claim = block_at(2 + i % 60, (uint8_t)(1 + i % 200));
-		assert_non_null(branch_add(b, &claim));
-		assert_int_equal(branch_count(b) <= 16, 1);
+		assert_non_null(lineage_add(b, &claim));
+		assert_int_equal(lineage_count(b) <= 16, 1);
 	}
 	for (uint64_t n = 1; n <= 12; n++) {
 		claim = block_at(n, 0);
-		served += branch_find(b, &claim.hash) && branch_find(b, &claim.hash)->served;
+		served += lineage_find(b, &claim.hash) && lineage_find(b, &claim.hash)->served;
 	}
 	assert_int_equal(served, 12);
-	branch_destroy(b);
+	lineage_destroy(b);
 }
 
 static void a_head_below_all_that_there_is_room_for_is_taken(void **state)
 {
 	size_t left[5] = {0};
-	struct branch *b = branch_create(4, count_leave, left);
+	struct lineage *b = lineage_create(4, count_leave, left);
 	struct block_claim claim;
 
 	for (uint64_t n = 100; n < 110; n++) {
 		claim = block_at(n, 0);
-		assert_true(branch_set_head(b, &claim));
+		assert_true(lineage_set_head(b, &claim));
 	}
 	claim = block_at(50, 0);
-	assert_true(branch_set_head(b, &claim));
-	assert_int_equal(branch_head(b)->is.number, 50);
-	assert_true(branch_count(b) <= 4);
-	branch_destroy(b);
+	assert_true(lineage_set_head(b, &claim));
+	assert_int_equal(lineage_head(b)->is.number, 50);
+	assert_true(lineage_count(b) <= 4);
+	lineage_destroy(b);
 }
 
 static void a_reorg_of_any_depth_takes_away_exactly_its_branch(void **state)
 {
 	for (uint64_t depth = 1; depth <= 10; depth++) {
 		size_t left[5] = {0};
-		struct branch *b = branch_create(64, count_leave, left);
+		struct lineage *b = lineage_create(64, count_leave, left);
 		struct block_claim claim;
 
 		for (uint64_t n = 1; n <= 20; n++) {
 			claim = block_at(n, 0);
-			assert_true(branch_set_head(b, &claim));
+			assert_true(lineage_set_head(b, &claim));
 		}
 		/* The other branch is heard of block by block, and becomes the served one. */
 		for (uint64_t n = 20 - depth + 1; n <= 21; n++) {
@@ -455,24 +456,24 @@ static void a_reorg_of_any_depth_takes_away_exactly_its_branch(void **state)
 			if (n == 20 - depth + 1)
 				claim.parent = block_at(n - 1, 0).hash;
 			if (n < 21)
-				assert_non_null(branch_add(b, &claim));
+				assert_non_null(lineage_add(b, &claim));
 		}
-		assert_int_equal(left[BRANCH_DEAD], 0);
-		assert_true(branch_set_head(b, &claim));
-		assert_int_equal(left[BRANCH_DEAD], depth);
+		assert_int_equal(left[LINEAGE_DEAD], 0);
+		assert_true(lineage_set_head(b, &claim));
+		assert_int_equal(left[LINEAGE_DEAD], depth);
 		for (uint64_t n = 1; n <= 20; n++) {
 			claim = block_at(n, 0);
-			assert_int_equal(branch_find(b, &claim.hash)->served, n <= 20 - depth);
+			assert_int_equal(lineage_find(b, &claim.hash)->served, n <= 20 - depth);
 		}
-		branch_destroy(b);
+		lineage_destroy(b);
 	}
 }
 
-static void a_full_branch_takes_no_more_bytes_than_it_says(void **state)
+static void a_full_lineage_takes_no_more_bytes_than_it_says(void **state)
 {
-	assert_true(branch_bytes(16) >= 16 * sizeof(struct branch_block));
-	assert_true(branch_bytes(2048) > branch_bytes(1024));
-	branch_destroy(NULL);
+	assert_true(lineage_bytes(16) >= 16 * sizeof(struct lineage_block));
+	assert_true(lineage_bytes(2048) > lineage_bytes(1024));
+	lineage_destroy(NULL);
 }
 
 int main(void)
@@ -487,7 +488,7 @@ int main(void)
 		cmocka_unit_test(invented_blocks_do_not_crowd_out_what_is_served),
 		cmocka_unit_test(a_head_below_all_that_there_is_room_for_is_taken),
 		cmocka_unit_test(a_reorg_of_any_depth_takes_away_exactly_its_branch),
-		cmocka_unit_test(a_full_branch_takes_no_more_bytes_than_it_says),
+		cmocka_unit_test(a_full_lineage_takes_no_more_bytes_than_it_says),
 	};
 
 	crypto_init();

@@ -4,8 +4,8 @@
  * What is not known to be on it is not served, whatever its number.  Not a chain: no rules of
  * consensus, and no head of its own choice; headers are believed, so they are checked by whoever
  * brings them. */
-#ifndef RELAY_CACHE_BRANCH_H
-#define RELAY_CACHE_BRANCH_H
+#ifndef RELAY_CACHE_LINEAGE_H
+#define RELAY_CACHE_LINEAGE_H
 
 #include <sys/queue.h>
 
@@ -13,7 +13,7 @@
 #include "relay/base/ids.h"
 
 /* Blocks this far beyond the head are not taken: a number that somebody invented would stay. */
-#define BRANCH_AHEAD_MAX 64
+#define LINEAGE_AHEAD_MAX 64
 
 /* What is told of a block. */
 struct block_claim {
@@ -24,62 +24,62 @@ struct block_claim {
 };
 
 /* How a block leaves, with all that hangs at it. */
-enum branch_leave {
-	BRANCH_DEAD,	 /* it was served, and another branch is now */
-	BRANCH_FINAL,	 /* it is served, and will be for ever */
-	BRANCH_UNLINKED, /* finality has passed it by: it was never seen to be on the branch */
-	BRANCH_OLD,	 /* there are too many */
-	BRANCH_BROKEN,	 /* a final block was not: all that was known is given up */
+enum lineage_leave {
+	LINEAGE_DEAD,	  /* it was served, and another branch is now */
+	LINEAGE_FINAL,	  /* it is served, and will be for ever */
+	LINEAGE_UNLINKED, /* finality has passed it by: it was never seen to be on the branch */
+	LINEAGE_OLD,	  /* there are too many */
+	LINEAGE_BROKEN,	  /* a final block was not: all that was known is given up */
 };
 
 struct entry;
 LIST_HEAD(entry_list, entry);
 
-/* A block that is known; of branch.c, but for the lists. */
-struct branch_block {
+/* A block that is known; of lineage.c, but for the lists. */
+struct lineage_block {
 	struct block_claim is;
 	bool served;		    /* it is on the branch now */
 	bool was_served;	    /* it was, is not, and nothing says yet that it is dead */
-	struct entry_list entries;  /* whoever uses the branch keeps what hangs here */
+	struct entry_list entries;  /* whoever uses the lineage keeps what hangs here */
 	struct entry_list realtime; /* ... and what holds only while this is the head */
-	TAILQ_ENTRY(branch_block) all;
-	struct branch_block *next; /* in its bucket */
+	TAILQ_ENTRY(lineage_block) all;
+	struct lineage_block *next; /* in its bucket */
 };
 
 /* Told of each block that leaves.  Its lists must be empty afterwards.  A block that dies, the
  * newest final one, and the head that all begins anew with are remembered without them.  It may not
- * use the branch. */
-typedef void branch_on_leave(struct branch_block *block, enum branch_leave why, void *arg);
+ * use the lineage. */
+typedef void lineage_on_leave(struct lineage_block *block, enum lineage_leave why, void *arg);
 
-struct branch;
+struct lineage;
 
-/* blocks_max: >= 4; the branch never holds more.  Nothing is known before the first head. */
-struct branch *branch_create(size_t blocks_max, branch_on_leave *on_leave, void *arg);
+/* blocks_max: >= 4; it never holds more.  Nothing is known before the first head. */
+struct lineage *lineage_create(size_t blocks_max, lineage_on_leave *on_leave, void *arg);
 /* Nothing is told. */
-void branch_destroy(struct branch *branch);
-/* Bytes of a branch of blocks_max when it is full, allocator's overhead included. */
-size_t branch_bytes(size_t blocks_max);
+void lineage_destroy(struct lineage *lineage);
+/* Bytes of a lineage of blocks_max when it is full, allocator's overhead included. */
+size_t lineage_bytes(size_t blocks_max);
 
 /* A block that somebody has seen.  NULL: it cannot be remembered, since there is no head yet, or it
  * is final, too far ahead, older than all that there is room for, or contradicts what is known. */
-struct branch_block *branch_add(struct branch *branch, const struct block_claim *claim);
+struct lineage_block *lineage_add(struct lineage *lineage, const struct block_claim *claim);
 
 /* The head that is served now.  One whose parent is the old head moves on by one; any other is
  * traced back to what is known.  A head that contradicts what is known is ignored (false); one that
- * contradicts a final block makes everything known leave as BROKEN, and the branch begins with it.
+ * contradicts a final block makes everything known leave as BROKEN, and the lineage begins with it.
  */
-bool branch_set_head(struct branch *branch, const struct block_claim *head);
+bool lineage_set_head(struct lineage *lineage, const struct block_claim *head);
 
 /* Blocks up to this number are final; numbers beyond the head mean the head.  Never goes back. */
-void branch_set_final(struct branch *branch, uint64_t number);
+void lineage_set_final(struct lineage *lineage, uint64_t number);
 
 /* NULL before the first head. */
-const struct branch_block *branch_head(const struct branch *branch);
-bool branch_is_final(const struct branch *branch, uint64_t number);
+const struct lineage_block *lineage_head(const struct lineage *lineage);
+bool lineage_is_final(const struct lineage *lineage, uint64_t number);
 /* NULL when the block is not remembered. */
-struct branch_block *branch_find(const struct branch *branch, const struct hash *hash);
+struct lineage_block *lineage_find(const struct lineage *lineage, const struct hash *hash);
 /* How often a final block was not. */
-uint64_t branch_breaks(const struct branch *branch);
-size_t branch_count(const struct branch *branch);
+uint64_t lineage_breaks(const struct lineage *lineage);
+size_t lineage_count(const struct lineage *lineage);
 
 #endif
