@@ -29,6 +29,9 @@
 #define NODE_PART_BYTES 65536			/* of a body in one leaf [R8] */
 #define NODE_STREAM_AHEAD (2 * NODE_PART_BYTES) /* of a long answer, read before it can go */
 #define NODE_TURN_PARTS_MAX 4			/* of streams in a turn: others do not wait long */
+#define NODE_TURN_PARTS_BESIDE 1		/* ... that has small answers too */
+#define NODE_PART_PACE_US 1000			/* between them while there are small answers */
+#define NODE_SMALL_RECENT_US 5000		/* since the last small answer: there are some */
 #define NODE_TURN_REFUSALS_MAX 64		/* waiting on a link; more are ERROR frames [F9] */
 #define NODE_OUT_HIGH (8u << 20) /* waiting for a gateway to read: no further batch till then */
 #define NODE_OUT_STREAMS (256u << 10) /* the same for parts: what is small stays ahead of them */
@@ -157,6 +160,8 @@ struct node_link {
 	usec_t second_us;	  /* when the second began whose refusals are counted */
 	uint32_t second_refusals; /* of relays and sessions, since then */
 	bool is_dirty;
+	usec_t small_us; /* when a small answer last had its leaf, and a part of a stream */
+	usec_t part_us;
 	bool is_stalled;
 	size_t commits;	  /* with the ledger; their callbacks hold this struct */
 	size_t batch_max; /* bytes of a turn that the gateway takes */

@@ -97,14 +97,14 @@ static bool plan_round(const struct node_link *nl, uint32_t part, struct turn_pl
 		       size_t *bytes)
 {
 	const size_t size = ENTRY_BYTES + PART_ENCODING_MAX;
+	const uint32_t most = plan->small > 0 ? NODE_TURN_PARTS_BESIDE : NODE_TURN_PARTS_MAX;
 	const struct relay *relay;
 	bool any = false;
 
 	TAILQ_FOREACH (relay, &nl->flowing, entry) {
 		if (flow_parts(relay) <= part)
 			continue;
-		if (plan->parts == NODE_TURN_PARTS_MAX ||
-		    plan->small + plan->parts == FRAME_BATCH_LEAVES_MAX ||
+		if (plan->parts == most || plan->small + plan->parts == FRAME_BATCH_LEAVES_MAX ||
 		    (plan->small + plan->parts > 0 && *bytes + size > nl->batch_max))
 			return false;
 		plan->parts++;
@@ -352,11 +352,24 @@ void worker_on_stall(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/* Beside small answers a part is sent now and then only: to hash, keep and encrypt one takes as
+ * long as dozens of them, on both sides. */
+static bool is_too_soon(const struct node_link *nl)
+{
+	usec_t now = clock_mono_us();
+
+	return now - nl->small_us < NODE_SMALL_RECENT_US && now - nl->part_us < NODE_PART_PACE_US;
+}
+
 /* Whether parts of streams may join the turn: not while the link holds enough of them already. */
 static bool may_flow(struct node_link *nl)
 {
 	if (TAILQ_EMPTY(&nl->flowing))
 		return false;
+	if (is_too_soon(nl)) {
+		node_link_stall(nl);
+		return false;
+	}
 	if (link_out_bytes(nl->link) > NODE_OUT_STREAMS)
 		link_flush(nl->link);
 	if (link_out_bytes(nl->link) > NODE_OUT_STREAMS)
@@ -367,8 +380,13 @@ static bool may_flow(struct node_link *nl)
 static void turn_append(struct node_link *nl, const struct turn_plan *plan,
 			struct ledger_batch *batch)
 {
+	usec_t now = clock_mono_us();
 	struct relay *relay;
 
+	if (plan->small > 0)
+		nl->small_us = now;
+	if (plan->parts > 0)
+		nl->part_us = now;
 	for (uint32_t i = 0; i < plan->small; i++) {
 		relay = TAILQ_FIRST(&nl->ready);
 		turn_add(nl, relay, batch);
