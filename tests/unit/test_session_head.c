@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The served head: laggards, liars, silence and reorganisations, case by case and in seeded
+ * worlds. */
+#include "tests/unit/unit.h"
+
+#include "session/branch.h"
+#include "session/head.h"
+#include "tests/support/gen.h"
+
+#define SECOND 1000000
+#define START (1000 * (usec_t)SECOND)
+
+static struct key_id key_of(size_t i)
+{
+	return (struct key_id){{(uint8_t)(i + 1), (uint8_t)(i >> 8)}};
+}
+
+static struct hash hash_of(uint64_t number, uint8_t branch)
+{
+	struct hash h = {{branch, 7}};
+
+	memcpy(h.b + 8, &number, sizeof(number));
+	return h;
+}
+
+static struct head *head_of(size_t suppliers, usec_t block_us)
+{
+	struct head *head = head_create(block_us);
+
+	for (size_t i = 0; i < suppliers; i++) {
+		struct key_id key = key_of(i);
+		struct owner_id owner = {{(uint8_t)(i + 1)}};
+
+		head_join(head, &key, &owner, 1, START);
+	}
+	return head;
+}
+
+static void tell(struct head *head, size_t i, uint64_t number, uint8_t branch, usec_t now)
+{
+	const struct key_id key = key_of(i);
+	const struct head_report report = {
+		.is_newest = true,
+		.has_hash = true,
+		.has_parent = true,
+		.block = {number, hash_of(number, branch)},
+		.parent = hash_of(number - 1, branch),
+	};
+
+	head_tell(head, &key, &report, now);
+}
+
+static void tell_number(struct head *head, size_t i, uint64_t number, usec_t now)
+{
+	const struct key_id key = key_of(i);
+	const struct head_report report = {.is_newest = true, .block = {.number = number}};
+
+	head_tell(head, &key, &report, now);
+}
+
+static bool is_pinned_to(const struct head *head, uint64_t number, uint8_t branch)
+{
+	const struct head_state *state = head_state(head);
+	struct hash want = hash_of(number, branch);
+
+	return state->pinnable && state->block.number == number && ID_EQ(&state->block.hash, &want);
+}
+
+static void one_supplier_is_believed_at_once(void **state)
+{
+	CLEANUP(head_destroy) struct head *head = head_of(1, SECOND);
+
+	assert_false(head_state(head)->known);
+	tell(head, 0, 100, 0, START);
+	assert_int_equal(head_state(head)->number, 100);
+	assert_true(is_pinned_to(head, 100, 0));
+	tell(head, 0, 150, 0, START); /* a burst of blocks */
+	assert_true(is_pinned_to(head, 150, 0));
+}
+
+static void nothing_is_served_until_half_was_heard_or_time_has_passed(void **state)
+{
+	CLEANUP(head_destroy) struct head *head = head_of(4, SECOND);
+
+	tell(head, 0, 100, 0, START);
+	tell(head, 1, 100, 0, START);
+	assert_false(head_state(head)->known);
+	head_look(head, START + HEAD_START_US - 1);
+	assert_false(head_state(head)->known);
+	head_look(head, START + HEAD_START_US);
+	assert_int_equal(head_state(head)->number, 100);
+}
+
+static void the_largest_height_there_is_moves_nothing(void **state)
+{
+	static const uint64_t heights[] = {UINT64_MAX, UINT64_MAX - 1, INT64_MAX, 1000000, 107};
+	const struct key_id liar = key_of(2);
+
+	for (size_t i = 0; i < sizeof(heights) / sizeof(heights[0]); i++) {
+		for (unsigned first = 0; first < 2; first++) {
+			CLEANUP(head_destroy) struct head *head = head_of(3, SECOND);
+
+			if (first)
+				tell(head, 2, heights[i], 9, START);
+			tell(head, 0, 100, 0, START);
+			tell(head, 1, 100, 0, START);
+			tell(head, 2, heights[i], 9, START);
+			assert_int_equal(head_state(head)->number, 100);
+			assert_true(is_pinned_to(head, 100, 0));
+			assert_int_equal(head_place(head, &liar, START), HEAD_PLACE_AHEAD);
+			assert_int_equal(head_lag(head, &liar, START), 0);
+		}
+	}
+}
+
+static void a_liar_that_was_heard_alone_is_overruled_by_the_others(void **state)
+{
+	CLEANUP(head_destroy) struct head *head = head_of(3, SECOND);
+
+	tell(head, 2, UINT64_MAX, 9, START);
+	head_look(head, START + HEAD_START_US);
+	assert_int_equal(head_state(head)->number, UINT64_MAX);
+	tell(head, 0, 100, 0, START + SECOND);
+	tell(head, 1, 100, 0, START + SECOND);
+	assert_int_equal(head_state(head)->number, 100);
+	assert_int_equal(head_state(head)->floor, 100);
+	assert_int_equal(head_state(head)->falls, 1);
+	assert_true(is_pinned_to(head, 100, 0));
+}
+
+static void one_50_blocks_behind_is_known_and_holds_nobody_back(void **state)
+{
+	CLEANUP(head_destroy) struct head *head = head_of(3, SECOND);
+	const struct key_id late = key_of(0), good = key_of(1);
+
+	tell(head, 0, 50, 0, START);
+	tell(head, 1, 100, 0, START);
+	tell(head, 2, 101, 0, START);
+	assert_int_equal(head_state(head)->number, 100);
+	assert_int_equal(head_lag(head, &late, START), 50);
+	assert_int_equal(head_lag(head, &late, START + 2 * SECOND),
+			 46); /* at the most favourable */
+	assert_int_equal(head_place(head, &late, START), HEAD_PLACE_BEHIND);
+	assert_int_equal(head_place(head, &good, START), HEAD_PLACE_WITH);
+	assert_false(head_may_have(head, &late, 100, START));
+	assert_true(head_may_have(head, &good, 100, START));
+}
+
+static void a_jump_counts_when_two_owners_say_it(void **state)
+{
+	CLEANUP(head_destroy) struct head *head = head_of(5, SECOND);
+
+	for (size_t i = 0; i < 5; i++)
+		tell(head, i, 100, 0, START);
+	tell(head, 0, 150, 0, START + 1);
+	assert_int_equal(head_state(head)->number, 100);
+	assert_true(head_state(head)->bound < 150);
+	tell(head, 1, 150, 0, START + 2);
+	assert_int_equal(head_state(head)->number, 150);
+	assert_true(is_pinned_to(head, 150, 0));
+}
+
+static void old_words_are_taken_forward_but_not_past_what_was_told(void **state)
+{
+	CLEANUP(head_destroy) struct head *head = head_of(3, SECOND);
+
+	for (size_t i = 0; i < 3; i++)
+		tell(head, i, 100, 0, START);
+	head_look(head, START + 10 * SECOND);
+	assert_int_equal(head_state(head)->number, 100); /* nobody said more */
+	tell(head, 0, 104, 0, START + 4 * SECOND);
+	assert_int_equal(head_state(head)->number, 104); /* the others had the time for it */
+	assert_int_equal(head_state(head)->floor, 104);
+	assert_true(is_pinned_to(head, 100, 0)); /* but one alone is not pinned to */
+	tell(head, 1, 104, 0, START + 4 * SECOND);
+	assert_true(is_pinned_to(head, 104, 0));
+}
+
+static void silence_keeps_the_height_and_the_next_word_moves_it(void **state)
+{
+	CLEANUP(head_destroy) struct head *head = head_of(3, SECOND);
+	usec_t later = START + 3600 * (usec_t)SECOND;
+
+	for (size_t i = 0; i < 3; i++)
+		tell(head, i, 100, 0, START);
+	head_look(head, later);
+	assert_int_equal(head_state(head)->number, 100);
+	assert_int_equal(head_state(head)->heard_us, START);
+	tell(head, 0, 3700, 0, later);
+	assert_int_equal(head_state(head)->number, 3700);
+}
+
+static void a_number_without_a_hash_moves_the_height_but_not_the_pin(void **state)
+{
+	CLEANUP(head_destroy) struct head *head = head_of(1, SECOND);
+
+	tell_number(head, 0, 100, START);
+	assert_int_equal(head_state(head)->number, 100);
+	assert_false(head_state(head)->pinnable);
+	tell(head, 0, 101, 0, START + SECOND);
+	tell_number(head, 0, 102, START + 2 * SECOND);
+	assert_int_equal(head_state(head)->number, 102);
+	assert_true(is_pinned_to(head, 101, 0));
+}
+
+static void a_chain_that_goes_back_is_followed_after_four_blocks(void **state)
+{
+	CLEANUP(head_destroy) struct head *head = head_of(3, SECOND);
+	usec_t now = START + SECOND;
+
+	for (size_t i = 0; i < 3; i++)
+		tell(head, i, 100, 0, START);
+	for (size_t i = 0; i < 3; i++)
+		tell(head, i, 96, 1, now);
+	assert_int_equal(head_state(head)->number, 100);
+	assert_false(head_state(head)->pinnable); /* nobody has that block any more */
+	for (; now < START + 6 * SECOND; now += SECOND / 2) {
+		for (size_t i = 0; i < 3; i++)
+			tell(head, i, 96, 1, now);
+	}
+	assert_int_equal(head_state(head)->number, 96);
+	assert_int_equal(head_state(head)->falls, 1);
+	assert_true(is_pinned_to(head, 96, 1));
+}
+
+static void after_a_reorganisation_the_new_branch_is_pinned_to(void **state)
+{
+	for (uint64_t depth = 1; depth <= 10; depth++) {
+		CLEANUP(head_destroy) struct head *head = head_of(5, SECOND);
+
+		for (uint64_t n = 80; n <= 100; n++) {
+			for (size_t i = 0; i < 5; i++)
+				tell(head, i, n, 0, START + (usec_t)(n - 80) * SECOND);
+		}
+		assert_true(is_pinned_to(head, 100, 0));
+		tell(head, 0, 100, 1, START + 21 * SECOND);
+		assert_true(is_pinned_to(head, 100, 0)); /* four stand for it */
+		tell(head, 1, 100, 1, START + 21 * SECOND);
+		tell(head, 2, 100, 1, START + 21 * SECOND);
+		assert_true(is_pinned_to(head, 100, 1));
+		tell(head, 3, 101, 1, START + 23 * SECOND);
+		tell(head, 4, 101, 1, START + 23 * SECOND);
+		assert_true(is_pinned_to(head, 101, 1));
+	}
+}
+
+static void a_block_that_nobody_has_is_not_pinned_to(void **state)
+{
+	CLEANUP(head_destroy) struct head *head = head_of(2, SECOND);
+	const struct hash hash = hash_of(100, 0);
+
+	tell(head, 0, 100, 0, START);
+	tell(head, 1, 100, 0, START);
+	for (size_t i = 0; i < 2; i++) {
+		const struct key_id key = key_of(i);
+
+		assert_true(is_pinned_to(head, 100, 0));
+		head_lack(head, &key, &hash, START);
+	}
+	assert_false(head_state(head)->pinnable);
+	assert_int_equal(head_state(head)->number, 100);
+	tell(head, 0, 100, 1, START);
+	tell(head, 1, 100, 1, START);
+	assert_true(is_pinned_to(head, 100, 1));
+}
+
+static void what_a_client_was_told_is_a_floor_within_the_gap(void **state)
+{
+	CLEANUP(head_destroy) struct head *head = head_of(1, SECOND);
+
+	tell(head, 0, 100, 0, START);
+	head_give(head, 100 + HEAD_GAP + 1);
+	assert_int_equal(head_state(head)->floor, 100);
+	head_give(head, 100 + HEAD_GAP);
+	assert_int_equal(head_state(head)->floor, 100 + HEAD_GAP);
+	head_give(head, 99);
+	assert_int_equal(head_state(head)->floor, 100 + HEAD_GAP);
+}
+
+static void the_pace_is_learned(void **state)
+{
+	static const usec_t paces[] = {250000, 500000, 2 * SECOND, 12 * SECOND, 60 * SECOND};
+
+	for (size_t p = 0; p < sizeof(paces) / sizeof(paces[0]); p++) {
+		CLEANUP(head_destroy) struct head *head = head_of(3, 12 * SECOND);
+
+		for (uint64_t n = 0; n < 60; n++) {
+			for (size_t i = 0; i < 3; i++)
+				tell(head, i, 100 + n, 0, START + (usec_t)n * paces[p]);
+		}
+		assert_in_range(head_state(head)->block_us, paces[p] * 9 / 10, paces[p] * 11 / 10);
+	}
+}
+
+static void a_source_too_many_takes_the_place_of_the_one_heard_longest_ago(void **state)
+{
+	CLEANUP(head_destroy) struct head *head = head_of(HEAD_SOURCES_MAX, SECOND);
+	const struct key_id key = key_of(HEAD_SOURCES_MAX);
+	const struct owner_id owner = {{99}};
+
+	for (size_t i = 0; i < HEAD_SOURCES_MAX; i++)
+		tell(head, i, 100, 0, START + (i == 5 ? 0 : 1));
+	head_join(head, &key, &owner, 1, START + 2);
+	tell(head, HEAD_SOURCES_MAX, 100, 0, START + 2);
+	assert_int_equal(head_place(head, &key, START + 2), HEAD_PLACE_WITH);
+	for (size_t i = 0; i < HEAD_SOURCES_MAX; i++) {
+		const struct key_id old = key_of(i);
+
+		assert_int_equal(head_place(head, &old, START + 2),
+				 i == 5 ? HEAD_PLACE_SILENT : HEAD_PLACE_WITH);
+	}
+}
+
+static void a_full_branch_keeps_what_is_stood_for(void **state)
+{
+	struct branch branch = {0};
+	uint64_t weights[BRANCH_TELLERS_MAX] = {1, 1}, at;
+	struct hash hash;
+
+	for (uint64_t n = 1; n <= 1000; n++) {
+		hash = hash_of(n, 0);
+		branch_tell(&branch, 0, n, &hash, n);
+		hash = hash_of(5000 + n, 1); /* far above, as often */
+		branch_tell(&branch, 1, 5000 + n, &hash, n);
+		assert_true(branch.n <= BRANCH_BLOCKS_MAX);
+		assert_non_null(branch_best(&branch, n, weights));
+		assert_true(branch_highest(&branch, 0, n, &at));
+		assert_int_equal(at, n);
+	}
+	branch_cut(&branch, 0, 990);
+	assert_true(branch_highest(&branch, 0, 1000, &at));
+	assert_int_equal(at, 990);
+	branch_void(&branch, 0);
+	assert_false(branch_highest(&branch, 0, 1000, &at));
+}
+
+/* --- seeded worlds --- */
+
+#define WORLD_MAX 9
+
+enum habit { HONEST, LAGS, LIES, SILENT };
+
+struct world {
+	struct gen gen;
+	size_t n;
+	enum habit habits[WORLD_MAX];
+	uint64_t weights[WORLD_MAX];
+	usec_t delays[WORLD_MAX]; /* until a block has come to it; below one block's time */
+	usec_t block_us;
+	struct head *head;
+	usec_t now;
+};
+
+static uint64_t height_at(const struct world *w, usec_t t)
+{
+	return 1000 + (uint64_t)((t - START) / w->block_us);
+}
+
+/* Liars and laggards have less than a third of the stake that is heard. */
+static void make_world(struct world *w, uint64_t seed)
+{
+	static const usec_t paces[] = {200000, 500000, 2 * SECOND, 12 * SECOND};
+	uint64_t all = 0, bad = 0;
+
+	*w = (struct world){.gen = gen_init(seed), .now = START};
+	w->n = 3 + gen_below(&w->gen, WORLD_MAX - 2);
+	w->block_us = paces[gen_below(&w->gen, 4)];
+	w->head = head_create(12 * SECOND);
+	for (size_t i = 0; i < w->n; i++) {
+		w->weights[i] = 1 + gen_below(&w->gen, 100);
+		w->delays[i] = (usec_t)gen_below(&w->gen, (uint64_t)w->block_us);
+		all += w->weights[i];
+	}
+	for (size_t i = 0; i < w->n; i++) {
+		const struct key_id key = key_of(i);
+		const struct owner_id owner = {{(uint8_t)(i + 1)}};
+
+		if ((bad + w->weights[i]) * 3 < all) {
+			w->habits[i] = (enum habit)gen_below(&w->gen, 4);
+			bad += w->habits[i] == HONEST ? 0 : w->weights[i];
+		}
+		head_join(w->head, &key, &owner, w->weights[i], START);
+	}
+}
+
+static void one_word(struct world *w, size_t i)
+{
+	uint64_t honest = height_at(w, w->now - w->delays[i]);
+
+	switch (w->habits[i]) {
+	case HONEST:
+		tell(w->head, i, honest, 0, w->now);
+		break;
+	case LAGS:
+		tell(w->head, i, honest - 50, 0, w->now);
+		break;
+	case LIES:
+		if (gen_below(&w->gen, 4) == 0)
+			tell(w->head, i, gen_u64(&w->gen), 9, w->now);
+		else
+			tell(w->head, i, honest + gen_below(&w->gen, 12) - 4, 9, w->now);
+		break;
+	case SILENT:
+		break;
+	}
+}
+
+static void check_world(const struct world *w, uint64_t before, uint64_t falls, uint64_t seed)
+{
+	const struct head_state *state = head_state(w->head);
+	uint64_t truth = height_at(w, w->now);
+	bool fine = state->number >= before && state->number <= truth + 2 &&
+		    state->number + HEAD_GAP + 3 >= truth &&
+		    (!state->pinnable || state->block.hash.b[0] == 0) && state->falls == falls &&
+		    (!state->pinnable || state->block.number <= state->number);
+
+	for (size_t i = 0; i < w->n; i++) {
+		const struct key_id key = key_of(i);
+		enum head_place place = head_place(w->head, &key, w->now);
+
+		if (w->habits[i] == HONEST && place != HEAD_PLACE_WITH)
+			fine = false;
+		if (w->habits[i] == LAGS && place != HEAD_PLACE_BEHIND)
+			fine = false;
+	}
+	if (!fine)
+		print_message(
+			"# seed %llu: served %llu, before %llu, true %llu, pinned %llu (%d)\n",
+			(unsigned long long)seed, (unsigned long long)state->number,
+			(unsigned long long)before, (unsigned long long)truth,
+			(unsigned long long)state->block.number, state->pinnable);
+	assert_true(fine);
+}
+
+/* Rounds in which everybody is heard, in any order, about once or twice a block. */
+static void a_minority_moves_the_head_hardly_at_all(void **state)
+{
+	uint64_t cases = gen_cases(2000) / 10 + 1;
+
+	for (uint64_t seed = 1; seed <= cases; seed++) {
+		uint64_t before = 0, falls = 0;
+		struct world w;
+
+		make_world(&w, seed);
+		for (unsigned round = 0; round < 150; round++) {
+			size_t first = gen_below(&w.gen, w.n);
+
+			for (size_t i = 0; i < w.n; i++)
+				one_word(&w, (first + i) % w.n);
+			if (round > 40) /* the pace is learned */
+				check_world(&w, before, falls, seed);
+			before = head_state(w.head)->number;
+			falls = head_state(w.head)->falls;
+			w.now += (usec_t)gen_below(&w.gen, (uint64_t)w.block_us) + 1;
+		}
+		head_destroy(w.head);
+	}
+}
+
+/* As few words as there can be: one supplier a block's time, as traffic happens to tell.  On a
+ * chain of 500 ms an honest one is never taken for a laggard. */
+static void a_fast_chain_and_few_words_make_no_laggards(void **state)
+{
+	uint64_t cases = gen_cases(2000) / 10 + 1;
+
+	for (uint64_t seed = 1; seed <= cases; seed++) {
+		struct world w;
+
+		make_world(&w, seed);
+		w.block_us = SECOND / 2;
+		for (size_t i = 0; i < w.n; i++) {
+			w.habits[i] = HONEST;
+			w.delays[i] %= w.block_us;
+		}
+		for (unsigned round = 0; round < 400; round++) {
+			one_word(&w, gen_below(&w.gen, w.n));
+			w.now += w.block_us;
+			for (size_t i = 0; i < w.n && round > 100; i++) {
+				const struct key_id key = key_of(i);
+
+				assert_int_not_equal(head_place(w.head, &key, w.now),
+						     HEAD_PLACE_BEHIND);
+				assert_int_not_equal(head_place(w.head, &key, w.now),
+						     HEAD_PLACE_AHEAD);
+			}
+		}
+		assert_true(head_state(w.head)->number + 8 >= height_at(&w, w.now));
+		assert_int_equal(head_state(w.head)->falls, 0);
+		head_destroy(w.head);
+	}
+}
+
+/* Whatever is told: no crash, no height that nobody told, the floor is the largest of heights. */
+static void whatever_is_told_the_state_is_sane(void **state)
+{
+	uint64_t cases = gen_cases(2000) / 10 + 1;
+
+	for (uint64_t seed = 1; seed <= cases; seed++) {
+		struct gen gen = gen_init(seed);
+		struct head *head = head_of(1 + gen_below(&gen, 6), SECOND);
+		uint64_t base = gen_below(&gen, 4) == 0 ? UINT64_MAX - 20 : gen_below(&gen, 100);
+		usec_t now = START;
+
+		for (unsigned step = 0; step < 200; step++) {
+			const struct head_state *s = head_state(head);
+			uint64_t number = base + gen_below(&gen, 20), before = s->number;
+			uint64_t falls = s->falls;
+			const struct key_id key = key_of(gen_below(&gen, 7));
+			const struct hash hash = hash_of(number, (uint8_t)gen_below(&gen, 2));
+			const struct head_report report = {
+				.is_newest = gen_below(&gen, 2) != 0,
+				.has_hash = gen_below(&gen, 4) != 0,
+				.has_parent = true,
+				.block = {number, hash},
+				.parent = hash_of(number - 1, (uint8_t)gen_below(&gen, 2)),
+			};
+
+			if (gen_below(&gen, 5) == 0)
+				head_lack(head, &key, &hash, now);
+			else if (gen_below(&gen, 5) == 0)
+				head_give(head, number);
+			else
+				head_tell(head, &key, &report, now);
+			assert_true(!s->known || s->number <= base + 19);
+			assert_true(s->number >= before || s->falls > falls);
+			assert_true(s->floor >= s->number && s->bound >= s->number);
+			assert_true(!s->pinnable || s->block.number <= s->number);
+			now += (usec_t)gen_below(&gen,
+						 gen_below(&gen, 10) == 0 ? 100 * SECOND : SECOND);
+		}
+		head_destroy(head);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_supplier_is_believed_at_once),
+		cmocka_unit_test(nothing_is_served_until_half_was_heard_or_time_has_passed),
+		cmocka_unit_test(the_largest_height_there_is_moves_nothing),
+		cmocka_unit_test(a_liar_that_was_heard_alone_is_overruled_by_the_others),
+		cmocka_unit_test(one_50_blocks_behind_is_known_and_holds_nobody_back),
+		cmocka_unit_test(a_jump_counts_when_two_owners_say_it),
+		cmocka_unit_test(old_words_are_taken_forward_but_not_past_what_was_told),
+		cmocka_unit_test(silence_keeps_the_height_and_the_next_word_moves_it),
+		cmocka_unit_test(a_number_without_a_hash_moves_the_height_but_not_the_pin),
+		cmocka_unit_test(a_chain_that_goes_back_is_followed_after_four_blocks),
+		cmocka_unit_test(after_a_reorganisation_the_new_branch_is_pinned_to),
+		cmocka_unit_test(a_block_that_nobody_has_is_not_pinned_to),
+		cmocka_unit_test(what_a_client_was_told_is_a_floor_within_the_gap),
+		cmocka_unit_test(the_pace_is_learned),
+		cmocka_unit_test(a_source_too_many_takes_the_place_of_the_one_heard_longest_ago),
+		cmocka_unit_test(a_full_branch_keeps_what_is_stood_for),
+		cmocka_unit_test(a_minority_moves_the_head_hardly_at_all),
+		cmocka_unit_test(a_fast_chain_and_few_words_make_no_laggards),
+		cmocka_unit_test(whatever_is_told_the_state_is_sane),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
