@@ -174,6 +174,12 @@ bool chain_method_find(const struct chain *chain, struct view name, const struct
 	return true;
 }
 
+bool chain_call_target(const struct chain *chain, const struct chain_method *method,
+		       struct view params, struct chain_target *ret)
+{
+	return chain->family->call_target(method, params, ret);
+}
+
 struct view chain_probe_call(const struct chain *chain)
 {
 	return VIEW_STR(chain->family->probe);

@@ -39,6 +39,14 @@ struct chain_method {
 	enum chain_refusal refusal;
 };
 
+#define CHAIN_TARGET_MAX 32 /* bytes of the longest address of any family */
+
+/* What a call is about: an address.  Bytes beyond n are zero. */
+struct chain_target {
+	uint8_t n; /* 0: none */
+	uint8_t b[CHAIN_TARGET_MAX];
+};
+
 /* "evm"; NULL when there is no such family. */
 const struct chain *chain_find(const char *family);
 /* The family whose table has this hash, which is the service's in the registry ([M2]); NULL when
@@ -54,6 +62,15 @@ const struct method_table *chain_table(const struct chain *chain);
  * Errors: ERR_METHOD, with the reason, for what is not relayed. */
 MUST_USE bool chain_method_find(const struct chain *chain, struct view name,
 				const struct chain_method **ret, struct err *err);
+
+/* The address that a call is about: the one it calls, or whose state or logs it reads, or that a
+ * transaction goes to; the first where there are several.
+ *
+ * In:     method  of this chain
+ *         params  the call's params as written: JSON that the scanner has found valid
+ * False:  there is none, or it cannot be told; *ret is not set. */
+MUST_USE bool chain_call_target(const struct chain *chain, const struct chain_method *method,
+				struct view params, struct chain_target *ret);
 
 /* A cheap call that every backend of the family answers, with the id 1. */
 struct view chain_probe_call(const struct chain *chain);

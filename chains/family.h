@@ -38,6 +38,8 @@ struct family {
 	size_t error_count;
 	const char *probe; /* a call with the id 1 */
 	bool (*probe_id)(struct view result, uint64_t *ret);
+	bool (*call_target)(const struct chain_method *method, struct view params,
+			    struct chain_target *ret);
 };
 
 extern const struct family family_evm;

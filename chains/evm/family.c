@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "chains/family.h"
+#include "chains/evm/target.h"
 
 static const struct chain_method methods[] = {
 #define METHOD(method_id, method_name, units, part_units, what)                                    \
@@ -87,4 +88,5 @@ const struct family family_evm = {
 	.error_count = ARRAY_SIZE(errors),
 	.probe = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_chainId\",\"params\":[]}",
 	.probe_id = probe_id,
+	.call_target = evm_call_target,
 };
