@@ -12,7 +12,8 @@
 struct chain {
 	const struct family *family;
 	struct method_table *table;
-	const struct chain_method *slots[SLOTS]; /* by name_hash(), open addressing */
+	const struct chain_method *slots[SLOTS];      /* by name_hash(), open addressing */
+	const struct chain_traits *traits[SLOTS / 2]; /* of the family's methods, in their order */
 };
 
 static struct chain chains[] = {{.family = &family_evm}};
@@ -62,10 +63,26 @@ static void chain_init(struct chain *chain)
 	buf_finish(&text);
 }
 
+/* Entry 0's where there is no row; there is one for each method that is relayed. */
+static void add_traits(struct chain *chain)
+{
+	const struct family *family = chain->family;
+
+	for (size_t i = 0; i < family->method_count; i++) {
+		chain->traits[i] = &family->traits[0].traits;
+		for (size_t k = 0; k < family->trait_count; k++) {
+			if (strcmp(family->methods[i].name, family->traits[k].name) == 0)
+				chain->traits[i] = &family->traits[k].traits;
+		}
+	}
+}
+
 static void chains_init(void)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(chains); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(chains); i++) {
 		chain_init(&chains[i]);
+		add_traits(&chains[i]);
+	}
 }
 
 const struct chain *chain_find(const char *family)
@@ -188,4 +205,35 @@ struct view chain_probe_call(const struct chain *chain)
 bool chain_probe_id(const struct chain *chain, struct view result, uint64_t *ret)
 {
 	return chain->family->probe_id(result, ret);
+}
+
+const struct chain_traits *chain_traits(const struct chain *chain,
+					const struct chain_method *method)
+{
+	size_t i = (size_t)(method - chain->family->methods);
+
+	assert(i < chain->family->method_count);
+	return chain->traits[i];
+}
+
+void chain_call_read(const struct chain *chain, const struct chain_method *method,
+		     struct view params, struct chain_call *ret)
+{
+	chain->family->call_read(chain_traits(chain, method), params, ret);
+}
+
+bool chain_call_is_fixed(const struct chain_call *call)
+{
+	const struct chain_ref *ref = call->ref;
+
+	if (call->refs == 1)
+		return ref[0].kind != CHAIN_REF_TAG;
+	return call->refs == 2 && ref[0].kind == CHAIN_REF_NUMBER &&
+	       ref[1].kind == CHAIN_REF_NUMBER && ref[0].number == ref[1].number;
+}
+
+bool chain_call_pin(const struct chain *chain, const struct chain_call *call, struct view text,
+		    const struct chain_pin pins[CHAIN_REFS_MAX], struct buf *ret)
+{
+	return chain->family->call_pin(call, text, pins, ret);
 }

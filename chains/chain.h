@@ -5,8 +5,10 @@
 #ifndef CHAINS_CHAIN_H
 #define CHAINS_CHAIN_H
 
+#include "chains/call.h"
 #include "chains/error.h"
 #include "chains/table.h"
+#include "chains/traits.h"
 #include "relay/base/bytes.h"
 #include "relay/base/err.h"
 #include "relay/base/ids.h"

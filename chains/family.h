@@ -25,6 +25,11 @@ struct chain_error_row {
 	enum chain_error error;
 };
 
+struct chain_named_traits {
+	const char *name; /* of a method of the table */
+	struct chain_traits traits;
+};
+
 struct family {
 	const char *name;
 	const struct chain_method
@@ -36,6 +41,12 @@ struct family {
 	size_t execution_count;
 	const struct chain_error_row *errors;
 	size_t error_count;
+	const struct chain_named_traits *traits;
+	size_t trait_count;
+	void (*call_read)(const struct chain_traits *traits, struct view params,
+			  struct chain_call *ret);
+	bool (*call_pin)(const struct chain_call *call, struct view text,
+			 const struct chain_pin pins[CHAIN_REFS_MAX], struct buf *ret);
 	const char *probe; /* a call with the id 1 */
 	bool (*probe_id)(struct view result, uint64_t *ret);
 	bool (*call_target)(const struct chain_method *method, struct view params,

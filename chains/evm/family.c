@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "chains/family.h"
+#include "chains/evm/evm.h"
 #include "chains/evm/target.h"
 
 static const struct chain_method methods[] = {
@@ -56,6 +56,25 @@ static const struct chain_error_row errors[] = {
 #undef CODE
 };
 
+#define EXACT true
+#define LOOSE false
+
+static const struct chain_named_traits traits[] = {
+#define TRAITS(method, where, what, without, lasts, nothing, pinning, sending, says, same)         \
+	{.name = (method),                                                                         \
+	 .traits = {.place = CHAIN_PLACE_##where,                                                  \
+		    .form = CHAIN_FORM_##what,                                                     \
+		    .absent = CHAIN_ABSENT_##without,                                              \
+		    .life = CHAIN_LIFE_##lasts,                                                    \
+		    .empty = CHAIN_EMPTY_##nothing,                                                \
+		    .pin = CHAIN_PINNED_##pinning,                                                 \
+		    .send = CHAIN_SEND_##sending,                                                  \
+		    .shape = CHAIN_SHAPE_##says,                                                   \
+		    .exact = (same)}},
+#include "chains/methods/evm_traits.def"
+#undef TRAITS
+};
+
 /* A quantity as a string; leading zeros are let pass, as dApps do. */
 static bool probe_id(struct view result, uint64_t *ret)
 {
@@ -86,6 +105,10 @@ const struct family family_evm = {
 	.execution_count = ARRAY_SIZE(executions),
 	.errors = errors,
 	.error_count = ARRAY_SIZE(errors),
+	.traits = traits,
+	.trait_count = ARRAY_SIZE(traits),
+	.call_read = evm_call_read,
+	.call_pin = evm_call_pin,
 	.probe = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_chainId\",\"params\":[]}",
 	.probe_id = probe_id,
 	.call_target = evm_call_target,

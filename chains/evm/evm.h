@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The parts of the EVM family that family.c puts together.  Private to chains/evm. */
+#ifndef CHAINS_EVM_EVM_H
+#define CHAINS_EVM_EVM_H
+
+#include "chains/family.h"
+
+/* As chain_call_read() and chain_call_pin(), of a method with these traits. */
+void evm_call_read(const struct chain_traits *traits, struct view params, struct chain_call *ret);
+MUST_USE bool evm_call_pin(const struct chain_call *call, struct view text,
+			   const struct chain_pin pins[CHAIN_REFS_MAX], struct buf *ret);
+
+#endif
