@@ -205,8 +205,8 @@ def test_a_batch_with_long_answers_keeps_its_order_and_lists_all_receipts(world)
     backend, network = world
     backend.script(default={"result": "0x1"}, methods={
         "eth_getLogs": {"long": 3_000_000}, "eth_getBalance": {"long": 2_000_000, "id_last": True},
-        "eth_chainId": {"result": "0x7", "delay_ms": 300}})
-    methods = ["eth_getLogs", "eth_blockNumber", "eth_getBalance", "eth_chainId", "eth_getLogs"]
+        "eth_gasPrice": {"result": "0x7", "delay_ms": 300}})
+    methods = ["eth_getLogs", "eth_blockNumber", "eth_getBalance", "eth_gasPrice", "eth_getLogs"]
     body = b"[" + b",".join(call(m, str(n)) for n, m in enumerate(methods)) + b"]"
     status, headers, answer = net.Http(network.url).post(body)
     assert status == 200
