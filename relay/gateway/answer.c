@@ -141,6 +141,7 @@ static void free_body(const void *data, size_t n, void *arg)
 /* The answer in the client's words, or its error. */
 static void put_call(struct buf *out, const struct call *call)
 {
+	const struct ask *ask = call->asker.ask;
 	struct reply_parts parts;
 	struct view id = call->rpc->id;
 
@@ -149,7 +150,7 @@ static void put_call(struct buf *out, const struct call *call)
 		reply_put_error(out, call->rpc->error != ERR_NONE ? VIEW(NULL, 0) : id, &call->err);
 		return;
 	}
-	parts = reply_splice(buf_view(&call->relay->body), &call->answer, id);
+	parts = reply_splice(ask_body(ask), ask_answer(ask), id);
 	buf_put(out, parts.before.p, parts.before.n);
 	buf_put(out, parts.id.p, parts.id.n);
 	buf_put(out, parts.after.p, parts.after.n);
@@ -157,19 +158,22 @@ static void put_call(struct buf *out, const struct call *call)
 
 static bool is_large(const struct call *call)
 {
-	return call->has_answer && call->relay->body.n > COPY_MAX;
+	return call->has_answer && ask_body(call->asker.ask).n > COPY_MAX;
 }
 
-/* A large answer is handed over, not copied. */
+/* A large answer is handed over by the last who needs it; the others copy. */
 static void add_large(struct evbuffer *out, struct call *call)
 {
-	struct relay *r = call->relay;
-	struct reply_parts parts = reply_splice(buf_view(&r->body), &call->answer, call->rpc->id);
+	struct ask *ask = call->asker.ask;
+	struct reply_parts parts = reply_splice(ask_body(ask), ask_answer(ask), call->rpc->id);
+	struct buf *own = ask_own_body(ask);
 
 	evbuffer_add(out, parts.before.p, parts.before.n);
 	evbuffer_add(out, parts.id.p, parts.id.n);
-	if (evbuffer_add_reference(out, parts.after.p, parts.after.n, free_body, r->body.p) == 0)
-		r->body = (struct buf){0}; /* the evbuffer's now */
+	if (!own)
+		evbuffer_add(out, parts.after.p, parts.after.n);
+	else if (evbuffer_add_reference(out, parts.after.p, parts.after.n, free_body, own->p) == 0)
+		*own = (struct buf){0}; /* the evbuffer's now */
 }
 
 void answer_put_call(struct worker *w, struct evbuffer *out, struct call *call)
@@ -192,7 +196,9 @@ bool answer_has_reply(const struct call *call)
 
 static bool has_receipt(const struct call *call)
 {
-	return call->relay && call->relay->has_receipt;
+	const struct relay *relay = call_relay(call);
+
+	return relay && relay->has_receipt;
 }
 
 static void put_supplier(struct buf *head, const struct relay *r)
@@ -225,7 +231,7 @@ static void put_list(struct buf *head, const char *name, const struct request *r
 			return;
 		}
 		if (has_receipt(&request->calls[i]))
-			put(head, request->calls[i].relay);
+			put(head, call_relay(&request->calls[i]));
 		else
 			buf_put_str(head, "-");
 	}

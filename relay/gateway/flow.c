@@ -53,17 +53,6 @@ void flow_drop(struct call *call, enum err_code how)
 
 /* --- room for more --- */
 
-static void grant(struct relay *r, size_t bytes)
-{
-	struct frame_credit credit = {.bytes = (uint32_t)MIN(bytes, (size_t)UINT32_MAX)};
-
-	if (!r || !r->peer || !link_is_up(r->peer->link))
-		return; /* its last part is here, or none will come */
-	r->in.credit += credit.bytes;
-	frame_put_credit(link_out(r->peer->link), r->in.number, &credit);
-	link_sent(r->peer->link);
-}
-
 /* Makes room for what the client has taken of the answer that has its turn. */
 static void make_room(struct request *r)
 {
@@ -75,7 +64,7 @@ static void make_room(struct request *r)
 		return;
 	taken = s->sent_bytes - waiting;
 	s->sent_bytes -= taken;
-	grant(r->calls[r->at].relay, taken);
+	ask_credit(r->calls[r->at].asker.ask, taken);
 }
 
 /* --- a part --- */
@@ -114,7 +103,8 @@ bool flow_take(struct call *call, struct buf *part, bool last, struct err *err)
 	if (!s) {
 		s = call->stream = stream_create();
 		if (cfg->gateway.stream_window > FRAME_CREDIT_FIRST)
-			grant(call->relay, cfg->gateway.stream_window - FRAME_CREDIT_FIRST);
+			ask_credit(call->asker.ask,
+				   cfg->gateway.stream_window - FRAME_CREDIT_FIRST);
 	}
 	from = rpc_stream_bytes(s->scan);
 	if (from + part->n > cfg->gateway.answer_max)
@@ -261,7 +251,7 @@ static void stalled(struct request *r)
 	struct err why;
 
 	err_set(&why, ERR_STALLED, "no part of the answer came for gateway.stall_timeout");
-	call_fail_flow(call, &why);
+	ask_fail_flow(call->asker.ask, &why);
 }
 
 void flows_look(struct worker *w, usec_t now)
@@ -276,7 +266,7 @@ void flows_look(struct worker *w, usec_t now)
 			r->kept_us = now;
 			for (size_t i = r->at; i < r->count; i++) {
 				if (r->calls[i].stream && r->calls[i].state != CALL_DONE)
-					grant(r->calls[i].relay, 0);
+					ask_credit(r->calls[i].asker.ask, 0);
 			}
 		}
 		if (http_waiting(r->http) == 0 && now - r->moved_us > w->cfg->gateway.stall_timeout)

@@ -46,8 +46,7 @@ void request_destroy(struct request *r)
 		struct call *call = &r->calls[i];
 
 		flow_drop(call, ERR_CANCELLED);
-		relay_destroy(call->relay);
-		session_unref(w, call->session);
+		ask_leave(&call->asker);
 	}
 	rpc_request_finish(&r->rpc);
 	free(r);

@@ -16,10 +16,12 @@
 
 #include "chains/chain.h"
 #include "relay/base/clock.h"
+#include "relay/base/heap.h"
 #include "relay/base/mem.h"
 #include "relay/base/metrics.h"
 #include "relay/crypto/key.h"
 #include "relay/crypto/table.h"
+#include "relay/gateway/ask.h"
 #include "relay/gateway/door.h"
 #include "relay/gateway/gateway.h"
 #include "relay/gateway/inbound.h"
@@ -39,9 +41,7 @@
 #define REST_US 100000		  /* of one that said that it cannot yet */
 #define COOLDOWN_BUSY_US 200000	  /* of one that said that it cannot now */
 
-struct worker;
 struct peer;
-struct session;
 struct call;
 struct request;
 struct stream;
@@ -142,38 +142,55 @@ void supplier_unref(struct worker *w, struct supplier *s);
 
 /* --- peer.c, relay.c --- */
 
-/* One relay on a link: from its sending until its last leaf has committed. */
+enum relay_state {
+	RELAY_SENT,	  /* ask->attempts: it waits for its first leaf */
+	RELAY_COMMITTING, /* ask->attempts: its only leaf, or part 0, is going into the ledger */
+	RELAY_FLOWING,	  /* ask->attempts, and ask->answered: later parts are to come */
+	RELAY_KEPT,	  /* ask->answered: it has brought the ask's answer */
+	RELAY_LATE,	  /* worker->orphans while it is on a link: nobody waits any more */
+};
+
+/* One relay on a link: from its sending until its last leaf has committed, and its ask has ended.
+ */
 struct relay {
 	struct inbound_relay in;
 	struct worker *worker;
+	enum relay_state state;
 	struct peer *peer; /* while it waits there; NULL once its last leaf is in */
-	struct call *call; /* NULL: nobody waits any more */
+	struct ask *ask;   /* ref; has its request's bytes */
 	struct session *session;
 	struct member *member;
 	cu_t reserved;
-	struct buf request; /* encoding */
-	struct buf body;    /* of the answer, if it has no parts */
-	unsigned commits;   /* of its leaves, on their way into the ledger */
+	struct buf body;  /* of the answer, if it has no parts */
+	unsigned commits; /* of its leaves, on their way into the ledger */
 	bool has_receipt;
+	bool lost; /* with its link; its ask is to be told */
 	uint8_t kind;
 	uint16_t status;
 	struct lane_id lane; /* of its first leaf */
 	uint64_t seq;
 	usec_t sent_us;
+	usec_t until_us; /* its share of the ask's time; 0: all */
 	usec_t orphaned_us;
-	TAILQ_ENTRY(relay) orphans; /* worker->orphans, while it waits with no call */
+	LIST_ENTRY(relay) of_ask;
+	LIST_ENTRY(relay) of_lost;
+	TAILQ_ENTRY(relay) orphans;
 	struct relay *next_free;
 };
+TAILQ_HEAD(relay_list, relay);
 
-/* A relay of this session to this member, from the worker's free list; not sent yet. */
-struct relay *relay_create(struct worker *w, struct session *session, struct member *member);
-void relay_destroy(struct relay *relay);
-/* Sends the call's relay to a member that is ready.  Errors: ERR_ALLOWANCE, ERR_UNPAID (until more
- * is cosigned), ERR_FRAME_TOO_LARGE. */
-MUST_USE bool relay_send(struct call *call, struct member *member, struct err *err);
-/* Its call is answered otherwise: asks the node to stop, and keeps what a late leaf needs. */
-void relay_orphan(struct relay *relay);
-/* Destroys it if neither a link, nor a call, nor a commit holds it any more. */
+/* Sends a relay of the ask to a member that is ready; it is one of ask->attempts then.
+ *
+ * In:     until_us  when the ask turns to somebody else; 0: not before its deadline
+ * Errors: ERR_ALLOWANCE, ERR_UNPAID (until more is cosigned), ERR_FRAME_TOO_LARGE. */
+MUST_USE bool relay_send(struct ask *ask, struct member *member, usec_t until_us, struct err *err);
+/* Makes room for so many bytes more of its parts ([F10]), if any are to come. */
+void relay_credit(struct relay *relay, size_t bytes);
+/* Its ask is over and it has the answer: it is no attempt any more. */
+void relay_keep(struct relay *relay);
+/* Its ask does not need it any more: asks the node to stop, and keeps what a late leaf needs. */
+void relay_give_up(struct relay *relay);
+/* Destroys it if neither a link, nor an ask, nor a commit holds it any more. */
 void relay_settle(struct relay *relay);
 void relays_expire(struct worker *w, usec_t now);
 
@@ -220,59 +237,35 @@ void peer_update_bound(struct peer *peer);
 
 /* --- call.c ---
  *
- *	NEW -> WAITING <-> SENT -> COMMITTING -> FLOWING -> DONE
- *	  \_______\__________\__________\___________________^
- *	a refusal or a lost link: SENT, COMMITTING, FLOWING (nothing sent yet) -> NEW again
+ *	NEW -> ASKING <-> FLOWING -> DONE
+ *	  \________\_________________^
+ *	a long answer that breaks off, and of which nothing was sent: FLOWING -> ASKING again
  */
 enum call_state {
 	CALL_NEW,
-	CALL_WAITING,	 /* worker->waiting: for a session or a member */
-	CALL_SENT,	 /* its relay waits on a link */
-	CALL_COMMITTING, /* its relay's last leaf, or part 0, is on its way into the ledger */
-	CALL_FLOWING,	 /* parts of its answer have committed, and the last has not */
-	CALL_DONE,	 /* relay (an answer) or err is set */
+	CALL_ASKING,  /* its ask has no answer yet */
+	CALL_FLOWING, /* parts of its answer are here, and the last is not */
+	CALL_DONE,    /* its ask has the answer, or err is set */
 };
 
+/* What a client has sent, and gets an answer to. */
 struct call {
 	struct request *request;
 	struct rpc_call *rpc;
 	enum call_state state;
-	const struct chain_method *method;
-	struct session *session;  /* ref; NULL until one was found */
-	uint64_t asked;		  /* members, by bit */
-	unsigned attempts;	  /* relays sent */
-	struct relay *relay;	  /* SENT, COMMITTING, FLOWING: in flight; DONE: the answer */
-	struct stream *stream;	  /* of a long answer, from its part 0 on; NULL */
-	struct rpc_answer answer; /* DONE with a result or error of the backend */
-	bool has_answer;
-	struct err err; /* how the last attempt ended; DONE without answer: the client's error */
 	usec_t deadline_us;
-	usec_t attempt_until_us; /* another node is asked then; 0: not */
-	TAILQ_ENTRY(call) waiting;
-	TAILQ_ENTRY(call) pending; /* worker->pending, by deadline */
-	TAILQ_ENTRY(call) attempt; /* worker->attempts, by attempt_until_us */
+	struct asker asker;
+	struct stream *stream; /* of a long answer, from its part 0 on; NULL */
+	bool has_answer;       /* DONE with a result or error of the backend */
+	struct err err;	       /* DONE without an answer: the client's error */
 };
-TAILQ_HEAD(call_list, call);
-TAILQ_HEAD(relay_list, relay);
 
 /* Starts a call; it may be done when this returns. */
 void call_start(struct call *call);
 /* The client is gone. */
 void call_abandon(struct call *call);
-/* Its relay's only leaf, or part 0, has been checked. */
-void call_on_leaf(struct call *call);
-/* Its relay's only leaf has committed, or could not be (err). */
-void call_on_commit(struct call *call, const struct err *err);
-/* A part has committed, or could not be (err); its bytes may be taken. */
-void call_on_part(struct call *call, struct buf *part, bool last, const struct err *err);
-/* Its long answer cannot be brought to its end. */
-void call_fail_flow(struct call *call, const struct err *why);
-/* Its relay is over without a leaf: a lost link, an ERROR.  The relay is destroyed by the caller.
- */
-void call_on_loss(struct call *call, const struct err *why);
-/* Tries the calls that wait again. */
-void calls_kick(struct worker *w);
-void calls_expire(struct worker *w, usec_t now);
+/* What answers it, and has its receipt; NULL: nothing does. */
+struct relay *call_relay(const struct call *call);
 
 /* --- flow.c: long answers, sent while they come --- */
 
@@ -412,11 +405,15 @@ struct worker {
 	size_t held; /* of them are not read */
 	struct request_list requests;
 	struct request_list flowing; /* those whose answer is sent while it comes */
-	struct call_list waiting, pending, attempts;
+	struct ask_list waiting;     /* asks: for a session or a member */
+	uint64_t kicks;		     /* how often they were tried again */
+	struct heap wakes;	     /* of asks, by the time of what is next to be done */
 	struct relay_list orphans;
 	struct relay *free_relays;
 	unsigned free_relay_count;
-	unsigned in_flight;
+	struct ask *free_asks;
+	unsigned free_ask_count;
+	unsigned in_flight; /* calls */
 	usec_t attempt_us;
 	bool prepare;	     /* next sessions may be derived */
 	bool wanted_changed; /* the pool's set must be told anew */

@@ -126,7 +126,7 @@ static void on_cosigned(void *arg, const struct err *err)
 	}
 	c->lane->committing--;
 	c->lane->cosigning = false;
-	calls_kick(c->lane->worker); /* some may have waited for it */
+	asks_kick(c->lane->worker); /* some may have waited for it */
 	lane_end_if_retired(c->lane);
 	lane_unref(c->lane);
 	free(c);
@@ -181,12 +181,12 @@ static void on_committed(void *arg, const struct err *err)
 		struct relay *r = leaf->relay;
 
 		r->commits--;
-		if (!r->call)
+		if (r->state == RELAY_LATE)
 			relay_settle(r);
 		else if (leaf->is_part)
-			call_on_part(r->call, &leaf->part, leaf->last, err);
+			ask_on_part(r, &leaf->part, leaf->last, err);
 		else
-			call_on_commit(r->call, err);
+			ask_on_commit(r, err);
 		buf_finish(&leaf->part);
 	}
 	if (err && lane->peer)
@@ -214,7 +214,7 @@ static void take_answer(struct inbound_answer *a, const struct lane_id *lane, st
 	r->commits++;
 	*leaf = (struct commit_leaf){
 		.relay = r, .is_part = a->leaf.kind == LEAF_PART, .last = a->last};
-	if (r->call)
+	if (r->state != RELAY_LATE)
 		buf_put(leaf->is_part ? &leaf->part : &r->body, a->response.body.p,
 			a->response.body.n);
 }
@@ -263,8 +263,8 @@ static void commit_batch(struct peer *peer, const struct frame_batch *batch,
 		c->is_due |= ledger_tab_unpaid(r->member->tab) > peer->half_bound;
 		if (a->last)
 			peer_remove(peer, r);
-		if (r->call && !later_part)
-			call_on_leaf(r->call);
+		if (r->state == RELAY_SENT)
+			ask_on_leaf(r);
 	}
 	lane->refs++;
 	lane->committing++;

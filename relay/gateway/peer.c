@@ -74,7 +74,7 @@ static bool on_session_ok(struct peer *peer, const struct frame *frame, struct e
 		return false;
 	if (m && m->state == MEMBER_NAMED) {
 		m->state = MEMBER_READY;
-		calls_kick(peer->worker);
+		asks_kick(peer->worker);
 	}
 	return true; /* a session that is gone here meanwhile is no fault of the node */
 }
@@ -99,16 +99,14 @@ static void on_session_error(struct peer *peer, uint32_t handle, const struct er
 static void on_relay_error(struct peer *peer, uint32_t number, const struct err *why)
 {
 	struct relay *r = peer_relay(peer, number);
-	struct call *call;
 
 	if (!r)
 		return;
-	call = r->call;
 	peer_remove(peer, r);
-	if (call)
-		call_on_loss(call, why);
-	else
+	if (r->state == RELAY_LATE)
 		relay_settle(r);
+	else
+		ask_on_loss(r, why);
 }
 
 static bool on_error(struct peer *peer, const struct frame *frame, struct err *err)
@@ -177,27 +175,29 @@ static bool on_frame(struct link *link, const struct frame *frame, void *arg, st
 	}
 }
 
-/* Takes all relays off the link, and tells their calls once none is on it any more. */
+/* Takes all relays off the link, and tells their asks once none is on it any more: what is told of
+ * one may be the end of others. */
 static void lose_relays(struct peer *peer, const struct err *why)
 {
-	struct call_list calls = TAILQ_HEAD_INITIALIZER(calls);
-	struct call *call;
+	LIST_HEAD(, relay) lost = LIST_HEAD_INITIALIZER(lost);
+	struct relay *r;
 
-	for (uint32_t i = 0; peer->slots && i <= peer->mask; i++) {
-		struct relay *r = peer->slots[i];
-
+	for (uint32_t i = peer->slots ? peer->mask + 1 : 0; i-- > 0;) {
+		r = peer->slots[i];
 		if (!r)
 			continue;
-		call = r->call;
 		peer_remove(peer, r);
-		if (call)
-			TAILQ_INSERT_TAIL(&calls, call, waiting); /* not in use once SENT */
-		else
+		if (r->state == RELAY_LATE) {
 			relay_settle(r);
+			continue;
+		}
+		r->lost = true;
+		LIST_INSERT_HEAD(&lost, r, of_lost);
 	}
-	while ((call = TAILQ_FIRST(&calls))) {
-		TAILQ_REMOVE(&calls, call, waiting);
-		call_on_loss(call, why);
+	while ((r = LIST_FIRST(&lost))) {
+		LIST_REMOVE(r, of_lost);
+		r->lost = false;
+		ask_on_loss(r, why);
 	}
 }
 

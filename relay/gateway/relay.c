@@ -9,51 +9,45 @@
 #define FREE_RELAYS_MAX 1024
 #define KEPT_BYTES_MAX 8192 /* larger buffers are not kept for the next relay */
 
-struct relay *relay_create(struct worker *w, struct session *session, struct member *member)
+static struct relay *relay_create(struct ask *ask, struct member *member)
 {
+	struct worker *w = ask->worker;
 	struct relay *r = w->free_relays;
 
 	if (r) {
-		struct buf request = r->request, body = r->body;
+		struct buf body = r->body;
 
 		w->free_relays = r->next_free;
 		w->free_relay_count--;
-		*r = (struct relay){.request = request, .body = body};
-		r->request.n = r->body.n = 0;
+		*r = (struct relay){.body = body};
+		r->body.n = 0;
 	} else {
 		r = xcalloc(1, sizeof(*r));
 	}
 	r->worker = w;
-	r->session = session_ref(session);
+	r->ask = ask;
+	ask_ref(ask);
+	r->session = session_ref(ask->session);
 	r->member = member;
 	return r;
 }
 
-static void keep_buf(struct buf *buf)
+static void relay_destroy(struct relay *r)
 {
-	if (buf->cap > KEPT_BYTES_MAX)
-		buf_finish(buf);
-}
+	struct worker *w = r->worker;
 
-void relay_destroy(struct relay *r)
-{
-	struct worker *w;
-
-	if (!r)
-		return;
-	w = r->worker;
 	assert(!r->peer && r->commits == 0);
 	if (r->reserved > 0)
 		ledger_tab_release(r->member->tab, r->reserved);
 	session_unref(w, r->session);
+	ask_unref(r->ask);
 	if (w->free_relay_count == FREE_RELAYS_MAX) {
-		buf_finish(&r->request);
 		buf_finish(&r->body);
 		free(r);
 		return;
 	}
-	keep_buf(&r->request);
-	keep_buf(&r->body);
+	if (r->body.cap > KEPT_BYTES_MAX)
+		buf_finish(&r->body);
 	r->next_free = w->free_relays;
 	w->free_relays = r;
 	w->free_relay_count++;
@@ -104,61 +98,56 @@ void peer_remove(struct peer *peer, struct relay *relay)
 	peer->slots[relay->in.number & peer->mask] = NULL;
 	peer->count--;
 	relay->peer = NULL;
-	if (!relay->call)
+	if (relay->state == RELAY_LATE)
 		TAILQ_REMOVE(&relay->worker->orphans, relay, orphans);
 }
 
 /* --- sending --- */
 
-static uint32_t deadline_ms(const struct call *call)
+static uint32_t ms_until(usec_t until)
 {
-	usec_t until = call->attempt_until_us ? call->attempt_until_us : call->deadline_us;
 	usec_t left = until - clock_mono_us();
 
 	return left < 1000 ? 1 : (uint32_t)(left / 1000);
 }
 
-bool relay_send(struct call *call, struct member *member, struct err *err)
+bool relay_send(struct ask *ask, struct member *member, usec_t until_us, struct err *err)
 {
 	struct peer *peer = member->peer;
-	struct worker *w = peer->worker;
-	const struct chain_method *method = call->method;
+	const struct chain_method *method = ask->method;
 	struct frame_relay frame;
 	enum ledger_room room;
 	struct relay *r;
 
 	assert(member_is_ready(member));
+	if (ask->encoding.n + FRAME_HEADER_BYTES + 24 > link_peer(peer->link)->frame_max)
+		return err_set(err, ERR_FRAME_TOO_LARGE, "the call is larger than the node takes");
 	room = ledger_tab_reserve(member->tab, method->cu, peer->own_bound, member->served_max);
 	if (room != LEDGER_ROOM) {
 		enum err_code why = room == LEDGER_ROOM_UNPAID ? ERR_UNPAID : ERR_ALLOWANCE;
 
 		return err_set(err, why, "%s", err_info(why)->text);
 	}
-	r = relay_create(w, call->session, member);
+	r = relay_create(ask, member);
 	r->reserved = method->cu;
-	request_encoding_put_call(&r->request, &call->session->info->service, call->rpc);
-	if (r->request.n + FRAME_HEADER_BYTES + 24 > link_peer(peer->link)->frame_max) {
-		relay_destroy(r);
-		return err_set(err, ERR_FRAME_TOO_LARGE, "the call is larger than the node takes");
-	}
+	r->until_us = until_us;
 	r->in = (struct inbound_relay){
-		.session = call->session->info->id,
-		.request = buf_view(&r->request),
-		.notification = call->rpc->id_kind == RPC_ID_NONE,
-		.chain = call->session->chain,
+		.session = ask->session->info->id,
+		.request = buf_view(&ask->encoding),
+		.notification = ask->notification,
+		.chain = ask->session->chain,
 		.method = method->id,
 		.cu = method->cu,
 		.part_cu = method->part_cu,
+		.credit = FRAME_CREDIT_FIRST,
 	};
-	r->in.credit = FRAME_CREDIT_FIRST;
 	rng_bytes(r->in.salt.b, sizeof(r->in.salt.b));
 	r->sent_us = clock_mono_us();
 	peer_add(peer, r);
-	r->call = call;
-	call->relay = r;
+	LIST_INSERT_HEAD(&ask->attempts, r, of_ask);
 	frame = (struct frame_relay){
 		.session = member->handle,
-		.deadline_ms = deadline_ms(call),
+		.deadline_ms = ms_until(until_us ? until_us : ask->deadline_us),
 		.salt = r->in.salt,
 		.request = r->in.request,
 	};
@@ -168,10 +157,34 @@ bool relay_send(struct call *call, struct member *member, struct err *err)
 	return true;
 }
 
-void relay_orphan(struct relay *r)
+void relay_credit(struct relay *r, size_t bytes)
 {
-	assert(r->call);
-	r->call = NULL;
+	struct frame_credit credit = {.bytes = (uint32_t)MIN(bytes, (size_t)UINT32_MAX)};
+
+	if (!r->peer || !link_is_up(r->peer->link))
+		return; /* its last part is here, or none will come */
+	r->in.credit += credit.bytes;
+	frame_put_credit(link_out(r->peer->link), r->in.number, &credit);
+	link_sent(r->peer->link);
+}
+
+/* --- and afterwards --- */
+
+void relay_keep(struct relay *r)
+{
+	assert(r->state == RELAY_COMMITTING || r->state == RELAY_FLOWING);
+	LIST_REMOVE(r, of_ask);
+	r->state = RELAY_KEPT;
+}
+
+void relay_give_up(struct relay *r)
+{
+	assert(r->state != RELAY_LATE);
+	if (r->state != RELAY_KEPT)
+		LIST_REMOVE(r, of_ask);
+	if (r->lost)
+		LIST_REMOVE(r, of_lost);
+	r->state = RELAY_LATE;
 	if (!r->peer) {
 		relay_settle(r);
 		return;
@@ -184,7 +197,7 @@ void relay_orphan(struct relay *r)
 
 void relay_settle(struct relay *r)
 {
-	if (!r->peer && !r->call && r->commits == 0)
+	if (!r->peer && r->state == RELAY_LATE && r->commits == 0)
 		relay_destroy(r);
 }
 

@@ -113,11 +113,11 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (w->wanted_changed)
 		wanted_tell(w);
 	peers_resume(w);
-	calls_expire(w, now);
+	asks_look(w, now);
 	flows_look(w, now);
 	relays_expire(w, now);
 	if (!TAILQ_EMPTY(&w->waiting))
-		calls_kick(w);
+		asks_kick(w);
 	publish(w);
 	if (w->stop_at_us && (now >= w->stop_at_us || is_done(w, now))) {
 		say_last_words(w);
@@ -232,8 +232,6 @@ bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret, 
 	TAILQ_INIT(&w->requests);
 	TAILQ_INIT(&w->flowing);
 	TAILQ_INIT(&w->waiting);
-	TAILQ_INIT(&w->pending);
-	TAILQ_INIT(&w->attempts);
 	TAILQ_INIT(&w->orphans);
 	pthread_mutex_init(&w->state.lock, NULL);
 	w->attempt_us = MAX(cfg->gateway.deadline / (usec_t)cfg->gateway.attempts, TICK_US);
@@ -278,7 +276,6 @@ static void free_relays(struct worker *w)
 
 	while ((r = w->free_relays)) {
 		w->free_relays = r->next_free;
-		buf_finish(&r->request);
 		buf_finish(&r->body);
 		free(r);
 	}
@@ -301,6 +298,7 @@ void gateway_worker_destroy(struct worker *w)
 		ledger_port_destroy(w->port);
 	ledger_reader_close(w->reader);
 	free_relays(w);
+	asks_finish(w);
 	buf_finish(&w->fixed_headers);
 	buf_finish(&w->head);
 	buf_finish(&w->text);

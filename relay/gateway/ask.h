@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * An ask: one question to the suppliers of a service, until one of them has answered it.
+ *
+ * A client's call (call.c) has one ask, or shares one with calls that are the same, or has several
+ * or none; the gateway asks for itself too.  Who asks is an asker: it is told the end, or the parts
+ * of a long answer, and may leave at any time.  The ask has its own copy of the question, so an
+ * asker's bytes may go.
+ *
+ * An attempt is a relay that the ask waits for.  All attempts of an ask, whatever they are made
+ *for, count against gateway.attempts and end at its one deadline; no member is asked twice.  There
+ *may be several at once: the first valid answer that is recorded is the ask's, and the others are
+ * given up, which costs no receipt: what they still bring is recorded, cosigned and paid ([R9]).
+ *
+ *	NEW -> WAITING <-> SENT -> FLOWING -> DONE
+ *	  \_______\__________\________\______^
+ *	a refusal or a lost link, with no other attempt in flight: SENT, FLOWING -> NEW again
+ *
+ * All on one worker's thread.  Private to relay/gateway.  Not here: what is said to clients
+ * (call.c, answer.c), the bytes on the link (relay.c). */
+#ifndef RELAY_GATEWAY_ASK_H
+#define RELAY_GATEWAY_ASK_H
+
+#include <sys/queue.h>
+
+#include "chains/chain.h"
+#include "relay/base/heap.h"
+#include "relay/rpc/envelope.h"
+
+struct account;
+struct ask;
+struct asker;
+struct member;
+struct relay;
+struct session;
+struct worker;
+
+/* What an asker is told, by the loop of its worker.  It may leave the ask from within each of
+ * these, and free itself. */
+struct asker_ops {
+	/* The end: there is an answer, ask_relay() and ask_answer(). */
+	void (*on_answer)(struct asker *asker);
+	/* The end: nobody answered. */
+	void (*on_failed)(struct asker *asker, const struct err *why);
+	/* A part of a long answer has committed: takes its bytes.  After the last part there is no
+	 * other end, and ask_relay() is the answer's.  False, with err: what has come so far cannot
+	 * be a valid answer, or is too long; on_broken() follows. */
+	bool (*on_part)(struct asker *asker, struct buf *part, bool last, struct err *err);
+	/* The long answer of which parts came is given up.  True: nothing has been made of them,
+	 * and somebody else may be asked, from the beginning.  False: too late; nothing more is
+	 * told, and the asker leaves soon. */
+	bool (*on_broken)(struct asker *asker, const struct err *why);
+	/* The answer is long and goes to the asker that came first: this one asks by itself.  The
+	 * asker has left the ask already. */
+	void (*on_alone)(struct asker *asker);
+};
+
+/* Whoever wants to know; stands in the struct of whoever that is. */
+struct asker {
+	const struct asker_ops *ops;
+	struct ask *ask;	  /* held, so that the answer stays; NULL: none, or left */
+	bool told;		  /* the end */
+	TAILQ_ENTRY(asker) entry; /* ask->askers, until it is told the end */
+};
+
+enum ask_state {
+	ASK_NEW,     /* somebody is to be asked, now */
+	ASK_WAITING, /* worker->waiting: for a session or a member */
+	ASK_SENT,    /* attempts are in flight */
+	ASK_FLOWING, /* of ask->answered parts have committed, and the last has not */
+	ASK_DONE,    /* nothing is in flight: ask->answered (an answer) or err is set */
+};
+
+struct ask {
+	unsigned asker_count; /* that have not left */
+	unsigned busy;	      /* functions that are telling them something */
+	unsigned relays;      /* that use its bytes, attempts or not any more */
+	struct worker *worker;
+	enum ask_state state;
+	struct account *account;
+	struct session *session; /* ref; NULL until one was found, and when DONE */
+	const struct chain_method *method;
+	bool notification;
+	uint8_t name_n;
+	char name[RPC_METHOD_MAX]; /* of the method, until the session's chain has found it */
+	struct buf encoding;	   /* of the request ([E2]) */
+	TAILQ_HEAD(, asker) askers;
+	LIST_HEAD(, relay) attempts; /* in flight */
+	unsigned attempts_made;	     /* so far, those in flight too */
+	uint64_t asked;		     /* members, by bit */
+	struct relay *answered;	     /* FLOWING, DONE */
+	struct rpc_answer answer;    /* DONE with an answer that is one leaf */
+	struct err err;		     /* how the last attempt ended */
+	usec_t deadline_us;
+	struct heap_node wake; /* worker->wakes: when something is next to be looked at */
+	TAILQ_ENTRY(ask) waiting;
+	uint64_t waits_since; /* worker->kicks */
+	struct ask *next_free;
+};
+TAILQ_HEAD(ask_list, ask);
+
+struct ask_params {
+	struct account *account;     /* pays for it */
+	const struct rpc_call *call; /* the question; borrowed for the call */
+	usec_t deadline_us;	     /* monotonic */
+};
+
+/* Asks.  The asker has its ops; it may have been told the end when this returns. */
+void ask_start(struct asker *asker, struct worker *w, const struct ask_params *params);
+/* Lets another asker wait for the same.  False: it is too late for that, it asks by itself. */
+MUST_USE bool ask_join(struct asker *asker, struct ask *ask);
+/* The asker wants to know nothing more, and needs no answer any more.  With its last asker an ask
+ * ends.  No-op for one that has none. */
+void ask_leave(struct asker *asker);
+
+/* The relay that the answer is from, from part 0 of a long one on; NULL: there is none. */
+struct relay *ask_relay(const struct ask *ask);
+/* The whole answer with the id 1, or no bytes: a notification, or a long answer.  Gone when the
+ * asker leaves. */
+struct view ask_body(const struct ask *ask);
+/* The parts of ask_body(). */
+const struct rpc_answer *ask_answer(const struct ask *ask);
+/* The buffer of ask_body(), to be taken, when nobody but this asker needs it any more; else NULL.
+ */
+struct buf *ask_own_body(struct ask *ask);
+/* Makes room for so many bytes more of a long answer ([F10]); 0: it is still waited for. */
+void ask_credit(struct ask *ask, size_t bytes);
+/* The long answer cannot be brought to its end: no part came for too long, or the like. */
+void ask_fail_flow(struct ask *ask, const struct err *why);
+
+/* --- what comes in for an attempt; the relay may be gone when these return --- */
+
+/* Its only leaf, or part 0, has been checked. */
+void ask_on_leaf(struct relay *relay);
+/* Its only leaf has committed, or could not be (err). */
+void ask_on_commit(struct relay *relay, const struct err *err);
+/* A part has committed, or could not be (err); its bytes may be taken. */
+void ask_on_part(struct relay *relay, struct buf *part, bool last, const struct err *err);
+/* It is off its link without a last leaf: a lost link, an ERROR. */
+void ask_on_loss(struct relay *relay, const struct err *why);
+
+/* --- the worker's --- */
+
+/* Tries those that wait again. */
+void asks_kick(struct worker *w);
+/* What is due by now. */
+void asks_look(struct worker *w, usec_t now);
+/* Frees what is kept for the next asks; there is none any more. */
+void asks_finish(struct worker *w);
+
+/* A relay takes, and gives back, its share of the ask's bytes. */
+void ask_ref(struct ask *ask);
+void ask_unref(struct ask *ask);
+
+/* --- attempt.c --- */
+
+/* Picks a member that can be asked now and marks it as asked.  False: there is none; *ret_hope
+ * tells whether one of those that were passed over may still become ready. */
+MUST_USE bool attempt_pick(struct ask *ask, struct member **ret, bool *ret_hope);
+/* The member's bit in ask->asked. */
+uint64_t attempt_bit(const struct ask *ask, const struct member *member);
+/* Until when this next attempt may take before another member is asked; 0: to the end. */
+usec_t attempt_until(const struct ask *ask);
+/* How a failed attempt bears on its supplier. */
+void attempt_judge(struct member *member, enum err_code code);
+/* An attempt that was not begun, and may be later, does not count as made. */
+void attempt_forgive(struct ask *ask, const struct member *member, enum err_code code);
+/* Whether another member may be asked after an attempt that ended so. */
+bool attempt_may_follow(const struct ask *ask, enum err_code code);
+
+#endif
