@@ -83,4 +83,11 @@ MUST_USE bool chain_call_pin(const struct chain *chain, const struct chain_call 
 			     struct view text, const struct chain_pin pins[CHAIN_REFS_MAX],
 			     struct buf *ret);
 
+/* Appends what two calls have in common that ask the same in the same words: the method, and the
+ * parameters without white space between their tokens.  Calls with the same key get the same answer
+ * at the same block; calls in other words (other letters of hexadecimal digits, a default written
+ * out) have other keys.  Whoever keeps keys hashes them.  Not for entry 0, whose name says nothing.
+ */
+void chain_call_key(const struct chain_method *method, struct view params, struct buf *ret);
+
 #endif

@@ -237,3 +237,36 @@ bool chain_call_pin(const struct chain *chain, const struct chain_call *call, st
 {
 	return chain->family->call_pin(call, text, pins, ret);
 }
+
+void chain_answer_read(const struct chain *chain, const struct chain_call *call, struct view result,
+		       struct chain_answer *ret)
+{
+	chain->family->answer_read(call, result, ret);
+}
+
+bool chain_sent_hash(const struct chain *chain, const struct chain_call *call, struct hash *ret)
+{
+	return call->raw.n > 0 && chain->family->sent_hash(call->raw, ret);
+}
+
+void chain_call_key(const struct chain_method *method, struct view params, struct buf *ret)
+{
+	bool inside = false; /* a string */
+
+	buf_put_str(ret, method->name);
+	buf_put_u8(ret, '\n');
+	if (params.n == 0)
+		buf_put_str(ret, "[]");
+	buf_reserve(ret, params.n);
+	for (size_t i = 0; i < params.n; i++) {
+		uint8_t c = params.p[i];
+
+		if (!inside && (c == ' ' || c == '\t' || c == '\r' || c == '\n'))
+			continue;
+		buf_put_u8(ret, c);
+		if (c == '"')
+			inside = !inside;
+		else if (c == '\\' && inside && i + 1 < params.n)
+			buf_put_u8(ret, params.p[++i]);
+	}
+}

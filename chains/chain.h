@@ -5,6 +5,7 @@
 #ifndef CHAINS_CHAIN_H
 #define CHAINS_CHAIN_H
 
+#include "chains/answer.h"
 #include "chains/call.h"
 #include "chains/error.h"
 #include "chains/table.h"

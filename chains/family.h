@@ -47,6 +47,9 @@ struct family {
 			  struct chain_call *ret);
 	bool (*call_pin)(const struct chain_call *call, struct view text,
 			 const struct chain_pin pins[CHAIN_REFS_MAX], struct buf *ret);
+	void (*answer_read)(const struct chain_call *call, struct view result,
+			    struct chain_answer *ret);
+	bool (*sent_hash)(struct view raw, struct hash *ret);
 	const char *probe; /* a call with the id 1 */
 	bool (*probe_id)(struct view result, uint64_t *ret);
 	bool (*call_target)(const struct chain_method *method, struct view params,

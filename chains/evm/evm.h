@@ -9,5 +9,9 @@
 void evm_call_read(const struct chain_traits *traits, struct view params, struct chain_call *ret);
 MUST_USE bool evm_call_pin(const struct chain_call *call, struct view text,
 			   const struct chain_pin pins[CHAIN_REFS_MAX], struct buf *ret);
+/* As chain_answer_read(). */
+void evm_answer_read(const struct chain_call *call, struct view result, struct chain_answer *ret);
+/* Of the digits of a signed transaction. */
+MUST_USE bool evm_sent_hash(struct view digits, struct hash *ret);
 
 #endif

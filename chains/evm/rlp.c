@@ -75,3 +75,40 @@ void rlp_end(struct buf *buf, size_t list)
 	}
 	memcpy(buf->p + list, head, head_n);
 }
+
+bool rlp_read_head(struct rlp_read *r, bool *ret_list, size_t *ret_n)
+{
+	size_t n, more = 0;
+	uint8_t head;
+
+	if (r->p == r->end)
+		return false;
+	head = *r->p;
+	*ret_list = head >= RLP_LIST;
+	if (head < RLP_STRING) { /* one byte, itself */
+		*ret_n = 1;
+		return true;
+	}
+	r->p++;
+	n = head & 0x3F;
+	if (n > 55) {
+		more = n - 55;
+		if (more > sizeof(size_t) - 1 || (size_t)(r->end - r->p) < more)
+			return false;
+		for (n = 0; more > 0; more--)
+			n = n << 8 | *r->p++;
+	}
+	*ret_n = n;
+	return true;
+}
+
+bool rlp_read_skip(struct rlp_read *r)
+{
+	bool is_list;
+	size_t n;
+
+	if (!rlp_read_head(r, &is_list, &n) || n > (size_t)(r->end - r->p))
+		return false;
+	r->p += n;
+	return true;
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * RLP, written (Ethereum Yellow Paper, appendix B): byte strings and lists, appended to a buffer.
- * There is no reader: what is hashed here is made from JSON, and no RLP comes in.
+ * RLP (Ethereum Yellow Paper, appendix B): byte strings and lists, appended to a buffer; and a walk
+ * over heads, for the little that is read of signed transactions.  The walk is no validator.
  *
  *	size_t list = rlp_begin(&buf);
  *
@@ -32,5 +32,16 @@ void rlp_put_u64(struct buf *buf, uint64_t v);
 /* Opens a list; what is put until rlp_end() is in it.  Returns its place, for rlp_end(). */
 size_t rlp_begin(struct buf *buf);
 void rlp_end(struct buf *buf, size_t list);
+
+/* A walk over foreign bytes, which may be cut off anywhere. */
+struct rlp_read {
+	const uint8_t *p, *end;
+};
+
+/* Steps over the head of what comes next; its content, of *ret_n bytes, is there up to the end of
+ * what can be read. */
+MUST_USE bool rlp_read_head(struct rlp_read *r, bool *ret_list, size_t *ret_n);
+/* Steps over the whole of it, which must be there. */
+MUST_USE bool rlp_read_skip(struct rlp_read *r);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "chains/evm/rlp.h"
 #include "chains/json.h"
 
 #define ADDRESS_BYTES 20
@@ -43,49 +44,6 @@ static const struct {
 
 /* --- a signed transaction (EIP-2718) --- */
 
-struct rlp_read {
-	const uint8_t *p, *end;
-};
-
-/* Steps over the head of what comes next; its content is there up to the end of what was decoded.
- */
-static bool rlp_enter(struct rlp_read *r, bool *ret_list, size_t *ret_n)
-{
-	size_t n, more = 0;
-	uint8_t head;
-
-	if (r->p == r->end)
-		return false;
-	head = *r->p;
-	*ret_list = head >= 0xC0;
-	if (head < 0x80) { /* one byte, itself */
-		*ret_n = 1;
-		return true;
-	}
-	r->p++;
-	n = head & 0x3F;
-	if (n > 55) {
-		more = n - 55;
-		if (more > sizeof(size_t) - 1 || (size_t)(r->end - r->p) < more)
-			return false;
-		for (n = 0; more > 0; more--)
-			n = n << 8 | *r->p++;
-	}
-	*ret_n = n;
-	return true;
-}
-
-static bool rlp_skip(struct rlp_read *r)
-{
-	bool is_list;
-	size_t n;
-
-	if (!rlp_enter(r, &is_list, &n) || n > (size_t)(r->end - r->p))
-		return false;
-	r->p += n;
-	return true;
-}
-
 /* How many fields stand before `to`; 0: no such type. */
 static unsigned fields_before_to(struct rlp_read *r)
 {
@@ -121,16 +79,16 @@ static bool raw_to(struct view token, uint8_t ret[ADDRESS_BYTES])
 		return false;
 	r.end = head + n;
 	before = fields_before_to(&r);
-	if (before == 0 || !rlp_enter(&r, &is_list, &n) || !is_list)
+	if (before == 0 || !rlp_read_head(&r, &is_list, &n) || !is_list)
 		return false;
 	/* A blob transaction goes out with its blobs: the transaction is a list inside. */
-	if (r.p < r.end && *r.p >= 0xC0 && (!rlp_enter(&r, &is_list, &n) || !is_list))
+	if (r.p < r.end && *r.p >= 0xC0 && (!rlp_read_head(&r, &is_list, &n) || !is_list))
 		return false;
 	for (unsigned i = 0; i < before; i++) {
-		if (!rlp_skip(&r))
+		if (!rlp_read_skip(&r))
 			return false;
 	}
-	if (!rlp_enter(&r, &is_list, &n) || is_list || n != ADDRESS_BYTES ||
+	if (!rlp_read_head(&r, &is_list, &n) || is_list || n != ADDRESS_BYTES ||
 	    (size_t)(r.end - r.p) < n)
 		return false; /* empty: it makes a contract */
 	memcpy(ret, r.p, n);
