@@ -10,6 +10,7 @@
 #include "relay/audit/prove.h"
 #include "relay/audit/reconcile.h"
 #include "relay/audit/session.h"
+#include "relay/audit/stats.h"
 #include "relay/audit/verify.h"
 #include "relay/base/mem.h"
 #include "relay/crypto/digest.h"
@@ -25,6 +26,8 @@ static const char help[] =
 	"active?\n"
 	"      --registry FILE      a registry file of one's own instead of the folder's\n"
 	"      --registry-key HEX   the network's registry key: pin it\n"
+	"  stats DIR              who answered how, by method and supplier: refusal rates and "
+	"bounds\n"
 	"  reconcile DIR DIR      a gateway's folder and a node's: name every difference\n"
 	"  prove DIR LANE SEQ     print the bundle of one receipt\n"
 	"  check FILE...          bundles, offline; `-' is standard input.  Several of one lane "
@@ -141,6 +144,34 @@ static int run_session(const struct audit_verb *verb, const struct options *opti
 	if (!fine)
 		return fail(&err);
 	return finish(verb, options, &report, audit_report_status(&report));
+}
+
+static int run_stats(const struct audit_verb *verb, const struct options *options, int n,
+		     char **operands)
+{
+	CLEANUP(audit_report_finish) struct audit_report report = {.n = 0};
+	CLEANUP(audit_folder_finish) struct audit_folder folder = {.lanes_n = 0};
+	CLEANUP(audit_stats_finish) struct audit_stats stats = {.n = 0};
+	CLEANUP(buf_finish) struct buf out = {0};
+	enum audit_status status;
+	struct err err;
+
+	if (!audit_folder_open(operands[0], &report, &folder, &err))
+		return fail(&err);
+	audit_stats(&folder, &stats);
+	status = audit_report_status(&report);
+	if (options->json) {
+		buf_put_str(&out, "{\"rows\":");
+		audit_stats_put_json(&stats, &out);
+		buf_put_str(&out, ",\"report\":");
+		audit_report_put_json(&report, verb->name, status, &out);
+		out.n--; /* its newline */
+		buf_put_str(&out, "}\n");
+	} else {
+		audit_stats_put_text(&stats, &out);
+		audit_report_put_text(&report, verb->name, status, &out);
+	}
+	return put_out(&out, status);
 }
 
 static int run_reconcile(const struct audit_verb *verb, const struct options *options, int n,
@@ -278,6 +309,7 @@ static int run_check(const struct audit_verb *verb, const struct options *option
 static const struct audit_verb verbs[] = {
 	{"verify", 1, 1, " ", run_verify},
 	{"session", 1, 1, " registry registry-key ", run_session},
+	{"stats", 1, 1, " ", run_stats},
 	{"reconcile", 2, 2, " ", run_reconcile},
 	{"prove", 3, 3, " ", run_prove},
 	{"check", 1, AUDIT_CHECK_MAX, " network gateway supplier methods ", run_check},

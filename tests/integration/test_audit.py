@@ -448,3 +448,63 @@ def test_usage_and_input_have_their_exit_codes(tmp_path, world, good):
     status, text = audit("--help")
     assert status == 0 and "reconcile" in text
     assert audit("--version")[0] == 0
+
+
+# --- stats ---
+
+UPSTREAM, OVERLOAD = 32, 34  # wire codes (docs/errors.md)
+
+
+def stats_folder(tmp_path, world):
+    """Two suppliers at eth_getBalance: one answers 200 of 200, the other refuses 30 of 100."""
+    fair, censor = world.lane(0), world.lane(0, supplier_seed=world.stranger_seed)
+    for seq in range(200):
+        fair.answer(seq)
+    fair.answer(200, kind=2)                              # reverted: run, and charged
+    fair.answer(201, kind=3, cu=0, status=OVERLOAD)       # no room: excused
+    fair.answer(202, kind=4, stream=1)                    # a long answer, counted once
+    fair.answer(203, kind=4, stream=1, part=1, flags=1)
+    for seq in range(70):
+        censor.answer(seq)
+    for seq in range(70, 90):
+        censor.answer(seq, kind=2, cu=0)
+    for seq in range(90, 100):
+        censor.answer(seq, kind=3, cu=0, status=UPSTREAM)
+    censor.answer(100, method=2)
+    for lane in (fair, censor):
+        lane.final_size = len(lane.leaves)
+    return fair, censor, audit_world.write(tmp_path / "stats", world, "gateway", [fair, censor])
+
+
+def test_stats_names_who_refuses_with_bounds(tmp_path, world):
+    fair, censor, folder = stats_folder(tmp_path, world)
+    status, said = audit_json("stats", folder)
+    assert status == 0 and said["report"]["status"] == "clean"
+    rows = {(r["method"], r["supplier"]): r for r in said["rows"]}
+    assert len(rows) == len(said["rows"]) == 3
+    good, bad = (rows["eth_getBalance", x.supplier.hex()] for x in (fair, censor))
+    assert (good["answers"], good["reverted"], good["errors"], good["refused"],
+            good["excused"]) == (201, 1, 0, 0, 1)
+    assert (good["judged"], good["unanswered"], good["apart"]) == (202, 0, False)
+    assert (bad["answers"], bad["reverted"], bad["errors"], bad["refused"],
+            bad["excused"]) == (70, 0, 20, 10, 0)
+    assert (bad["judged"], bad["unanswered"], bad["apart"]) == (100, 30, True)
+    assert bad["low"] == pytest.approx(0.2189, abs=1e-3)   # Wilson, 95 %
+    assert bad["high"] == pytest.approx(0.3958, abs=1e-3)
+    assert (bad["others_judged"], bad["others_unanswered"]) == (202, 0)
+    alone = rows["eth_chainId", censor.supplier.hex()]
+    assert alone["judged"] == 1 and not alone["apart"]
+
+
+def test_stats_for_people_marks_the_same_row(tmp_path, world):
+    fair, censor, folder = stats_folder(tmp_path, world)
+    status, text = audit("stats", folder)
+    marked = [line for line in text.splitlines() if line.startswith("!")]
+    assert len(marked) == 1 and censor.supplier.hex() in marked[0] and "30.00 %" in marked[0]
+    assert status == 0 and fair.supplier.hex() in text and "eth eth_getBalance" in text
+
+
+def test_stats_of_an_empty_folder_is_empty(tmp_path, world):
+    folder = audit_world.write(tmp_path / "none", world, "gateway", [])
+    status, said = audit_json("stats", folder)
+    assert status == 0 and said["rows"] == []
