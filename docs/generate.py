@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes docs/errors.md, docs/configuration.md and docs/metrics.md from the tables of the code, and
-docs/hostile.md from that of the tests.
+"""Makes docs/errors.md, docs/configuration.md, docs/metrics.md and docs/methods.md from the tables of the
+code, and docs/hostile.md from that of the tests.
 
   docs/generate.py           writes them
   docs/generate.py --check   exits with 1, and says which, when one of them is stale
@@ -187,10 +187,85 @@ def hostile():
     return out
 
 
+PLACES = {"NONE": "-", "FILTER": "filter", "OTHER": "not read", "P0": "1st", "P1": "2nd", "P2": "3rd"}
+FORMS = {"NONE": "", "NUMBER": "number", "HASH": "hash", "ANY": "number or hash"}
+LIVES = {"NEVER": "-", "HEAD": "to the next block", "BLOCK": "with the block", "ITEM": "with its block",
+         "FOREVER": "for ever"}
+EMPTIES = {"VALUE": "-", "MISSING": "null", "MISSING_LIST": "null, []"}
+REFUSALS = {"CHAIN_STATEFUL": "it lives in one node's memory", "CHAIN_ACCOUNT": "it uses accounts of a node",
+            "CHAIN_OPERATOR": "it is for a node's operator", "CHAIN_DEVELOPER": "it controls a development chain",
+            "CHAIN_INTERNAL": "it is internal to a node"}
+NEXT = {"ANSWER": "nobody: it is the answer", "OPINION": "one other owner", "OTHERS": "others, within the budget"}
+BLAMES = {"NONE": "-", "THROTTLE": "busy", "ERROR": "an error"}
+
+
+def method_rows():
+    """A row for each relayed method of EVM chains."""
+    traits = {row[0]: row[1:] for _, row in rows("chains/methods/evm_traits.def")}
+    for macro, row in rows("chains/methods/evm.def"):
+        if macro != "METHOD":
+            continue
+        number, name, units, part_units, _ = row
+        place, form, absent, life, empty, pin, send, _, exact = traits[name]
+        where = f"{PLACES[place]} {FORMS[form]}".strip()
+        if absent == "LATEST":
+            where += " (`latest`)"
+        yield (f"| `{name}` | {number} | {units} | {part_units} | {where} | {pin.lower().replace('none', '-')} | "
+               f"{LIVES[life]} | {EMPTIES[empty]} | {send.lower()} | {'yes' if exact == 'EXACT' else '-'} |")
+
+
+def methods():
+    """docs/methods.md"""
+    out = head("Methods", "chains/methods/")
+    out += ["What is known of the methods of EVM chains, and of their errors. A method that has no row is entry 0,",
+            "`*`: it costs what that costs and is sent once; nothing else is assumed of it.", "",
+            "## Relayed", "",
+            "*id*, *CU* (compute units) and *part* (CU of each further 64 KiB of a long answer) are the table that",
+            "both sides agree on (docs/protocol.md [M1]). The rest is what is known of a method besides:", "",
+            "- *block*: the parameter that names the block, what it may be, and in brackets what it is when it is",
+            "  left out; *filter*: `fromBlock` and `toBlock`, or `blockHash`, of the first parameter.",
+            "- *pinned*: with what a tag there may be replaced; a hash as EIP-1898 has it, or a number.",
+            "- *holds*: how long an answer may be kept.",
+            "- *missing*: the answers that say that something is not there, or not yet, rather than answer.",
+            "- *sent*: whether a call may go out more than once: *once*, never; *again*, to another after one has",
+            "  failed, for it is too much work to be done twice; *hedge*, also to another while one is slow; *spread*,",
+            "  to several at once, for twice is the same as once.",
+            "- *exact*: all honest nodes say the same at one block.", "",
+            "| method | id | CU | part | block | pinned | holds | missing | sent | exact |",
+            "|---|---:|---:|---:|---|---|---|---|---|---|"]
+    out += method_rows()
+    out += ["", "## Not relayed", "", "| method | because |", "|---|---|"]
+    for macro, row in rows("chains/methods/evm.def"):
+        if macro in ("REFUSE", "NAMESPACE"):
+            star = "\\*, unless it stands above" if macro == "NAMESPACE" else ""
+            out.append(f"| `{row[0]}`{star} | {REFUSALS[row[1]]} |")
+    out += ["", "## Errors", "",
+            "The classes of errors that backends answer, and what may be done about an error before the client gets",
+            "it as the backend wrote it. A call that may be sent only once is not sent again, whatever its error.", "",
+            "| class | meaning | asked next | the same again | in parts | says of the supplier |",
+            "|---|---|---|---|---|---|"]
+    for _, (_, word, then, again, divide, blame, text) in rows("chains/errors.def"):
+        out.append(f"| `{word}` | {cell(text)} | {NEXT[then]} | {'later' if again == 'true' else '-'} | "
+                   f"{'yes' if divide == 'true' else '-'} | {BLAMES[blame]} |")
+    out += ["", "A message or its data with one of these phrases (in any case; `*` is any text) is of the class; the",
+            "first that is found decides, in the order of [the table](../chains/methods/evm_errors.def). Without",
+            "any of them the code does. All else is `server`.", "", "| class | phrases | codes |", "|---|---|---|"]
+    words = {row[0]: row[1] for _, row in rows("chains/errors.def")}
+    signs = {name: ([], []) for name in words}
+    for macro, row in rows("chains/methods/evm_errors.def"):
+        phrases, codes = signs["EXECUTION" if macro.startswith("RAN_") else row[1]]
+        (codes if macro.endswith("CODE") else phrases).append(row[0])
+    for name, (phrases, codes) in signs.items():
+        if phrases or codes:
+            out.append(f"| `{words[name]}` | {', '.join(f'`{cell(phrase)}`' for phrase in phrases)} | "
+                       f"{', '.join(codes)} |")
+    return out
+
+
 def main():
     """Writes or checks the pages."""
     pages = {"errors.md": errors, "configuration.md": configuration, "metrics.md": metrics,
-             "hostile.md": hostile}
+             "methods.md": methods, "hostile.md": hostile}
     check = sys.argv[1:] == ["--check"]
     if sys.argv[1:] and not check:
         print(__doc__.strip(), file=sys.stderr)
