@@ -7,8 +7,8 @@
  * asker's bytes may go.
  *
  * An attempt is a relay that the ask waits for.  All attempts of an ask, whatever they are made
- *for, count against gateway.attempts and end at its one deadline; no member is asked twice.  There
- *may be several at once: the first valid answer that is recorded is the ask's, and the others are
+ * for, count against gateway.attempts and end at its one deadline; no member is asked twice.  There
+ * may be several at once: the first valid answer that is recorded is the ask's, and the others are
  * given up, which costs no receipt: what they still bring is recorded, cosigned and paid ([R9]).
  *
  *	NEW -> WAITING <-> SENT -> FLOWING -> DONE

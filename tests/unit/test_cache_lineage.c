@@ -83,7 +83,7 @@ static bool model_is_dead(const struct model *m, size_t i)
 
 static void model_break(struct model *m)
 {
-	for (size_t i = 0; i < m->w->n; i++) {
+	for (size_t i = 0; i < WORLD_MAX; i++) {
 		if (m->known[i])
 			m->left[i] = 1 + LINEAGE_BROKEN;
 		m->known[i] = m->known[i] && i == m->head;
