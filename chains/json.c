@@ -151,6 +151,7 @@ void json_names_init(struct json_names *names, const char *const *list, size_t c
 	names->names = list;
 	names->count = count;
 	names->last = count;
+	names->others = 0;
 	for (size_t i = 0; i < count; i++) {
 		size_t n = strlen(list[i]);
 
@@ -193,6 +194,7 @@ enum json_members json_walk_members(struct json_walk *walk, struct json_names *n
 	if (!json_walk_enter(walk, '{'))
 		return JSON_MEMBERS_NONE;
 	names->last = names->count;
+	names->others = 0;
 	for (size_t i = 0; i < names->count; i++)
 		values[i] = (struct view){0};
 	while (json_walk_member(walk, &name)) {
@@ -203,8 +205,10 @@ enum json_members json_walk_members(struct json_walk *walk, struct json_names *n
 			if (values[i].p)
 				found = JSON_MEMBERS_AMBIGUOUS;
 			values[i] = value;
-		} else if (memchr(name.p, '\\', name.n)) {
-			found = JSON_MEMBERS_AMBIGUOUS;
+		} else {
+			names->others++;
+			if (memchr(name.p, '\\', name.n))
+				found = JSON_MEMBERS_AMBIGUOUS;
 		}
 	}
 	return walk->bad ? JSON_MEMBERS_NONE : found;
@@ -261,36 +265,40 @@ bool json_token_data(struct view token, uint8_t *dst, size_t *ret_n)
 	return true;
 }
 
-bool json_token_u256(struct view token, enum json_rule rule, uint8_t ret[32])
+bool json_token_number(struct view token, enum json_rule rule, uint8_t ret[32], size_t *ret_n)
 {
-	char padded[64];
+	char even[64] = "0";
 	struct view digits;
+	size_t odd;
 
 	if (!token_digits(token, &digits))
 		return false;
-	if (rule == JSON_STRICT) {
-		if (digits.n == 0 || (digits.n > 1 && digits.p[0] == '0'))
-			return false;
-	} else {
-		while (digits.n > 0 && digits.p[0] == '0') {
-			digits.p++;
-			digits.n--;
-		}
-	}
-	if (digits.n > sizeof(padded))
+	if (rule == JSON_STRICT && (digits.n == 0 || (digits.n > 1 && digits.p[0] == '0')))
 		return false;
-	memset(padded, '0', sizeof(padded) - digits.n);
-	memcpy(padded + sizeof(padded) - digits.n, digits.p, digits.n);
-	return hex_decode_either(padded, sizeof(padded), ret, 32);
+	while (digits.n > 0 && digits.p[0] == '0') {
+		digits.p++;
+		digits.n--;
+	}
+	if (digits.n > sizeof(even))
+		return false;
+	odd = digits.n % 2;
+	memcpy(even + odd, digits.p, digits.n);
+	if (!hex_decode_either(even, digits.n + odd, ret, (digits.n + odd) / 2))
+		return false;
+	*ret_n = (digits.n + odd) / 2;
+	return true;
 }
 
 bool json_token_u64(struct view token, enum json_rule rule, uint64_t *ret)
 {
-	static const uint8_t zeros[24];
 	uint8_t number[32];
+	uint64_t v = 0;
+	size_t n;
 
-	if (!json_token_u256(token, rule, number) || memcmp(number, zeros, sizeof(zeros)) != 0)
+	if (!json_token_number(token, rule, number, &n) || n > sizeof(v))
 		return false;
-	*ret = get_be64(number + 24);
+	for (size_t i = 0; i < n; i++)
+		v = v << 8 | number[i];
+	*ret = v;
 	return true;
 }

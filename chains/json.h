@@ -59,7 +59,8 @@ struct view json_walk_value(struct json_walk *walk);
 struct json_names {
 	const char *const *names; /* borrowed: `count` of them, without escapes */
 	size_t count;
-	size_t last; /* found last; count: none */
+	size_t others; /* members of the object that json_walk_members() read last that are none */
+	size_t last;   /* found last; count: none */
 	uint8_t lengths[JSON_NAMES_MAX];
 	uint8_t next[JSON_NAMES_MAX + 1]; /* what followed each; of `count`: what came first */
 };
@@ -109,7 +110,8 @@ static inline size_t json_token_data_max(struct view token)
 }
 /* QUANTITY: 0x and digits of either case; false when it does not fit. */
 MUST_USE bool json_token_u64(struct view token, enum json_rule rule, uint64_t *ret);
-/* The same as 32 bytes, big-endian. */
-MUST_USE bool json_token_u256(struct view token, enum json_rule rule, uint8_t ret[32]);
+/* The same of up to 256 bits: 0..32 big-endian bytes, of which the first is not zero. */
+MUST_USE bool json_token_number(struct view token, enum json_rule rule, uint8_t ret[32],
+				size_t *ret_n);
 
 #endif
