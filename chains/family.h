@@ -4,7 +4,7 @@
 #ifndef CHAINS_FAMILY_H
 #define CHAINS_FAMILY_H
 
-#include "chains/chain.h"
+#include "chains/verify.h"
 
 struct chain_namespace {
 	const char *prefix;
@@ -54,6 +54,12 @@ struct family {
 	bool (*probe_id)(struct view result, uint64_t *ret);
 	bool (*call_target)(const struct chain_method *method, struct view params,
 			    struct chain_target *ret);
+	/* chains/verify.h */
+	void *(*verifier_create)(bool hashes);
+	void (*verifier_destroy)(void *state);
+	enum chain_verdict (*verify)(void *state, const struct chain_method *method,
+				     struct view params, struct view result, const char **ret_why);
+	bool (*network_hashes)(uint64_t id);
 };
 
 extern const struct family family_evm;

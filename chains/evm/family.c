@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "chains/evm/evm.h"
+#include "chains/evm/integrity.h"
 #include "chains/evm/target.h"
 
 static const struct chain_method methods[] = {
@@ -114,4 +115,8 @@ const struct family family_evm = {
 	.probe = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_chainId\",\"params\":[]}",
 	.probe_id = probe_id,
 	.call_target = evm_call_target,
+	.verifier_create = evm_verifier_create,
+	.verifier_destroy = evm_verifier_destroy,
+	.verify = evm_verify,
+	.network_hashes = evm_network_hashes,
 };

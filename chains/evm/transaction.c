@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "chains/evm/transaction.h"
+
+#include <assert.h>
+
+#include "chains/evm/keccak.h"
+#include "chains/evm/rlp.h"
+
+static const char *const names_list[TX_FIELDS] = {
+	[TX_HASH] = "hash",
+	[TX_TYPE] = "type",
+	[TX_CHAIN_ID] = "chainId",
+	[TX_NONCE] = "nonce",
+	[TX_GAS_PRICE] = "gasPrice",
+	[TX_PRIORITY_FEE] = "maxPriorityFeePerGas",
+	[TX_MAX_FEE] = "maxFeePerGas",
+	[TX_GAS] = "gas",
+	[TX_TO] = "to",
+	[TX_VALUE] = "value",
+	[TX_INPUT] = "input",
+	[TX_ACCESS_LIST] = "accessList",
+	[TX_BLOB_FEE] = "maxFeePerBlobGas",
+	[TX_BLOB_HASHES] = "blobVersionedHashes",
+	[TX_AUTHORIZATIONS] = "authorizationList",
+	[TX_V] = "v",
+	[TX_R] = "r",
+	[TX_S] = "s",
+	[TX_Y_PARITY] = "yParity",
+	[TX_BLOCK_HASH] = "blockHash",
+	[TX_BLOCK_NUMBER] = "blockNumber",
+	[TX_INDEX] = "transactionIndex",
+	[TX_FROM] = "from",
+	[TX_IGNORED] = "blockTimestamp", /* geth, reth */
+	"creates",			 /* Parity's heirs, from here on */
+	"condition",
+	"publicKey",
+	"raw",
+	"standardV",
+	"data", /* Nethermind: input again */
+	"networkId",
+	"transactionType",
+};
+
+/* What is hashed, in order.  END ends a row. */
+#define END TX_FIELDS
+static const uint8_t fields_of_type[5][16] = {
+	{TX_NONCE, TX_GAS_PRICE, TX_GAS, TX_TO, TX_VALUE, TX_INPUT, TX_V, TX_R, TX_S, END},
+	{TX_CHAIN_ID, TX_NONCE, TX_GAS_PRICE, TX_GAS, TX_TO, TX_VALUE, TX_INPUT, TX_ACCESS_LIST,
+	 TX_Y_PARITY, TX_R, TX_S, END},
+	{TX_CHAIN_ID, TX_NONCE, TX_PRIORITY_FEE, TX_MAX_FEE, TX_GAS, TX_TO, TX_VALUE, TX_INPUT,
+	 TX_ACCESS_LIST, TX_Y_PARITY, TX_R, TX_S, END},
+	{TX_CHAIN_ID, TX_NONCE, TX_PRIORITY_FEE, TX_MAX_FEE, TX_GAS, TX_TO, TX_VALUE, TX_INPUT,
+	 TX_ACCESS_LIST, TX_BLOB_FEE, TX_BLOB_HASHES, TX_Y_PARITY, TX_R, TX_S, END},
+	{TX_CHAIN_ID, TX_NONCE, TX_PRIORITY_FEE, TX_MAX_FEE, TX_GAS, TX_TO, TX_VALUE, TX_INPUT,
+	 TX_ACCESS_LIST, TX_AUTHORIZATIONS, TX_Y_PARITY, TX_R, TX_S, END},
+};
+
+void evm_transaction_names(struct json_names *names)
+{
+	json_names_init(names, names_list, TX_FIELDS);
+}
+
+bool evm_transaction_read(struct evm_check *check, struct json_walk *walk,
+			  struct evm_transaction *ret)
+{
+	switch (json_walk_members(walk, &check->transaction_names, ret->at)) {
+	case JSON_MEMBERS:
+		ret->others = check->transaction_names.others > 0;
+		return true;
+	case JSON_MEMBERS_AMBIGUOUS:
+		evm_fault(check, "a transaction has a member twice");
+		return false;
+	case JSON_MEMBERS_NONE:
+		break;
+	}
+	evm_fault(check, "a transaction is no object");
+	return false;
+}
+
+/* An array of hashes. */
+static enum evm_made put_hashes(struct evm_check *check, struct view token)
+{
+	struct json_walk walk = json_walk_of(token);
+	enum evm_made made;
+	size_t list;
+
+	if (!token.p || json_token_is_null(token))
+		return EVM_ABSENT;
+	if (!json_walk_enter(&walk, '['))
+		return EVM_MALFORMED;
+	list = rlp_begin(&check->bytes);
+	while (json_walk_element(&walk)) {
+		made = evm_put(check, EVM_BYTES, 32, json_walk_value(&walk));
+		if (made != EVM_MADE)
+			return EVM_MALFORMED;
+	}
+	rlp_end(&check->bytes, list);
+	return walk.bad ? EVM_MALFORMED : EVM_MADE;
+}
+
+/* [[address, [key, ...]], ...] (EIP-2930) */
+static enum evm_made put_access_list(struct evm_check *check, struct view token)
+{
+	static const char *const list_names[] = {"address", "storageKeys"};
+	struct json_walk walk = json_walk_of(token);
+	struct json_names names;
+	struct view at[2];
+	size_t list, item;
+
+	if (!token.p || json_token_is_null(token))
+		return EVM_ABSENT;
+	if (!json_walk_enter(&walk, '['))
+		return EVM_MALFORMED;
+	json_names_init(&names, list_names, ARRAY_SIZE(list_names));
+	list = rlp_begin(&check->bytes);
+	while (json_walk_element(&walk)) {
+		if (json_walk_members(&walk, &names, at) != JSON_MEMBERS)
+			return EVM_MALFORMED;
+		item = rlp_begin(&check->bytes);
+		if (evm_put(check, EVM_BYTES, 20, at[0]) != EVM_MADE ||
+		    put_hashes(check, at[1]) != EVM_MADE)
+			return EVM_MALFORMED;
+		rlp_end(&check->bytes, item);
+	}
+	rlp_end(&check->bytes, list);
+	return walk.bad ? EVM_MALFORMED : EVM_MADE;
+}
+
+/* [[chainId, address, nonce, yParity, r, s], ...] (EIP-7702) */
+static enum evm_made put_authorizations(struct evm_check *check, struct view token)
+{
+	static const char *const list_names[] = {"chainId", "address", "nonce", "yParity",
+						 "r",	    "s",       "v"};
+	struct json_walk walk = json_walk_of(token);
+	struct json_names names;
+	struct view at[7];
+	size_t list, item;
+
+	if (!token.p || json_token_is_null(token))
+		return EVM_ABSENT;
+	if (!json_walk_enter(&walk, '['))
+		return EVM_MALFORMED;
+	json_names_init(&names, list_names, ARRAY_SIZE(list_names));
+	list = rlp_begin(&check->bytes);
+	while (json_walk_element(&walk)) {
+		if (json_walk_members(&walk, &names, at) != JSON_MEMBERS)
+			return EVM_MALFORMED;
+		item = rlp_begin(&check->bytes);
+		for (size_t i = 0; i < 6; i++) {
+			struct view value = i == 3 && !at[i].p ? at[6] : at[i];
+			enum evm_kind kind = i == 1 ? EVM_BYTES : EVM_NUMBER;
+
+			if (evm_put(check, kind, 20, value) != EVM_MADE)
+				return EVM_MALFORMED;
+		}
+		rlp_end(&check->bytes, item);
+	}
+	rlp_end(&check->bytes, list);
+	return walk.bad ? EVM_MALFORMED : EVM_MADE;
+}
+
+/* Typed transactions sign the parity.  Older programs show it as v, newer ones as both. */
+static enum evm_made put_parity(struct evm_check *check, const struct evm_transaction *tx)
+{
+	struct view parity = tx->at[TX_Y_PARITY], v = tx->at[TX_V];
+	uint64_t bit;
+
+	if (!parity.p || json_token_is_null(parity))
+		return evm_put(check, EVM_NUMBER, 0, v);
+	if (!json_token_u64(parity, JSON_LENIENT, &bit) || bit > 1)
+		return EVM_MALFORMED;
+	if (!evm_token_is_u64(v, bit) && !evm_token_is_u64(v, bit + 27))
+		return EVM_MALFORMED;
+	rlp_put_u64(&check->bytes, bit);
+	return EVM_MADE;
+}
+
+static enum evm_made put_field(struct evm_check *check, const struct evm_transaction *tx,
+			       uint8_t field)
+{
+	switch (field) {
+	case TX_TO:
+		/* A creation has null, and no program leaves the member out of a signed one. */
+		return evm_put(check, EVM_ADDRESS, 0, tx->at[field]);
+	case TX_INPUT:
+		return evm_put(check, EVM_DATA, 0, tx->at[field]);
+	case TX_ACCESS_LIST:
+		return put_access_list(check, tx->at[field]);
+	case TX_BLOB_HASHES:
+		return put_hashes(check, tx->at[field]);
+	case TX_AUTHORIZATIONS:
+		return put_authorizations(check, tx->at[field]);
+	case TX_Y_PARITY:
+		return put_parity(check, tx);
+	default: /* all others are numbers */
+		return evm_put(check, EVM_NUMBER, 0, tx->at[field]);
+	}
+}
+
+/* A transaction without a signature: those that a chain makes by itself (Polygon's state syncs, the
+ * deposits of rollups).  They are hashed by rules of their own. */
+static bool is_unsigned(const struct evm_transaction *tx)
+{
+	uint64_t r, s;
+
+	return json_token_u64(tx->at[TX_R], JSON_LENIENT, &r) && r == 0 &&
+	       json_token_u64(tx->at[TX_S], JSON_LENIENT, &s) && s == 0;
+}
+
+/* False when it cannot be judged or is malformed, which is noted. */
+static bool put_transaction(struct evm_check *check, const struct evm_transaction *tx)
+{
+	uint64_t type = 0;
+	size_t list;
+
+	if (tx->at[TX_TYPE].p && !json_token_is_null(tx->at[TX_TYPE]) &&
+	    !json_token_u64(tx->at[TX_TYPE], JSON_LENIENT, &type)) {
+		evm_rule_broken(check, tx->others, "a transaction's type is no number");
+		return false;
+	}
+	if (type >= ARRAY_SIZE(fields_of_type) || is_unsigned(tx)) {
+		check->unjudged = true;
+		return false;
+	}
+	check->bytes.n = 0;
+	if (type > 0)
+		buf_put_u8(&check->bytes, (uint8_t)type);
+	list = rlp_begin(&check->bytes);
+	for (const uint8_t *field = fields_of_type[type]; *field != END; field++) {
+		switch (put_field(check, tx, *field)) {
+		case EVM_MADE:
+			continue;
+		case EVM_ABSENT:
+			check->unjudged = true;
+			return false;
+		case EVM_MALFORMED:
+			evm_rule_broken(check, tx->others,
+					"a transaction has a value of another kind");
+			return false;
+		}
+	}
+	rlp_end(&check->bytes, list);
+	return true;
+}
+
+/* The chain of a legacy transaction is in its v (EIP-155); those without it may run anywhere. */
+static void legacy_chain_check(struct evm_check *check, const struct evm_transaction *tx)
+{
+	uint64_t type, v;
+
+	if (json_token_u64(tx->at[TX_TYPE], JSON_LENIENT, &type) && type > 0)
+		return;
+	if (json_token_u64(tx->at[TX_V], JSON_LENIENT, &v) && v >= 35 &&
+	    !evm_token_is_u64(tx->at[TX_CHAIN_ID], (v - 35) / 2))
+		evm_rule_broken(check, tx->others, "a transaction's chain is not that of its v");
+}
+
+bool evm_transaction_check(struct evm_check *check, const struct evm_transaction *tx)
+{
+	struct hash made, said;
+
+	if (!tx->at[TX_HASH].p || !json_token_hex(tx->at[TX_HASH], said.b, sizeof(said.b))) {
+		evm_rule_broken(check, tx->others, "a transaction has no hash");
+		return false;
+	}
+	if (!put_transaction(check, tx))
+		return false;
+	legacy_chain_check(check, tx);
+	keccak256(check->bytes.p, check->bytes.n, &made);
+	if (ID_EQ(&made, &said))
+		return true;
+	evm_rule_broken(check, tx->others, "a transaction's fields are not those of its hash");
+	return false;
+}
