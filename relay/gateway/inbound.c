@@ -170,6 +170,23 @@ static bool check_form(const struct inbound_answer *a, uint64_t seq, struct err 
 	return a->leaf.kind == LEAF_PART || check_whole(a, seq, err);
 }
 
+/* Flag 2, and the block of a pinned relay: the client is told of them. */
+static bool check_pin(const struct inbound_answer *a, uint64_t seq, struct err *err)
+{
+	const struct inbound_relay *relay = a->relay;
+	const struct leaf *leaf = &a->leaf;
+	bool want = relay->pinned && leaf->kind != LEAF_REFUSAL;
+
+	if (((leaf->flags & LEAF_PINNED) != 0) != want)
+		return err_set(err, ERR_LEAF, "leaf %" PRIu64 ": flag 2 is wrong [R12]", seq);
+	if (want && (leaf->block != relay->pin_block ||
+		     (relay->pinned_by_hash && !ID_EQ(&leaf->block_hash, &relay->pin_hash))))
+		return err_set(err, ERR_LEAF,
+			       "leaf %" PRIu64 ": not of the block that it was pinned to [R11]",
+			       seq);
+	return true;
+}
+
 /* What binds the leaf to the request that was sent and to the answer that came with it. */
 static bool check_binding(const struct inbound_lane *lane, struct inbound_answer *a,
 			  const struct frame_answer *sent, uint64_t seq, struct err *err)
@@ -205,7 +222,7 @@ static bool check_binding(const struct inbound_lane *lane, struct inbound_answer
 	if (!ID_EQ(&hash, &leaf->response_hash))
 		return err_set(err, ERR_LEAF,
 			       "leaf %" PRIu64 ": response_hash is of other bytes [R3]", seq);
-	return check_form(a, seq, err);
+	return check_pin(a, seq, err) && check_form(a, seq, err);
 }
 
 /* One answer into *a, and its leaf into the tree. */

@@ -30,6 +30,10 @@ struct inbound_relay {
 	uint32_t method; /* id, cu and part_cu of the method table ([M1]) */
 	uint32_t cu;
 	uint32_t part_cu;
+	bool pinned;	     /* [F14], */
+	bool pinned_by_hash; /* and the call names the block by its hash */
+	uint64_t pin_block;
+	struct hash pin_hash;
 	uint64_t credit;    /* bytes that further parts may have [F10]; inbound_check() spends it */
 	uint32_t next_part; /* parts seen so far; kept by inbound_check() */
 };

@@ -49,6 +49,7 @@ enum frame_flag {
 	FRAME_LANES_LAST = 1,	/* LANES: the last frame of the listing [L5] */
 	FRAME_LANES_ANSWER = 2, /* LANES: an answer [L7] [L8] */
 	FRAME_PING_ANSWER = 1,	/* PING: an answer [F11] */
+	FRAME_RELAY_PINNED = 1, /* RELAY: pinned to a block [F14] */
 };
 
 /* A frame as it stands in the input; payload is borrowed. */
@@ -86,7 +87,10 @@ struct frame_relay {
 	uint32_t session; /* the handle of its SESSION */
 	uint32_t deadline_ms;
 	struct salt salt;
-	struct view request; /* request encoding [E2]; not looked into, not empty */
+	bool pinned;	      /* [F14]: */
+	uint64_t pin_block;   /* to the block of this number, not 2^64-1, */
+	struct hash pin_hash; /* and this hash */
+	struct view request;  /* request encoding [E2]; not looked into, not empty */
 };
 
 /* One answer of a BATCH; leaf and response are borrowed. */

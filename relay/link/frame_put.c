@@ -46,17 +46,23 @@ void frame_put_session_ok(struct buf *buf, uint32_t handle, height_t height)
 
 void frame_put_relay(struct buf *buf, uint32_t number, const struct frame_relay *relay)
 {
-	size_t begun = frame_begin(buf, FRAME_RELAY, 0, number);
+	size_t begun =
+		frame_begin(buf, FRAME_RELAY, relay->pinned ? FRAME_RELAY_PINNED : 0, number);
+	size_t head = relay->pinned ? 64 : 24;
 	uint8_t *p;
 
 	assert(number != 0 && relay->session != 0 && relay->request.n > 0);
-	buf_reserve(buf, 24 + relay->request.n);
+	buf_reserve(buf, head + relay->request.n);
 	p = buf->p + buf->n;
 	put_be32(p, relay->session);
 	put_be32(p + 4, relay->deadline_ms);
 	memcpy(p + 8, relay->salt.b, sizeof(relay->salt.b));
-	memcpy(p + 24, relay->request.p, relay->request.n);
-	buf->n += 24 + relay->request.n;
+	if (relay->pinned) {
+		put_be64(p + 24, relay->pin_block);
+		memcpy(p + 32, relay->pin_hash.b, sizeof(relay->pin_hash.b));
+	}
+	memcpy(p + head, relay->request.p, relay->request.n);
+	buf->n += head + relay->request.n;
 	frame_end(buf, begun);
 }
 

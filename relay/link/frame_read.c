@@ -105,7 +105,7 @@ bool frame_read_session_ok(const struct frame *f, height_t *ret, struct err *err
 
 bool frame_read_relay(const struct frame *f, struct frame_relay *ret, struct err *err)
 {
-	struct frame_relay relay;
+	struct frame_relay relay = {.pinned = (f->flags & FRAME_RELAY_PINNED) != 0};
 	struct reader r;
 
 	if (!begin(f, FRAME_RELAY, STREAM_SET, &r, err))
@@ -113,6 +113,10 @@ bool frame_read_relay(const struct frame *f, struct frame_relay *ret, struct err
 	relay.session = read_u32(&r);
 	relay.deadline_ms = read_u32(&r);
 	READ_ID(&r, &relay.salt);
+	if (relay.pinned) {
+		relay.pin_block = read_u64(&r);
+		READ_ID(&r, &relay.pin_hash);
+	}
 	relay.request = read_rest(&r);
 	if (!end(f, &r, err))
 		return false;
@@ -120,6 +124,8 @@ bool frame_read_relay(const struct frame *f, struct frame_relay *ret, struct err
 		return refuse(f, "session handle is 0", err);
 	if (relay.request.n == 0)
 		return refuse(f, "no request", err);
+	if (relay.pinned && relay.pin_block == UINT64_MAX)
+		return refuse(f, "pinned to no block", err);
 	*ret = relay;
 	return true;
 }

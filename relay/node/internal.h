@@ -126,6 +126,9 @@ struct relay {
 	struct upstream_call *call;
 	uint32_t number;
 	struct salt salt;
+	bool pinned;		/* by the gateway [F14] */
+	uint64_t block;		/* of which its answer is [R11]; LEAF_BLOCK_UNKNOWN */
+	struct hash block_hash; /* zeros: unknown */
 	bool notification;
 	enum err_code refusal; /* ERR_NONE: it was answered */
 	uint8_t kind;
@@ -139,6 +142,7 @@ struct relay {
 	uint32_t part;		  /* next part of a long answer */
 	struct buf request;	  /* encoding */
 	struct view body;	  /* the call within it */
+	struct view params;	  /* and its parameters; n = 0: none */
 	size_t bytes;		  /* counted in worker->bytes */
 	struct buf response; /* encoding: RESPONSE_JSON_HEAD bytes, and the body or what is here of
 				it */

@@ -69,6 +69,9 @@ static struct relay *relay_take(struct node_link *nl, struct node_session *s,
 	relay->method = NULL;
 	relay->number = number;
 	relay->salt = in->salt;
+	relay->pinned = in->pinned;
+	relay->block = in->pinned ? in->pin_block : LEAF_BLOCK_UNKNOWN;
+	relay->block_hash = in->pinned ? in->pin_hash : (struct hash){{0}};
 	relay->notification = false;
 	relay->refusal = ERR_NONE;
 	relay->kind = LEAF_ANSWER;
@@ -196,6 +199,24 @@ void relay_refuse(struct relay *relay, enum err_code code)
 
 /* --- the backend's answer --- */
 
+/* Of which block the answer is, as it says itself, or else the call [R11]. */
+static void read_block(struct relay *relay, struct view result)
+{
+	const struct chain *chain = relay->session->service->chain;
+	struct chain_answer answer;
+	struct chain_call call;
+
+	chain_call_read(chain, relay->method, relay->params, &call);
+	chain_answer_read(chain, &call, result, &answer);
+	if (relay->pinned && answer.number_known && answer.number != relay->block)
+		return;
+	if (answer.number_known && answer.number != LEAF_BLOCK_UNKNOWN) {
+		relay->block = answer.number;
+		if (answer.hash_known)
+			relay->block_hash = answer.hash;
+	}
+}
+
 static bool relay_check(void *arg, const struct upstream_result *result, struct err *err)
 {
 	struct relay *relay = arg;
@@ -214,8 +235,10 @@ static bool relay_check(void *arg, const struct upstream_result *result, struct 
 		return false;
 	relay->kind = LEAF_ANSWER;
 	relay->cu = relay->method->cu;
-	if (answer.error.n == 0)
+	if (answer.error.n == 0) {
+		read_block(relay, answer.result);
 		return true;
+	}
 	relay->kind = LEAF_RPC_ERROR;
 	if (!answer.error_code_known ||
 	    chain_error_class(relay->session->service->chain, answer.error_code,
@@ -274,6 +297,25 @@ static void relay_ask(struct relay *relay)
 
 /* --- the gateway's request --- */
 
+/* Whether the call is about the block that it is said to be pinned to [F14].  What names it by its
+ * number alone does not vouch for its hash. */
+static bool pin_is_true(struct relay *relay, const struct rpc_call *body)
+{
+	struct chain_call call;
+
+	chain_call_read(relay->session->service->chain, relay->method, body->params, &call);
+	for (size_t i = 0; !call.odd && i < call.refs; i++) {
+		if (call.ref[i].kind == CHAIN_REF_HASH &&
+		    ID_EQ(&call.ref[i].hash, &relay->block_hash))
+			return true;
+		if (call.ref[i].kind == CHAIN_REF_NUMBER && call.ref[i].number == relay->block) {
+			relay->block_hash = (struct hash){{0}};
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Finds method and body.  ERR_NONE, or the refusal. */
 static enum err_code relay_read(struct relay *relay)
 {
@@ -295,10 +337,11 @@ static enum err_code relay_read(struct relay *relay)
 	}
 	relay->notification = body.one.id_kind == RPC_ID_NONE;
 	relay->body = request.body;
+	relay->params = body.one.params;
 	if (!rpc_method(&body.one, scratch, &name) ||
 	    !chain_method_find(service->chain, name, &relay->method, &err))
 		return ERR_METHOD;
-	return ERR_NONE;
+	return relay->pinned && !pin_is_true(relay, &body.one) ? ERR_PROTOCOL : ERR_NONE;
 }
 
 /* May this relay be served?  Reserves its CU.  ERR_NONE, or the refusal. */

@@ -182,9 +182,14 @@ static void leaf_fill(const struct node_link *nl, const struct relay *relay, uin
 		.latency_us = relay->latency_us,
 		.block = LEAF_BLOCK_UNKNOWN,
 	};
+	if (relay->refusal == ERR_NONE) {
+		leaf->flags = relay->pinned ? LEAF_PINNED : 0;
+		leaf->block = relay->block;
+		leaf->block_hash = relay->block_hash;
+	}
 	if (relay->flow) {
 		leaf->kind = LEAF_PART;
-		leaf->flags = flow_part_is_last(relay) ? LEAF_LAST : 0;
+		leaf->flags |= flow_part_is_last(relay) ? LEAF_LAST : 0;
 		leaf->stream = relay->number;
 		leaf->part = relay->part;
 	}

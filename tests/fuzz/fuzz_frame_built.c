@@ -56,6 +56,8 @@ static void build_relay(struct choices *c, struct buf *out)
 	struct frame_relay relay = {.session = 1u + choose_u8(c), .deadline_ms = choose_u8(c)};
 
 	FILL(c, &relay.salt);
+	relay.pinned = choose_u8(c) & 1;
+	relay.pin_block = choose_u8(c);
 	relay.request = choose_bytes(c, 64);
 	if (relay.request.n == 0)
 		relay.request = VIEW_STR("x");

@@ -512,6 +512,16 @@ def relay_number_zero(x):
 
 
 @attack
+def relay_pinned_to_a_block_that_it_does_not_name(x):
+    number = next(x.link.numbers)
+    request = leaf.request_encoding(SERVICE, BODY)
+    x.link.sent[number] = (x.link.sessions.get(x.handle), bytes(16), request)
+    x.link.send("relay", stream=number, flags=1, session=x.handle, deadline_ms=10000,
+                salt="00" * 16, pin_block=7, pin_hash="11" * 32, request=request.hex())
+    return x.link.answer(number)
+
+
+@attack
 def relay_number_again(x):
     x.link.answer(x.link.relay(x.handle, number=8))
     x.link.relay(x.handle, number=8)

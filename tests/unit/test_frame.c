@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The codec of frames against tests/vectors/frames.json, which another implementation wrote
- * (protocol.md [F2] [F3] [F4] [F5] [F6] [F7] [F8] [F9] [F10] [F11] [L5] [L6]). */
+ * (protocol.md [F2] [F3] [F4] [F5] [F6] [F7] [F8] [F9] [F10] [F11] [F14] [L5] [L6]). */
 #include "tests/unit/unit.h"
 
 #include <jansson.h>
@@ -196,6 +196,13 @@ static void relay_and_batch_have_their_fields_in_place(void **state)
 	is_number(fields, "session", relay.session);
 	is_number(fields, "deadline_ms", relay.deadline_ms);
 	IS_ID(fields, "salt", relay.salt);
+	is_hex(fields, "request", relay.request.p, relay.request.n);
+	assert_false(relay.pinned);
+	fields = good("relay", 2, &bytes, &f);
+	assert_ok(frame_read_relay(&f, &relay, &err), err);
+	assert_true(relay.pinned);
+	is_number(fields, "pin_block", relay.pin_block);
+	IS_ID(fields, "pin_hash", relay.pin_hash);
 	is_hex(fields, "request", relay.request.p, relay.request.n);
 
 	fields = good("batch", 0, &bytes, &f);

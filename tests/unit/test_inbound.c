@@ -499,11 +499,34 @@ static void a_part_without_room_is_refused(void **state) /* [F10] */
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* [R11] [R12] */
+static void a_pinned_answer_is_of_the_block_that_it_was_pinned_to(void **state)
+{
+	for (int fault = 0; fault < 5; fault++) {
+		struct node *n = *state;
+		struct leaf leaf;
+
+		n->relays[0].pinned = fault != 1;
+		n->relays[0].pinned_by_hash = fault != 4;
+		n->relays[0].pin_block = 77;
+		n->relays[0].pin_hash = (struct hash){{7}};
+		leaf = answer(n, 0);
+		leaf.flags = fault == 0 ? 0 : LEAF_PINNED;
+		leaf.block = fault == 2 ? 78 : 77;
+		leaf.block_hash = (struct hash){{fault >= 3 ? 8 : 7}};
+		expect(n, &leaf, fault == 4 ? INBOUND_GOOD : INBOUND_LOCAL,
+		       fault == 4 ? ERR_NONE : ERR_LEAF);
+		teardown(state);
+		setup(state);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(honest_batches_are_good_and_continue_each_other),
 		T(a_skipped_seq_convicts),
+		T(a_pinned_answer_is_of_the_block_that_it_was_pinned_to),
 		T(more_cu_than_the_table_convicts),
 		T(a_gap_in_the_interval_convicts),
 		T(another_session_is_our_word_only),

@@ -56,6 +56,8 @@ struct world {
 	struct inbound_batch batch;
 	struct outcome relays[RELAYS_MAX];
 	uint32_t sent, done, batches, lanes;
+	bool pinned; /* relays are, to block 77 with this hash [F14] */
+	struct hash pin_hash;
 	bool no_credit;	   /* streams get no more room than they begin with */
 	size_t part_bytes; /* of all parts that have come */
 	uint32_t beside;   /* the most parts in a turn that had something small too */
@@ -248,7 +250,11 @@ static void open_session(struct world *w)
 static uint32_t send_relay(struct world *w, const char *body, uint32_t deadline_ms)
 {
 	struct outcome *o = &w->relays[w->sent++];
-	struct frame_relay relay = {.session = HANDLE, .deadline_ms = deadline_ms};
+	struct frame_relay relay = {.session = HANDLE,
+				    .deadline_ms = deadline_ms,
+				    .pinned = w->pinned,
+				    .pin_block = 77,
+				    .pin_hash = w->pin_hash};
 	struct request_encoding request = {
 		.kind = ENCODING_JSONRPC, .service = {"eth"}, .body = VIEW_STR(body)};
 
@@ -265,6 +271,10 @@ static uint32_t send_relay(struct world *w, const char *body, uint32_t deadline_
 		.method = strstr(body, "eth_getBalance") ? 20 : 0,
 		.cu = BALANCE_CU,
 		.credit = FRAME_CREDIT_FIRST,
+		.pinned = w->pinned,
+		.pinned_by_hash = strstr(body, "blockHash") != NULL,
+		.pin_block = 77,
+		.pin_hash = w->pin_hash,
 	};
 	relay.request = o->sent.request;
 	frame_put_relay(link_out(w->link), w->sent, &relay);
@@ -452,6 +462,42 @@ static void an_answer_is_receipted_with_the_methods_cu(void **state)
 }
 
 /* [F12] */
+#define AT(block)                                                                                  \
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_getBalance\",\"params\":["                 \
+	"\"0x0000000000000000000000000000000000000001\"," block "]}"
+#define HASH_7 "\"0x0700000000000000000000000000000000000000000000000000000000000000\""
+
+/* [F14] [R11] [R12] */
+static void a_pinned_relay_is_of_its_block_or_refused(void **state)
+{
+	static const struct hash zeros;
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+	const struct outcome *o;
+
+	world_open(w);
+	o = ask(w, AT("\"0x4d\""));
+	assert_int_equal(o->leaf.flags, 0);
+	assert_int_equal(o->leaf.block, 77); /* as the call says */
+	assert_memory_equal(&o->leaf.block_hash, &zeros, 32);
+	assert_int_equal(ask(w, AT("\"latest\""))->leaf.block, LEAF_BLOCK_UNKNOWN);
+	w->pinned = true;
+	w->pin_hash = (struct hash){{7}};
+	o = ask(w, AT("{\"blockHash\":" HASH_7 ",\"requireCanonical\":true}"));
+	assert_int_equal(o->leaf.flags, LEAF_PINNED);
+	assert_int_equal(o->leaf.block, 77);
+	assert_memory_equal(&o->leaf.block_hash, &w->pin_hash, 32);
+	o = ask(w, AT("\"0x4d\""));
+	assert_int_equal(o->leaf.flags, LEAF_PINNED);
+	assert_int_equal(o->leaf.block, 77);
+	assert_memory_equal(&o->leaf.block_hash, &zeros, 32);
+	assert_refused(ask(w, AT("\"0x4e\"")), ERR_PROTOCOL);
+	assert_refused(ask(w, AT("\"latest\"")), ERR_PROTOCOL);
+	assert_refused(ask(w, BALANCE), ERR_PROTOCOL);
+	w->pin_hash.b[31] = 1;
+	assert_refused(ask(w, AT("{\"blockHash\":" HASH_7 "}")), ERR_PROTOCOL);
+	world_destroy(w);
+}
+
 static void relays_of_a_burst_share_signatures(void **state)
 {
 	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
@@ -1180,6 +1226,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_answer_is_receipted_with_the_methods_cu),
+		cmocka_unit_test(a_pinned_relay_is_of_its_block_or_refused),
 		cmocka_unit_test(relays_of_a_burst_share_signatures),
 		cmocka_unit_test(a_revert_is_charged_and_other_rpc_errors_are_not),
 		cmocka_unit_test(a_backend_that_cannot_be_believed_is_an_upstream_refusal),

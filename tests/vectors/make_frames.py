@@ -67,6 +67,7 @@ GOOD = [
     ("error", 0, 0, {"type": 0, "code": 48, "text": "broken, für ever"}),
     ("error", 9, 0, {"type": 4, "code": 65535, "text": ""}),
     ("credit", 12, 0, {"relays": 0, "bytes": 65536}),
+    ("relay", 11, 1, {**RELAY, "pin_block": 2**62 + 9, "pin_hash": run(25, 32)}),
 ]
 
 BAD = [
@@ -82,6 +83,12 @@ BAD = [
     ("relay number 0", "relay", 0, RELAY),
     ("relay without session", "relay", 1, {**RELAY, "session": 0}),
     ("relay without request", "relay", 1, {**RELAY, "request": ""}),
+    ("relay pinned to no block", "relay", 1,
+     {**RELAY, "pin_block": 2**64 - 1, "pin_hash": run(25, 32)}, 1),
+    ("pinned relay without request", "relay", 1,
+     {**RELAY, "pin_block": 1, "pin_hash": run(25, 32), "request": ""}, 1),
+    ("pinned relay cut in its hash", "relay", 1,
+     {**RELAY, "pin_block": 1, "pin_hash": run(25, 31), "request": ""}, 1),
     ("batch with a stream", "batch", 2, BATCH),
     ("empty batch", "batch", 0, {**BATCH, "answers": []}),
     ("batch past 2^20", "batch", 0, {**BATCH, "first": (1 << 20) - 1}),
@@ -111,8 +118,8 @@ def main():
     good = [{"name": name, "stream": stream, "flags": flags, "fields": fields,
              "hex": frames.encode(name, fields, stream, flags).hex()}
             for name, stream, flags, fields in GOOD]
-    bad = [{"why": why, "hex": frames.encode(name, fields, stream).hex()}
-           for why, name, stream, fields in BAD]
+    bad = [{"why": why, "hex": frames.encode(name, fields, stream, *flags).hex()}
+           for why, name, stream, fields, *flags in BAD]
     bad.append({"why": "error text that is not UTF-8",
                 "hex": frames.frame(frames.ERROR, 0, b"\0\0\1\0\1\xff").hex()})
     bad.append({"why": "type 0", "hex": frames.frame(0, 0, b"").hex()})

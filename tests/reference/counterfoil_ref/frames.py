@@ -100,8 +100,10 @@ def put_payload(kind, f):
         return (bytes.fromhex(f["session"] + f["application"]) + short(f["service"].encode()) +
                 f["start"].to_bytes(8, "big") + bytes.fromhex(f["table"]))
     if kind == RELAY:
+        pin = struct.pack(">Q", f["pin_block"]) + bytes.fromhex(f["pin_hash"]) \
+            if "pin_block" in f else b""
         return (struct.pack(">II", f["session"], f["deadline_ms"]) +
-                bytes.fromhex(f["salt"] + f["request"]))
+                bytes.fromhex(f["salt"]) + pin + bytes.fromhex(f["request"]))
     if kind == BATCH:
         out = bytes.fromhex(f["lane"]) + struct.pack(">QI", f["first"], len(f["answers"]))
         for a in f["answers"]:
@@ -177,7 +179,7 @@ def get_error(r, stream):
     return f
 
 
-def get_payload(kind, stream, r):
+def get_payload(kind, stream, flags, r):
     if kind == BATCH:
         return get_batch(r)
     if kind == LANES:
@@ -195,6 +197,9 @@ def get_payload(kind, stream, r):
         return f
     if kind == RELAY:
         f = {"session": r.number(4), "deadline_ms": r.number(4), "salt": r.hex(16)}
+        if flags & 1:  # pinned [F14]
+            f["pin_block"], f["pin_hash"] = r.number(8), r.hex(32)
+            need(f["pin_block"] != 2**64 - 1, "pinned to no block")
         f["request"] = r.rest().hex()
         need(f["session"] != 0 and f["request"], "session or request")
         return f
@@ -225,7 +230,7 @@ def decode(data, frame_max=1 << 22):
     if kind != ERROR and kind not in STREAM_ANY:
         need((stream != 0) == (kind in STREAM_SET), "stream")
     r = Reader(data[10:])
-    fields = get_payload(kind, stream, r)
+    fields = get_payload(kind, stream, flags, r)
     r.end()
     return NAMES[kind], stream, flags, fields
 
