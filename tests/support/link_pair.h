@@ -16,6 +16,7 @@
 #include "relay/link/listener.h"
 
 #define PAIR_FRAME_MAX (4u << 20)
+#define PAIR_PATIENCE_MS 60000 /* for what must happen; only what hangs takes so long */
 
 /* One side: who it is, and what its link told it. */
 struct side {
@@ -217,8 +218,8 @@ static inline void pair_dial(struct pair *pair, const struct key_id *expected)
 static inline bool pair_up(struct pair *pair)
 {
 	pair_dial(pair, &pair->node.self.id);
-	return pair_run(pair, &pair->gateway.ups, 1, 2000) &&
-	       pair_run(pair, &pair->node.ups, 1, 2000);
+	return pair_run(pair, &pair->gateway.ups, 1, PAIR_PATIENCE_MS) &&
+	       pair_run(pair, &pair->node.ups, 1, PAIR_PATIENCE_MS);
 }
 
 /* A TLS client on fd[1] that is no link: it finishes the handshake, and then the test writes what
@@ -306,7 +307,8 @@ static inline SSL *pair_raw_up(struct pair *pair, struct buf *in)
 	frame_put_hello(&out, &hello);
 	pair_raw_put(ssl, &out);
 	buf_finish(&out);
-	if (!pair_run(pair, &pair->node.ups, 1, 2000) || !pair_raw_frame(pair, ssl, in, &f, 2000))
+	if (!pair_run(pair, &pair->node.ups, 1, PAIR_PATIENCE_MS) ||
+	    !pair_raw_frame(pair, ssl, in, &f, PAIR_PATIENCE_MS))
 		abort();
 	pair_raw_next(in, &f);
 	return ssl;

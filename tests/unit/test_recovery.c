@@ -355,7 +355,7 @@ static bool both_done(struct world *w)
 
 static bool run_until_done(struct world *w)
 {
-	usec_t end = clock_now_us() + 4000000;
+	usec_t end = clock_now_us() + PAIR_PATIENCE_MS * 1000;
 
 	pair_dial(&w->pair, &w->pair.node.self.id);
 	while (!both_done(w) && !w->cut && clock_now_us() < end) {
@@ -587,12 +587,17 @@ static void live_lanes_are_left_alone_until_their_link_ends(void **state)
 	half_lane(&w->gateway, 1, 8, BATCH, 0, false);
 	live = half_lane(&w->node, 1, 12, BATCH, 0, true);
 	pair_dial(&w->pair, &w->pair.node.self.id);
-	pair_run(&w->pair, &(unsigned){0}, 1, 120);
+	lane_info(&w->gateway, 1, &info);
+	for (int i = 0; i < 3000 && info.cosigned.size == 0; i++) {
+		pair_run(&w->pair, &(unsigned){0}, 1, 20);
+		lane_info(&w->gateway, 1, &info);
+	}
+	pair_run(&w->pair, &(unsigned){0}, 1, 100); /* time enough to close it, too */
 	lane_info(&w->gateway, 1, &info);
 	assert_int_equal(info.state, LEDGER_LANE_UNCLOSED);
 	assert_int_equal(info.cosigned.size, 8); /* it may cosign it already */
 	ledger_lane_release(w->node.port, live);
-	for (int i = 0; i < 100 && !both_done(w); i++)
+	for (int i = 0; i < 3000 && !both_done(w); i++)
 		pair_run(&w->pair, &(unsigned){0}, 1, 20);
 	assert_true(both_done(w));
 	closed_on_both(w, 1, 8);
@@ -707,7 +712,7 @@ static void tampered_is_refused(int type, size_t at, uint64_t node, uint64_t gat
 	reader = node < gateway ? &w->node : &w->gateway;
 	before = shape_of(reader, 1);
 	run_until_done(w);
-	pair_run(&w->pair, &w->pair.node.downs, 1, 500);
+	pair_run(&w->pair, &w->pair.node.downs, 1, PAIR_PATIENCE_MS);
 	if (w->pair.node.downs + w->pair.gateway.downs < 1)
 		fail_msg("a changed byte %zu of %s was taken", at, frame_type_name((uint8_t)type));
 	assert_int_equal(w->tampered, 1);
@@ -883,7 +888,7 @@ static enum ledger_lane_state lane_state_of(struct half *half, uint8_t name)
 /* Runs until lane 2 is closed on both sides; the link must not end over lane 1. */
 static void run_until_the_other_lane_is_closed(struct world *w)
 {
-	usec_t end = clock_now_us() + 4000000;
+	usec_t end = clock_now_us() + PAIR_PATIENCE_MS * 1000;
 
 	pair_dial(&w->pair, &w->pair.node.self.id);
 	while (clock_now_us() < end && (lane_state_of(&w->node, 2) != LEDGER_LANE_CLOSED ||
@@ -951,7 +956,7 @@ static void leaves_that_a_disk_has_changed_are_not_continued(void **state)
 	lane_pair(w, 2, 12, 12);
 	meddle_leaves(&w->node, 1 << 20 | 4, LEAF_SIZE + 130); /* within a hash */
 	run_until_the_other_lane_is_closed(w);
-	for (int i = 0; i < 10000 && recovery_stats(w->node.recovery)->failed == 0; i++) {
+	for (int i = 0; i < 600000 && recovery_stats(w->node.recovery)->failed == 0; i++) {
 		pair_turns(&w->pair, 1);
 		usleep(100);
 	}
