@@ -129,9 +129,11 @@ static void load_config(struct world *w, const char *more)
 	hex_encode(relay_key_public(w->net->application)->b, 32, hex);
 	buf_putf(&yaml,
 		 "gateway:\n  key: %s\n  listen: 127.0.0.1:0\n  application: \"%s\"\n"
-		 "  deadline: 3 s\n  drain: 100 ms\n  batch_max: 10\n  body_max: 256 KiB\n%s"
+		 "  drain: 100 ms\n  batch_max: 10\n  body_max: 256 KiB\n%s%s"
 		 "registry:\n  source: %s\nledger:\n  dir: %s/gateway\n",
-		 w->net->gateway_path, hex, more, w->net->registry_path, w->net->dir);
+		 w->net->gateway_path, hex, more,
+		 strstr(more, "deadline:") ? "" : "  deadline: 30 s\n", w->net->registry_path,
+		 w->net->dir);
 	if (!config_load_text(&source, "test", buf_view(&yaml), &w->config, &problems, &err)) {
 		print_message("# %s", buf_cstr(&problems));
 		fail();
@@ -142,7 +144,7 @@ static void load_config(struct world *w, const char *more)
 
 static void wait_ready(struct world *w)
 {
-	usec_t end = clock_now_us() + 5000000;
+	usec_t end = clock_now_us() + 60000000;
 	struct err why;
 
 	while (!gateway_is_ready(w->gateway, &why) && clock_now_us() < end)
@@ -208,7 +210,7 @@ static long http(struct world *w, const char *verb, const char *path, struct vie
 	headers = curl_slist_append(headers, "Expect:");
 	curl_easy_reset(w->curl);
 	curl_easy_setopt(w->curl, CURLOPT_URL, url);
-	curl_easy_setopt(w->curl, CURLOPT_TIMEOUT, 10L);
+	curl_easy_setopt(w->curl, CURLOPT_TIMEOUT, 60L);
 	curl_easy_setopt(w->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(w->curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(w->curl, CURLOPT_WRITEFUNCTION, take);
@@ -502,12 +504,13 @@ static void a_backend_that_fails_is_an_error_and_no_answer(void **state)
 
 static void a_backend_that_hangs_runs_into_the_deadline(void **state)
 {
-	struct world *w = world_create("{\"default\":{\"hang\":true}}", "  attempts: 1\n");
+	struct world *w = world_create("{\"methods\":{\"eth_getBalance\":{\"hang\":true}}}",
+				       "  attempts: 1\n  deadline: 1 s\n");
 	CLEANUP(xfree) char *body = xasprintf(BALANCE, "9");
 	usec_t from = clock_now_us();
 
 	assert_has(post(w, "/", body), "-32002");
-	assert_true(clock_now_us() - from < 4500000);
+	assert_in_range(clock_now_us() - from, 900000, 20000000);
 	world_destroy(w);
 }
 

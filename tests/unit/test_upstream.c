@@ -94,6 +94,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	clock_tick();
 }
 
+#define PATIENCE_US 60000000 /* a deadline that only what hangs meets */
+
 static bool libcurl_only; /* which transport is under test */
 
 static struct world *world_create(const struct upstream_limits *given)
@@ -180,7 +182,7 @@ static void start_long(struct world *w, usec_t timeout_us)
 
 static bool ask_long(struct world *w)
 {
-	start_long(w, 5000000);
+	start_long(w, PATIENCE_US);
 	event_base_dispatch(w->base);
 	return w->ok;
 }
@@ -197,7 +199,7 @@ static void turn_for(struct world *w, usec_t us)
 /* One request to its end; true: it was answered. */
 static bool ask(struct world *w, bool idempotent)
 {
-	start(w, idempotent, 5000000);
+	start(w, idempotent, PATIENCE_US);
 	event_base_dispatch(w->base);
 	return w->ok;
 }
@@ -273,7 +275,7 @@ static void connections_of_a_burst_are_closed_when_they_are_cold(void **state)
 	limits.idle_us = 50000;
 	w = world_create(&limits);
 	for (int i = 0; i < 10; i++)
-		start(w, true, 5000000);
+		start(w, true, PATIENCE_US);
 	event_base_dispatch(w->base);
 	for (int i = 0; i < 10; i++) {
 		run_for(w, 10000);
@@ -290,11 +292,11 @@ static void requests_of_one_turn_run_side_by_side(void **state)
 
 	script(w, 0, "{\"default\":{\"delay_ms\":50}}");
 	for (int i = 0; i < 10; i++)
-		start(w, true, 5000000);
+		start(w, true, PATIENCE_US);
 	assert_int_equal(upstream_pool_in_flight(w->pool), 10);
 	event_base_dispatch(w->base);
 	assert_int_equal(w->done, 10);
-	assert_true(w->result.latency_us < 400000);
+	assert_int_equal(faultnode_stats(w->node[0])->most, 10);
 	assert_int_equal(faultnode_stats(w->node[0])->connections, 10);
 	world_destroy(w);
 }
@@ -308,7 +310,7 @@ static void no_more_connections_than_the_limit_are_opened(void **state)
 	w = world_create(&limits);
 	script(w, 0, "{\"default\":{\"delay_ms\":5}}");
 	for (int i = 0; i < 10; i++)
-		start(w, true, 5000000);
+		start(w, true, PATIENCE_US);
 	event_base_dispatch(w->base);
 	assert_int_equal(w->done, 10);
 	assert_true(w->ok);
@@ -347,7 +349,7 @@ static void a_url_that_rested_is_asked_again(void **state)
 	struct world *w;
 
 	limits.breaker.failures_max = 1;
-	limits.breaker.open_us = 300000;
+	limits.breaker.open_us = 500000;
 	w = world_create(&limits);
 	script(w, 0, "{\"queue\":[{\"cut\":\"before\"}]}");
 	assert_true(ask(w, true));
@@ -355,7 +357,7 @@ static void a_url_that_rested_is_asked_again(void **state)
 	assert_true(ask(w, true));
 	assert_int_equal(w->result.url_index, 1);
 	assert_int_equal(requests(w, 0), 1);
-	usleep(310000);
+	usleep(510000);
 	assert_true(ask(w, true));
 	assert_int_equal(w->result.url_index, 0);
 	world_destroy(w);
@@ -424,7 +426,7 @@ static void a_black_hole_ends_at_the_deadline(void **state)
 	event_base_dispatch(w->base);
 	assert_false(w->ok);
 	assert_int_equal(w->err.code, ERR_DEADLINE);
-	assert_in_range(clock_now_us() - begun, 400000, 5000000);
+	assert_in_range(clock_now_us() - begun, 400000, PATIENCE_US);
 	assert_int_equal(requests(w, 1), 1);
 	start(w, false, 500000);
 	event_base_dispatch(w->base);
@@ -535,7 +537,7 @@ static void a_paused_answer_is_read_no_further_until_it_goes_on(void **state)
 	w = world_create(&limits);
 	script(w, 0, "{\"default\":{\"size\":30000000}}");
 	w->pause_after = 200000;
-	start_long(w, 5000000);
+	start_long(w, PATIENCE_US);
 	while (w->waiting && w->streamed < w->pause_after)
 		event_base_loop(w->base, EVLOOP_ONCE);
 	turn_for(w, 20000);
@@ -574,7 +576,7 @@ static void a_paused_call_may_be_cancelled(void **state)
 	script(w, 0, "{\"default\":{\"size\":9000000}}");
 	for (int i = 0; i < 2; i++) {
 		w->pause_after = 70000;
-		start_long(w, 5000000);
+		start_long(w, PATIENCE_US);
 		while (w->waiting && w->streamed < w->pause_after)
 			event_base_loop(w->base, EVLOOP_ONCE);
 		if (i == 1) { /* on its way to go on */
@@ -634,12 +636,12 @@ static void a_stream_that_stands_still_ends_by_name(void **state)
 	struct world *w;
 	usec_t begun = clock_now_us();
 
-	limits.stall_us = 100000;
+	limits.stall_us = 300000;
 	w = world_create(&limits);
 	script(w, 0, "{\"default\":{\"size\":200000,\"drip_bytes\":100000,\"drip_ms\":30000}}");
 	assert_false(ask_long(w));
 	assert_int_equal(w->err.code, ERR_STALLED);
-	assert_in_range(clock_now_us() - begun, 90000, 4000000);
+	assert_in_range(clock_now_us() - begun, 290000, 25000000);
 	world_destroy(w);
 }
 
@@ -724,7 +726,7 @@ static void a_large_request_arrives_whole(void **state)
 
 	memset(body, 'q', sizeof(body));
 	clock_tick();
-	request.deadline_us = clock_mono_us() + 5000000;
+	request.deadline_us = clock_mono_us() + PATIENCE_US;
 	w->waiting++;
 	upstream_fetch(w->pool, &request);
 	event_base_dispatch(w->base);
@@ -755,21 +757,21 @@ static void a_backend_that_fails_rests_and_comes_back_by_trials(void **state)
 	struct world *w;
 
 	limits.breaker.failures_max = 3;
-	limits.breaker.open_us = 500000;
+	limits.breaker.open_us = 600000;
 	limits.breaker.trials = 2;
 	w = world_create(&limits);
 	script(w, 0, "{\"default\":{\"status\":500,\"body\":\"no\"},\"queue\":[]}");
 	w->refuse_text = "no";
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 6; i++)
 		assert_true(ask(w, true));
 	assert_int_equal(requests(w, 0), 3);
-	assert_int_equal(requests(w, 1), 20);
-	usleep(510000);
+	assert_int_equal(requests(w, 1), 6);
+	usleep(610000);
 	assert_true(ask(w, true)); /* one trial fails: twice as long */
 	assert_true(ask(w, true));
 	assert_int_equal(requests(w, 0), 4);
 	script(w, 0, "{}");
-	usleep(1010000);
+	usleep(1210000);
 	for (int i = 0; i < 5; i++) {
 		assert_true(ask(w, true));
 		assert_int_equal(w->result.url_index, 0);
@@ -783,7 +785,7 @@ static void on_trial_a_backend_gets_a_few_requests_and_the_rest_wait(void **stat
 	struct world *w;
 
 	limits.breaker.failures_max = 1;
-	limits.breaker.open_us = 50000;
+	limits.breaker.open_us = 400000;
 	limits.breaker.trials = 2;
 	w = world_create(&limits);
 	faultnode_destroy(w->node[1]);
@@ -794,11 +796,12 @@ static void on_trial_a_backend_gets_a_few_requests_and_the_rest_wait(void **stat
 	assert_int_equal(w->err.code, ERR_NO_BACKEND);
 	assert_int_equal(requests(w, 0), 1);
 	assert_false(upstream_pool_is_up(w->pool));
-	usleep(60000);
+	usleep(410000);
 	for (int i = 0; i < 10; i++)
-		start(w, true, 5000000);
+		start(w, true, PATIENCE_US);
 	run_for(w, 100000);
 	assert_int_equal(requests(w, 0), 3);
+	assert_int_equal(faultnode_stats(w->node[0])->most, 2);
 	event_base_dispatch(w->base);
 	assert_int_equal(w->done, 12);
 	assert_true(w->ok);
@@ -859,15 +862,16 @@ static void more_than_a_backends_share_goes_to_the_next_or_waits(void **state)
 	for (int i = 0; i < 2; i++)
 		script(w, i, "{\"default\":{\"delay_ms\":200}}");
 	for (int i = 0; i < 6; i++)
-		start(w, i % 2 == 0, 5000000);
-	run_for(w, 100000);
-	assert_int_equal(requests(w, 0), 2);
-	assert_int_equal(requests(w, 1), 2);
+		start(w, i % 2 == 0, PATIENCE_US);
+	while (requests(w, 0) + requests(w, 1) < 4)
+		event_base_loop(w->base, EVLOOP_ONCE);
 	assert_int_equal(upstream_pool_in_flight(w->pool), 6);
 	event_base_dispatch(w->base);
 	assert_int_equal(w->done, 6);
 	assert_true(w->ok);
 	assert_int_equal(requests(w, 0) + requests(w, 1), 6);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(faultnode_stats(w->node[i])->most, 2);
 	world_destroy(w);
 }
 
@@ -880,15 +884,17 @@ static void who_finds_no_room_to_wait_or_waits_too_long_is_refused_by_name(void 
 	limits.queue_max = 2;
 	w = world_create(&limits);
 	for (int i = 0; i < 2; i++)
-		script(w, i, "{\"default\":{\"delay_ms\":300}}");
+		script(w, i, "{\"default\":{\"delay_ms\":1000}}");
 	for (int i = 0; i < 5; i++)
-		start(w, false, i < 2 ? 5000000 : 100000);
+		start(w, false, i < 2 ? PATIENCE_US : 400000);
 	assert_int_equal(w->done, 0); /* never within the call */
-	run_for(w, 50000);
+	while (w->done < 1)
+		event_base_loop(w->base, EVLOOP_ONCE);
 	assert_int_equal(w->done, 1);
 	assert_int_equal(w->err.code, ERR_OVERLOAD);
 	w->err.code = ERR_NONE;
-	run_for(w, 100000);
+	while (w->done < 3)
+		event_base_loop(w->base, EVLOOP_ONCE);
 	assert_int_equal(w->done, 3);
 	assert_int_equal(w->err.code, ERR_OVERLOAD);
 	event_base_dispatch(w->base);
@@ -907,7 +913,7 @@ static void requests_that_wait_may_be_cancelled(void **state)
 	limits.queue_max = 3;
 	w = world_create(&limits);
 	for (int i = 0; i < 6; i++)
-		calls[i] = start(w, true, 5000000);
+		calls[i] = start(w, true, PATIENCE_US);
 	for (int i = 5; i > 0; i--) { /* one refused, three that wait, one at work */
 		upstream_cancel(calls[i]);
 		w->waiting--;
@@ -921,13 +927,13 @@ static void requests_that_wait_may_be_cancelled(void **state)
 
 /* --- probes --- */
 
-static struct world *world_watched(usec_t interval_us)
+static struct world *world_watched(usec_t interval_us, usec_t timeout_us)
 {
 	struct upstream_limits limits = UPSTREAM_LIMITS_DEFAULT;
 	struct world *w;
 
 	limits.probe_interval_us = interval_us;
-	limits.probe_timeout_us = 100000;
+	limits.probe_timeout_us = timeout_us;
 	limits.breaker.failures_max = 2;
 	limits.breaker.open_us = 50000;
 	limits.breaker.open_max_us = 50000;
@@ -937,12 +943,12 @@ static struct world *world_watched(usec_t interval_us)
 
 static void a_watched_backend_gets_nothing_before_its_first_probe(void **state)
 {
-	struct world *w = world_watched(10000000);
+	struct world *w = world_watched(10000000, PATIENCE_US);
 
-	script(w, 0, "{\"methods\":{\"eth_chainId\":{\"delay_ms\":50}}}");
-	script(w, 1, "{\"methods\":{\"eth_chainId\":{\"delay_ms\":50}}}");
+	script(w, 0, "{\"methods\":{\"eth_chainId\":{\"delay_ms\":400}}}");
+	script(w, 1, "{\"methods\":{\"eth_chainId\":{\"delay_ms\":400}}}");
 	upstream_pool_watch(w->pool, chain_find("evm"));
-	start(w, true, 5000000);
+	start(w, true, PATIENCE_US);
 	run_for(w, 25000);
 	assert_int_equal(faultnode_last(w->node[0]).n, 0);
 	event_base_dispatch(w->base);
@@ -953,10 +959,12 @@ static void a_watched_backend_gets_nothing_before_its_first_probe(void **state)
 
 static void a_backend_of_another_chain_gets_nothing_until_it_is_of_the_right_one(void **state)
 {
-	struct world *w = world_watched(30000);
+	struct world *w = world_watched(30000, PATIENCE_US);
 
 	script(w, 0, "{\"methods\":{\"eth_chainId\":{\"delay_ms\":20,\"result\":\"0x2\"}}}");
 	upstream_pool_watch(w->pool, chain_find("evm")); /* the second tells first: 0x1 */
+	while (!upstream_pool_is_up(w->pool))
+		event_base_loop(w->base, EVLOOP_ONCE);
 	run_for(w, 150000);
 	assert_true(ask(w, true));
 	assert_int_equal(w->result.url_index, 1);
@@ -965,15 +973,16 @@ static void a_backend_of_another_chain_gets_nothing_until_it_is_of_the_right_one
 	assert_false(ask(w, true));
 	assert_int_equal(faultnode_last(w->node[0]).n, 0);
 	script(w, 0, "{}");
-	run_for(w, 150000);
-	assert_true(ask(w, true));
+	do
+		run_for(w, 30000);
+	while (!ask(w, true));
 	assert_int_equal(w->result.url_index, 0);
 	world_destroy(w);
 }
 
 static void probes_find_the_dead_before_requests_do(void **state)
 {
-	struct world *w = world_watched(20000);
+	struct world *w = world_watched(20000, 100000);
 
 	upstream_pool_watch(w->pool, chain_find("evm"));
 	assert_true(ask(w, true));
@@ -998,9 +1007,9 @@ static void a_cancelled_request_has_no_callback(void **state)
 	struct upstream_call *call;
 
 	script(w, 0, "{\"queue\":[{\"hang\":true}]}");
-	call = start(w, true, 5000000);
+	call = start(w, true, PATIENCE_US);
 	w->waiting--;
-	start(w, true, 5000000);
+	start(w, true, PATIENCE_US);
 	event_base_loop(w->base, EVLOOP_ONCE);
 	upstream_cancel(call);
 	if (w->waiting)
@@ -1016,7 +1025,7 @@ static void a_pool_may_be_destroyed_with_requests_in_flight(void **state)
 
 	script(w, 0, "{\"default\":{\"hang\":true}}");
 	for (int i = 0; i < 5; i++)
-		start(w, true, 5000000);
+		start(w, true, PATIENCE_US);
 	event_base_loop(w->base, EVLOOP_ONCE);
 	world_destroy(w);
 }
