@@ -16,7 +16,7 @@ from support import money, net
 from support.backend import Backend
 from support.counts import count
 from support.load import Load
-from support.network import SERVICE, TOKEN, Network, run
+from support.network import SERVICE, Network, run
 from support.peer import Closed, Identity
 from support.peer_gateway import Gateway, Refused
 from support.peer_lane import Book
@@ -33,13 +33,6 @@ CALLS = [b'{"jsonrpc":"2.0","id":1,"method":"%s","params":[]}' % name for name i
 
 WEIGHTS = [6, 1, 2, 1]
 PRICE = 3
-
-
-def priced(network):
-    """The network, each of its suppliers with a price."""
-    for key, stake in zip(network.node_keys, network.stakes):
-        run("stake", "--registry", network.registry, "--price", PRICE, key, stake * TOKEN)
-    return network
 
 
 class Debtor:
@@ -142,11 +135,11 @@ class World:
 @pytest.fixture(scope="module", name="world")
 def fixture_world(folder):
     backend = Backend(folder, "backend").start()
-    network = Network(folder / "money", [backend.url], stakes=(1,) * SUPPLIERS, block_ms=100,
+    network = Network(folder / "money", [backend.url], stakes=(1,) * SUPPLIERS, prices=(PRICE,) * SUPPLIERS, block_ms=100,
                       session_blocks=10, applications=APPLICATIONS, by_url=True,
                       gateways=[d.me.hex for d in DEBTORS], node={"max_unpaid_cu": MAX_UNPAID})
     try:
-        yield World(priced(network).start()).run()
+        yield World(network.start()).run()
     finally:
         network.end()
         backend.end()
@@ -180,13 +173,13 @@ def test_nothing_is_served_that_could_not_be_claimed(world):
 def test_a_gateway_asks_for_no_more_than_the_allowance(folder):
     """[P4]: both sides count to the same number, so that no node has to refuse."""
     backend = Backend(folder, "backend-2", {"default": {"result": "0x0"}}).start()
-    network = Network(folder / "allowance", [backend.url], stakes=(1, 1), block_ms=100,
+    network = Network(folder / "allowance", [backend.url], stakes=(1, 1), prices=(PRICE, PRICE), block_ms=100,
                       session_blocks=20, by_url=True, gateway={"workers": 2})
     budget = 2 * 40 * 20 * PRICE + 7  # two suppliers, forty calls of 20 CU each, and a bit
     run("grant", "--registry", network.registry, "--key", network.folder / "app0.key",
         network.gateway_key, SERVICE, budget)
     try:
-        priced(network).start()
+        network.start()
         book = Book(network)
         first = book.start() + 2 * book.blocks  # the smaller budget counts by then
         book.at(first)
@@ -194,7 +187,7 @@ def test_a_gateway_asks_for_no_more_than_the_allowance(folder):
             time.sleep(count("allowance_sessions") * 2.0)
         assert any('"error":"allowance"' in why for why in load.failed())
         assert all('"error":"allowance"' in why for why in load.failed()), load.failed()[:3]
-        wait_for("all cosigned", network.all_cosigned, 20, 0.5)
+        wait_for("all cosigned", network.all_cosigned, interval=0.5)
         known = money.whole_registry(network)
         for node in network.nodes:
             text = net.get(node.admin + "/metrics")[2].decode()

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network under test: a sqlite registry made by the verbs, one gateway and nodes as processes.
+"""A network under test: a sqlite registry, one gateway and nodes as processes.
 
-Everything is in one folder, on free ports of 127.0.0.1.  Time is compressed by short heights.
+Everything is in one folder, on free ports of 127.0.0.1.  Time is compressed by short heights.  The
+registry says all from height 0 on, so that there is a session at once (network_main.c); how it is
+filled by the verbs, and what comes of that later, is test_registry.py's and test_two_machines.py's.
 """
 
 import http.client
@@ -9,12 +11,16 @@ import subprocess
 
 from support import net, paths
 from support.export import Export
-from support.process import Process, wait_for
+from support.process import PATIENCE_S, Process, wait_for
 
 SERVICE = "eth"
 TOKEN = 10**6  # stake_unit, a weight of 1
 # Heights between a snapshot and its session, and a seed and its session: short, as time is here.
 LAGS = {"snapshot_lag": 4, "seed_lag": 2, "grace_blocks": 10}
+
+# Limits that a slow machine, or one that stops for a while, is not to meet unless a test is about them.
+PATIENT = {"gateway": {"deadline": "30 s"}, "link": {"handshake_timeout": "30 s"},
+           "upstream": {"connect_timeout": "20 s", "probe_timeout": "20 s", "slow_after": "20 s"}}
 
 
 def run(*words, cwd=None, env=None):
@@ -30,6 +36,8 @@ def write_yaml(path, sections):
     """A configuration of two levels; lists in flow style."""
     lines = []
     for section, options in sections.items():
+        if not options:
+            continue
         lines.append(f"{section}:")
         for name, value in options.items():
             if isinstance(value, bool):
@@ -49,8 +57,11 @@ class Network:
 
     def __init__(self, folder, upstreams, stakes=(1, 1, 1), block_ms=100, session_blocks=30,
                  session_suppliers=None, applications=1, by_url=False, gateway=None, node=None,
-                 params=None, guests=(), gateways=(), upstream=None):
-        """guests: (key, port, stake) of suppliers and gateways: keys, that the test itself plays."""
+                 params=None, guests=(), gateways=(), upstream=None, limits=PATIENT,
+                 prices=None, entries=()):
+        """guests: (key, port, stake) of suppliers and gateways: keys, that the test itself plays.
+        limits: of time, by section, that hold where the test says nothing; {}: those of the product.
+        prices: of the nodes.  entries: more lines for network_main.c, with {folder} for ours."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.upstreams, self.stakes = list(upstreams), list(stakes)
@@ -59,43 +70,51 @@ class Network:
         self.session_suppliers = session_suppliers or len(self.stakes) + len(self.guests)
         self.params = LAGS | (params or {})
         self.by_url = by_url
+        self.limits = limits
         self.upstream = upstream or {}
         self.port = net.free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self.admin_urls, self.node_ports = [], [net.free_port() for _ in self.stakes]
-        self._make_keys(applications)
-        self._make_registry()
+        self._make_registry(applications, prices or [0] * len(self.stakes), entries)
         self.gateway = self._gateway(gateway or {})
         self.nodes = [self._node(n, node or {}) for n in range(len(self.stakes))]
         self.exported = 0
 
     # -- files
 
-    def _make_keys(self, applications):
-        self.registry_key = run("key", "new", "registry", self.folder / "registry.db.key").strip()
-        self.gateway_key = run("key", "new", "gateway", self.folder / "gateway.key").strip()
-        self.node_keys = [run("key", "new", "supplier", self.folder / f"node{n}.key").strip()
-                          for n in range(len(self.stakes))]
-        self.applications = [run("key", "new", "application", self.folder / f"app{n}.key").strip()
-                             for n in range(applications)]
+    def key_file(self, name):
+        """The path of a key."""
+        return str(self.folder / f"{name}.key")
 
-    def _make_registry(self):
-        """The registry, by the verbs: parameters, stakes, escrow and grants; and its keeper."""
+    @staticmethod
+    def make(*lines):
+        """What network_main.c prints for these lines."""
+        done = subprocess.run([paths.MAKE_NETWORK], input="\n".join(lines) + "\n", text=True,
+                              capture_output=True, check=False, timeout=600)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    def _make_registry(self, applications, prices, entries):
+        """The keys; the registry: parameters, stakes, escrow and grants; and its keeper."""
         self.registry = self.folder / "registry.db"
-        words = ["--block-ms", self.block_ms, "--session-blocks", self.session_blocks,
-                 "--session-suppliers", self.session_suppliers]
-        for name, value in self.params.items():
-            words += ["--" + name.replace("_", "-"), value]
-        run("registry", "init", "--key", self.folder / "registry.db.key", *words, self.registry)
-        own = zip(self.node_keys, self.node_ports, self.stakes)
-        for key, port, stake in [*own, *self.guests]:
-            run("stake", "--registry", self.registry, "--service", SERVICE, "--endpoint",
-                f"127.0.0.1:{port}", key, stake * TOKEN)
-        for n, application in enumerate(self.applications):
-            run("fund", "--registry", self.registry, application, 10**6 * TOKEN)
-            for gateway in [self.gateway_key, *self.guest_gateways]:
-                run("grant", "--registry", self.registry, "--key", self.folder / f"app{n}.key",
-                    gateway, SERVICE, TOKEN)
+        lines = [f"{name} {value}" for name, value in (self.params | {
+            "block_ms": self.block_ms, "session_blocks": self.session_blocks,
+            "session_suppliers": self.session_suppliers}).items()]
+        lines.append(f"registry {self.registry} {self.key_file('registry.db')}")
+        own = [(self.key_file(f"node{n}"), port, stake, price) for n, (port, stake, price) in
+               enumerate(zip(self.node_ports, self.stakes, prices))]
+        for key, port, stake, price in [*own, *((*guest, 0) for guest in self.guests)]:
+            lines.append(f"supplier {key} 127.0.0.1:{port} {stake * TOKEN} {price}")
+        for n in range(applications):
+            lines.append(f"application {self.key_file(f'app{n}')} {10**6 * TOKEN}")
+            for gateway in [self.key_file("gateway"), *self.guest_gateways]:
+                lines.append(f"grant {self.key_file(f'app{n}')} {gateway} {TOKEN}")
+        lines += [line.format(folder=self.folder) for line in entries]
+        lines += ["key registry " + self.key_file("registry.db"), "key gateway " + self.key_file("gateway")]
+        lines += [f"key supplier {self.key_file(f'node{n}')}" for n in range(len(self.stakes))]
+        lines += [f"key application {self.key_file(f'app{n}')}" for n in range(applications)]
+        self.registry_key, self.gateway_key, *keys = self.make(*lines)
+        self.node_keys, self.applications = keys[:len(self.stakes)], keys[len(self.stakes):]
         port = net.free_port()
         self.registry_url = f"http://127.0.0.1:{port}/"
         self.keeper = Process("keeper", [
@@ -110,6 +129,7 @@ class Network:
         return {"registry": registry,
                 "ledger": {"dir": self.folder / f"{name}.ledger"},
                 "admin": {"listen": f"127.0.0.1:{admin}"},
+                "link": dict(self.limits.get("link", {})),
                 role: {"key": self.folder / f"{name}.key"}}
 
     def _gateway(self, more):
@@ -118,7 +138,8 @@ class Network:
         tokens.write_text("".join(f"application-token-{n:06d} {app}\n" for n, app in enumerate(self.applications)))
         tokens.chmod(0o600)
         sections["gateway"] |= {"listen": f"127.0.0.1:{self.port}", "tokens": tokens,
-                                "application": self.applications[0], **more}
+                                "application": self.applications[0],
+                                **self.limits.get("gateway", {}), **more}
         return self._process("gateway", sections)
 
     def _node(self, n, more):
@@ -128,8 +149,7 @@ class Network:
         urls = self.upstreams[turn:] + self.upstreams[:turn]
         sections["node"] |= {"listen": f"127.0.0.1:{self.node_ports[n]}", "services": {SERVICE: urls},
                              **more}
-        if self.upstream:
-            sections["upstream"] = self.upstream
+        sections["upstream"] = self.limits.get("upstream", {}) | self.upstream
         process = self._process(f"node{n}", sections, verb="node")
         return process
 
@@ -157,7 +177,7 @@ class Network:
         """All of them, the gateway first."""
         return [self.gateway, *self.nodes]
 
-    def start(self, timeout=30):
+    def start(self, timeout=PATIENCE_S):
         """Starts all; returns when a call would be answered."""
         self.start_keeper()
         for node in self.nodes:
@@ -172,7 +192,7 @@ class Network:
             self.keeper.start()
         self.keeper.ready(lambda: net.answers(self.registry_url))
 
-    def wait_ready(self, timeout=30):
+    def wait_ready(self, timeout=PATIENCE_S):
         """Waits until every process says so and a call is answered."""
         for process in self.processes():
             process.ready(lambda p=process: net.answers(p.admin + "/readyz"), timeout)

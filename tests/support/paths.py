@@ -14,6 +14,7 @@ COUNTERFOIL = BUILD / "relay/cli/counterfoil"
 AUDIT = BUILD / "relay/cli/counterfoil-audit"
 BADDISK = BUILD / "tests/support/baddisk.so"
 FAULTNODE = BUILD / "tests/support/faultnode"
+MAKE_NETWORK = BUILD / "tests/support/make_network"
 
 
 def sanitized():

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 
+PATIENCE_S = 60.0  # only what hangs takes so long, on the slowest machine
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -16,7 +17,7 @@ def _end_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def wait_for(what, condition, timeout=20.0, interval=0.02):
+def wait_for(what, condition, timeout=PATIENCE_S, interval=0.02):
     """Waits until condition() is true; its value.  AssertionError names WHAT when it is not."""
     end = time.monotonic() + timeout
     while True:
@@ -60,7 +61,7 @@ class Process:
         """All that it wrote."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
-    def ready(self, condition, timeout=20.0):
+    def ready(self, condition, timeout=PATIENCE_S):
         """Waits for condition(), and fails at once when the program ends instead."""
         def state():
             if not self.running():
@@ -76,7 +77,7 @@ class Process:
         if self.child:
             self.child.wait()
 
-    def stop(self, sign=signal.SIGTERM, timeout=20.0):
+    def stop(self, sign=signal.SIGTERM, timeout=PATIENCE_S):
         """Asks it to end; its exit status.  AssertionError when it does not."""
         if self.child is None:
             return None
