@@ -79,7 +79,7 @@ def test_a_page_of_another_origin_calls_and_reads_its_receipt(network, page, fol
                                    f"--user-data-dir={tmp_path}", "--remote-debugging-port=0", url],
                       folder).start()
     try:
-        wait_for("the page's report", lambda: seen, timeout=60)
+        wait_for("the page's report", lambda: seen)
     finally:
         browser.end()
     assert "failed" not in seen, seen

@@ -56,7 +56,7 @@ def comes_up(process):
         if not process.running():
             return "ended"
         return "serves" if net.answers(process.admin + "/healthz") else None
-    if wait_for(f"{process.name} to serve or to end", state, 60) == "serves":
+    if wait_for(f"{process.name} to serve or to end", state) == "serves":
         return True
     assert process.child.returncode > 0 and "ledger" in process.log().splitlines()[-1], \
         f"{process.name}: {process.child.returncode}\n{process.log()[-2000:]}"
@@ -67,7 +67,7 @@ def serve_a_while(network, victim):
     """Load over whatever is left of the victim's ledger."""
     with Load(network.url, clients=3, pause=0.005) as load:
         if victim is network.gateway:
-            wait_for("some calls", lambda: load.good > 20 or len(load.answers) == 0, 5, 0.1)
+            wait_for("some calls", lambda: load.good > 20 or len(load.answers) == 0, interval=0.1)
             net.answers(victim.admin + "/healthz")
         else:
             eventually(load, 0.3, 30)
@@ -118,7 +118,7 @@ def findings(verb, *exports):
 
 def test_in_the_end_every_difference_has_a_name(network):
     """[L10]"""
-    gateway, nodes = wait_for("every lane with its last head cosigned", network.settled, 60, 1.0)
+    gateway, nodes = wait_for("every lane with its last head cosigned", network.settled, interval=1.0)
     found = [finding for one in (gateway, *nodes) for finding in findings("verify", one)]
     for node in nodes:
         found += findings("reconcile", gateway, node)

@@ -55,7 +55,7 @@ def curl(url, body, folder, *more):
     """(status, body) as curl saw them."""
     sent = folder / "body"
     sent.write_bytes(body)
-    done = subprocess.run(["curl", "-sS", "--max-time", "30", "-H", "Content-Type: application/json",
+    done = subprocess.run(["curl", "-sS", "--max-time", "60", "-H", "Content-Type: application/json",
                            "--data-binary", f"@{sent}", "-w", "\n%{http_code}", *more, url],
                           stdin=subprocess.DEVNULL, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -123,7 +123,7 @@ def test_other_http_methods_and_paths_are_refused_by_name(network, tmp_path):
 def exchange(url, sent):
     """What comes back for these bytes on one connection, until it is closed."""
     place = urllib.parse.urlsplit(url)
-    with socket.create_connection((place.hostname, place.port), timeout=10) as connection:
+    with socket.create_connection((place.hostname, place.port), timeout=60) as connection:
         connection.sendall(sent)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 

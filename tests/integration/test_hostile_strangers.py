@@ -27,7 +27,7 @@ def network(network_factory, folder):
     backend.ready(lambda: net.answers(backend.url + "/stats"))
     backend.script(default={"result": "0x0"})
     yield network_factory(upstreams=[backend.url], stakes=(1,),
-                          node={"link.handshake_timeout": "1 s", "link.handshakes_max": HANDSHAKES,
+                          node={"link.handshake_timeout": "2 s", "link.handshakes_max": HANDSHAKES,
                                 "link.handshakes_per_source_max": PER_SOURCE})
     backend.end()
 
@@ -49,22 +49,23 @@ def closed(network, reason):
     return metric(network, "link_closed_total", "reason", reason)
 
 
-def channels(network):
-    """Some strangers past TLS, each from an address of its own."""
+def channels(network, then=lambda channel: None):
+    """Some strangers past TLS, each from an address of its own, and what each does next."""
     made = []
-    with Gang(node_url(network), STRANGERS) as gang:
-        for one in gang.join(STRANGERS):
+    for _ in range(STRANGERS):
+        with Gang(node_url(network)) as gang:
+            (one,) = gang.join(1)
             one.setblocking(True)
             made.append(peer.Channel(one.dup(), peer.context(), accept=False))
-    for channel in made:
-        channel.handshake()
+        made[-1].handshake()
+        then(made[-1])
     return made
 
 
 def wait_closed(made):
     """Until the node, which has said its own HELLO, has closed each."""
     for channel in made:
-        while channel.read(10):
+        while channel.read(peer.TIMEOUT):
             pass
         channel.close()
 
@@ -107,18 +108,14 @@ def dripped_hello(network):
 
 def no_frames(network):
     """TLS, and then anything."""
-    made = channels(network)
-    for channel in made:
-        channel.write(b"\x00\x00\x00\x20" + bytes([0x7f]) + bytes(31))
-    wait_closed(made)
+    wait_closed(channels(network, lambda channel: channel.write(
+        b"\x00\x00\x00\x20" + bytes([0x7f]) + bytes(31))))
 
 
 def another_network(network):
     """A HELLO of somebody from elsewhere."""
-    made = channels(network)
-    for channel in made:
-        peer.Link(channel, STRANGER, peer.GATEWAY, bytes(32)).say_hello()
-    wait_closed(made)
+    wait_closed(channels(network, lambda channel: peer.Link(
+        channel, STRANGER, peer.GATEWAY, bytes(32)).say_hello()))
 
 
 ATTACKS = {
@@ -137,7 +134,7 @@ def test_a_stranger_ends_with_its_reason_and_disturbs_no_link(one, network):
     before, dialled = closed(network, reason), network.gateway.log().count("gateway.link_up")
     with Load(network.url, clients=4) as load:
         one(network)
-    wait_for(reason, lambda: closed(network, reason) >= before + least, 10, 0.1)
+    wait_for(reason, lambda: closed(network, reason) >= before + least, interval=0.1)
     assert re.search(rf"link\.closed .*reason={reason} ", network.nodes[0].log())
     assert load.answers and load.failed() == [], load.failed()[:3]
     assert network.gateway.log().count("gateway.link_up") == dialled  # the same link all the time
@@ -150,7 +147,7 @@ def test_a_flood_of_handshakes_is_refused_at_the_door(addresses, limit, network)
     with Load(network.url, clients=4) as load, Gang(node_url(network), addresses) as gang:
         made = gang.join(4 * HANDSHAKES)
         wait_for(limit, lambda: metric(network, "link_refused_total", "limit", limit)
-                 >= before + len(made) - HANDSHAKES, 10, 0.1)
+                 >= before + len(made) - HANDSHAKES, interval=0.1)
     assert load.answers and load.failed() == [], load.failed()[:3]
     assert f"link.refused limit={limit} " in network.nodes[0].log()
     # The door is not shut for good: the gateway is restarted and dials in.

@@ -60,7 +60,7 @@ kinds = pytest.mark.parametrize("killed", ["node", "gateway", "both"], indirect=
 def test_recovery_leaves_no_honest_cu_uncosigned(killed):
     """[L5] [L7] [L8]"""
     network, load, _ = killed
-    network.after = wait_for("every lane with its last head cosigned", network.settled, 60, 1.0)
+    network.after = wait_for("every lane with its last head cosigned", network.settled, interval=1.0)
     if network.gateway.log().count("gateway.ready") == 1:
         assert load.failed() == [], "one node's crash is no failed call: another is asked"
 

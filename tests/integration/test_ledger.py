@@ -26,7 +26,7 @@ def network(network_factory, anvil):
             {"jsonrpc": "2.0", "id": number, "method": "eth_getBalance",
              "params": [f"0x{number:040x}", "latest"]}))
         made.receipts.append(headers["counterfoil-receipt"])
-    wait_for("all cosigned", made.all_cosigned, 20, 0.5)
+    wait_for("all cosigned", made.all_cosigned, interval=0.5)
     return made
 
 

@@ -51,7 +51,7 @@ def test_a_full_gateway_refuses_by_name_and_goes_on(network):
     ballast.write_bytes(bytes(LIMIT))
     try:
         status, reply = wait_for("refusal", lambda: (lambda r: r if "error" in r[1] else None)(
-            call(network)), 20, 0.2)
+            call(network)), interval=0.2)
         assert reply["id"] == 7 and reply["error"]["code"] == -32603
         assert "ledger" in reply["error"]["message"], reply
         assert status == 200
@@ -60,8 +60,8 @@ def test_a_full_gateway_refuses_by_name_and_goes_on(network):
         assert "ledger.full" in network.gateway.log()
     finally:
         ballast.unlink()
-    wait_for("an answer", lambda: call(network)[1].get("result") == "0x7a69", 20, 0.2)
-    wait_for("ready", lambda: ready(network.gateway)[0] == 200, 20, 0.2)
+    wait_for("an answer", lambda: call(network)[1].get("result") == "0x7a69", interval=0.2)
+    wait_for("ready", lambda: ready(network.gateway)[0] == 200, interval=0.2)
     assert "ledger.room" in network.gateway.log()
     assert "ledger.lane_dead" not in network.gateway.log()
 
@@ -71,11 +71,11 @@ def test_a_full_node_costs_the_client_nothing(network):
     ballast = ballast_of(network.nodes[0])
     ballast.write_bytes(bytes(LIMIT))
     try:
-        wait_for("full", lambda: ready(network.nodes[0])[0] == 503, 20, 0.2)
+        wait_for("full", lambda: ready(network.nodes[0])[0] == 503, interval=0.2)
         with Load(network.url, clients=4) as load:
             wait_for("calls", lambda: network.metric(network.nodes[1], "counterfoil_ledger_leaves_total")
-                     > 100, 20, 0.1)
+                     > 100, interval=0.1)
         assert load.answers and load.failed() == []
     finally:
         ballast.unlink()
-    wait_for("ready", lambda: ready(network.nodes[0])[0] == 200, 20, 0.2)
+    wait_for("ready", lambda: ready(network.nodes[0])[0] == 200, interval=0.2)

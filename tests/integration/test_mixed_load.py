@@ -66,7 +66,7 @@ class Mixed:
 @pytest.fixture(scope="module", name="mixed")
 def fixture_mixed(network_factory, folder):
     backends = [Backend(folder, f"backend{n}", SCRIPT).start() for n in range(3)]
-    network = network_factory(upstreams=[b.url for b in backends], by_url=True,
+    network = network_factory(upstreams=[b.url for b in backends], by_url=True, limits={},
                               gateway={"workers": 2},
                               node={"workers": 2, "response_max": f"{RESPONSE_MAX >> 20} MiB"})
     yield Mixed(network, backends).run()

@@ -19,7 +19,8 @@ def fixture_network(tmp_path):
     port = net.free_port()
     backend = Process("backend", [paths.FAULTNODE, port], tmp_path)
     network = Network(tmp_path / "network", [f"http://127.0.0.1:{port}"], stakes=(1, 1),
-                      session_blocks=SESSION_BLOCKS, block_ms=BLOCK_MS)
+                      session_blocks=SESSION_BLOCKS, block_ms=BLOCK_MS,
+                      gateway={"cosign_interval": "1 min"})
     try:
         backend.start()
         yield network.start()
@@ -46,7 +47,7 @@ def uncosigned(network, node):
 def test_a_supplier_that_left_is_owed_a_cosignature_and_gets_it(network):
     leaver, key = network.nodes[0], network.node_keys[0]
     assert key in suppliers_of(network, RELAYS)
-    network.gateway.kill()  # before it has cosigned the last of them
+    network.gateway.kill()  # it has not cosigned the last of them
     wait_for("the node's lane to be left behind", lambda: "link.closed" in leaver.log())
     assert uncosigned(network, leaver) > 0
     run("unstake", "--registry", network.registry, key)
@@ -56,4 +57,4 @@ def test_a_supplier_that_left_is_owed_a_cosignature_and_gets_it(network):
     network.gateway.start()
     network.gateway.ready(lambda: net.answers(network.gateway.admin + "/readyz"), 30)
     assert key not in suppliers_of(network, RELAYS)
-    wait_for("all that it delivered cosigned", lambda: uncosigned(network, leaver) == 0, 30, 0.5)
+    wait_for("all that it delivered cosigned", lambda: uncosigned(network, leaver) == 0, interval=0.5)

@@ -52,10 +52,10 @@ def test_a_supplier_in_python_serves_a_real_gateway(world):
     """[F7] [L1]: its leaves are receipts like all others, and all are cosigned."""
     network, _, supplier, _ = world
     who = wait_for("both suppliers", lambda: (lambda w: w if supplier.me.hex in w else None)(
-        calls(network, RELAYS)), 30)
+        calls(network, RELAYS)))
     assert set(who) == {supplier.me.hex, network.node_keys[0]}
     lane = max(supplier.lanes.values(), key=lambda lane: len(lane.leaves))
-    wait_for("a cosignature of the last head", lambda: len(lane.leaves) in lane.cosigned, 10)
+    wait_for("a cosignature of the last head", lambda: len(lane.leaves) in lane.cosigned)
     assert supplier.broken == [] and supplier.strange == []
 
 
@@ -74,13 +74,13 @@ def test_a_gateway_in_python_is_served_by_a_real_node(world):
     link.cosign(lane)
     link.ping()
     assert wait_for("the node has it", lambda: network.export(network.nodes[0]).lanes[
-        lane.id.hex()].final_size() == 6, 10)
+        lane.id.hex()].final_size() == 6)
     link.call(handle)
     link.close()
     test = lane
 
     # The link is gone, a leaf is not cosigned: recovery settles it on the next one.
-    link = wait_for("the lane left behind", lambda: relist(network, book, me, test), 10)
+    link = wait_for("the lane left behind", lambda: relist(network, book, me, test))
     assert link.listing[test.id.hex()]["size"] == 7
     assert link.listing[test.id.hex()]["cosigned_size"] == 6
     link.cosign(test)
@@ -101,9 +101,9 @@ def relist(network, book, me, lane):
 def test_a_cut_link_of_a_supplier_in_python_recovers(world):
     """[L7] [L8]: the gateway cosigns what it has of the lane that was left behind."""
     network, _, supplier, _ = world
-    wait_for("its relay", lambda: supplier.me.hex in calls(network, 4), 20)
+    wait_for("its relay", lambda: supplier.me.hex in calls(network, 4))
     supplier.cut()
-    wait_for("the lanes to be settled", lambda: supplier.links_up > 1 and not supplier.left, 20)
+    wait_for("the lanes to be settled", lambda: supplier.links_up > 1 and not supplier.left)
     for lane in supplier.lanes.values():
         assert not lane.leaves or len(lane.leaves) in lane.cosigned or lane in supplier.live()
     assert supplier.broken == []
@@ -112,7 +112,7 @@ def test_a_cut_link_of_a_supplier_in_python_recovers(world):
 def test_both_ledgers_agree_about_all_of_it(world):
     """[L10]"""
     network, _, supplier, _ = world
-    wait_for("the real lanes to be cosigned", lambda: network.all_cosigned(), 20)
+    wait_for("the real lanes to be cosigned", lambda: network.all_cosigned())
     gateway, nodes = network.exports()
     check_all(gateway, nodes)
     for key, lane in supplier.lanes.items():

@@ -45,14 +45,14 @@ def lose_power(network_factory, anvil, folder, which):
         wait_for("first relays", lambda: notebook.read_text().count("\n") > FIRST_RELAYS)
         with disk_of(victim) as restore:
             kept = notebook.read_text().count("\n")
-            time.sleep(2.5)  # well over one cosign_interval
+            wait_for("what is to be lost", lambda: notebook.read_text().count("\n") > kept + 2 * FIRST_RELAYS)
             load.stop()
-            time.sleep(1.5)
+            wait_for("all of it cosigned", network.all_cosigned, interval=0.2)
             restore()
     victim.start()
     network.wait_ready(60)
 
-    gateway, nodes = wait_for("recovery", network.settled, 60, 1.0)
+    gateway, nodes = wait_for("recovery", network.settled, interval=1.0)
     lines = notebook.read_text().split("\n")[:-1]
     assert len(lines) > kept + FIRST_RELAYS, "nothing would have been lost"
     return network, lines, gateway, nodes
@@ -97,7 +97,7 @@ def test_relays_go_on_and_are_cosigned(after):
     with Load(network.url, clients=4) as load:
         time.sleep(1.0)
     assert load.answers and load.failed() == []
-    wait_for("all cosigned", network.all_cosigned, 20, 0.5)
+    wait_for("all cosigned", network.all_cosigned, interval=0.5)
     for node in network.nodes:
         for name, lane in network.export(node).lanes.items():
             assert before.get(name, len(lane.leaves)) == len(lane.leaves)
@@ -126,7 +126,7 @@ def test_when_all_lose_the_same_second_no_head_is_signed_twice(network_factory, 
     with Load(network.url, clients=4) as again:
         time.sleep(1.0)
     assert again.answers and again.failed() == []
-    gateway, nodes = wait_for("all settled", network.settled, 60, 1.0)
+    gateway, nodes = wait_for("all settled", network.settled, interval=1.0)
     receipts = [line.split(" ")[0] for line in kept]
     assert missing(receipts, [gateway]) == [] and missing(receipts, nodes) == []
     for one in (gateway, *nodes):

@@ -11,7 +11,7 @@ import pytest
 from reference.counterfoil_ref import note, registry
 from support import net, paths
 from support.network import run
-from support.process import Process
+from support.process import Process, wait_for
 
 
 def refused(*words, cwd=None):
@@ -122,16 +122,21 @@ def test_a_grant_is_signed_on_one_machine_and_recorded_on_another(made, served):
 
 def test_the_served_file_gives_the_same_sessions_in_python(made, served):
     made.fill()
-    time.sleep(1.5)
     client = net.Http(served.url)
-    status, headers, data = client.request("GET")
-    assert status == 200
-    known = registry.Registry(registry.parse(data, bytes.fromhex(made.key)))
+    application, gateway = (bytes.fromhex(made.keys[k]) for k in ("application", "gateway"))
+
+    def active():
+        status, headers, data = client.request("GET")
+        assert status == 200
+        known = registry.Registry(registry.parse(data, bytes.fromhex(made.key)))
+        start = int(known.value["height"]) // 10 * 10
+        there = known.session(application, "eth", start) and known.allowance(
+            application, gateway, "eth", start)
+        return (known, headers, start) if there else None
+
+    known, headers, start = wait_for("a session with all of it", active)
     status, _, rest = client.request("GET", headers={"If-None-Match": headers["etag"]})
     assert (status, rest) == (304, b"") or status == 200
-    application, gateway = (bytes.fromhex(made.keys[k]) for k in ("application", "gateway"))
-    height = int(known.value["height"])
-    start = height // 10 * 10
     identity, members = known.session(application, "eth", start)
     assert len(identity) == 32 and members == [bytes.fromhex(made.keys["supplier"])]
     assert known.session(application, "two", start) is None

@@ -21,7 +21,7 @@ def network(network_factory, anvil):
     """One network in front of one chain, with a few hundred receipts in it."""
     made = network_factory(upstreams=[anvil.url])
     with Load(made.url, clients=4) as load:
-        wait_for("300 relays", lambda: made.relayed() > 300, 60)
+        wait_for("300 relays", lambda: made.relayed() > 300)
     assert load.failed() == []
     made.receipts = [a.receipt for a in load.answers]
     return made
@@ -30,6 +30,7 @@ def network(network_factory, anvil):
 @pytest.fixture(scope="module")
 def bundles(network, folder):
     """Files of bundles as the gateway serves them, once their heads are cosigned."""
+    wait_for("every head cosigned", network.all_cosigned, interval=0.5)
     made = []
     for number, receipt in enumerate(network.receipts[::max(1, len(network.receipts) // 20)]):
         lane, seq, salt = receipt.split("/")
@@ -53,7 +54,7 @@ def test_exported_lanes_and_tiles_verify_with_foreign_code(network):
     """[T4] [N2] [N3]"""
     if gocheck.go() is None:
         pytest.skip("no Go: neither CF_GO nor one on PATH")
-    wait_for("every head cosigned", network.all_cosigned, 20, 0.5)
+    wait_for("every head cosigned", network.all_cosigned, interval=0.5)
     gateway, nodes = network.exports()
     good, lines = gocheck.check("folder", *[e.folder for e in [gateway, *nodes]])
     assert good, lines

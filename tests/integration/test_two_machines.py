@@ -92,7 +92,7 @@ def wait_for_clean_doctor(reader, where, line):
         status, said = reader.pair[where].run(line, check=False)
         assert "pass" in said, said
         return status == 0
-    wait_for(f"doctor on {where} finds nothing to fix", clean, timeout=40, interval=0.5)
+    wait_for(f"doctor on {where} finds nothing to fix", clean, interval=0.5)
 
 
 def follow(reader, where, printed, lines):
@@ -149,7 +149,7 @@ def test_two_machines_form_a_network_in_the_words_of_the_document(pair):
     def answered():
         status, said = pair[where].run(ask, check=False)
         return said if status == 0 and '"result"' in said else None
-    headers, body = head_and_body(wait_for("a dApp answered", answered, timeout=40, interval=0.2))
+    headers, body = head_and_body(wait_for("a dApp answered", answered, interval=0.2))
     assert body["id"] == 1 and "result" in body
     supplier, = re.findall(HEX, reader.printed("stake"))
     assert headers["counterfoil-supplier"] == supplier

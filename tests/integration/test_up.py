@@ -130,7 +130,7 @@ def test_killing_the_parent_takes_the_children_down(up):
     up.start()
     children = up.children()
     up.kill()
-    wait_for("the children are gone", lambda: all(gone(pid) for pid in children), timeout=5)
+    wait_for("the children are gone", lambda: all(gone(pid) for pid in children))
     up.start()
     assert up.call()[0] == "backend"
 
@@ -148,7 +148,7 @@ def test_a_child_that_dies_is_started_again(up):
         except (OSError, KeyError, AssertionError, ValueError):
             return False
 
-    wait_for("an answer", answers, timeout=30)
+    wait_for("an answer", answers)
     assert up.log().count("was ended by signal 9; starting it again") == 4
     assert up.stop() == 0
 

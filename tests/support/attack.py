@@ -37,6 +37,7 @@ class Gang:
             Gang.given += 1
             self.addresses.append(f"127.0.{Gang.given // 250}.{2 + Gang.given % 250}")
         self.members = []
+        self.until_counted = None  # for a test: waits until so many of them have been ended as is due
 
     def __enter__(self):
         return self
@@ -53,7 +54,7 @@ class Gang:
             if buffer:
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
             one.bind((self.addresses[n % len(self.addresses)], 0))
-            one.settimeout(5)
+            one.settimeout(30)
             try:
                 one.connect(self.place)
             except OSError:
@@ -79,7 +80,7 @@ class Gang:
             except OSError:
                 self.leave(one)
 
-    def say_all(self, data, timeout=20, those=None):
+    def say_all(self, data, timeout=60, those=None):
         """Each (of THOSE) sends all of it, or is cut off and leaves."""
         left = {one: memoryview(data) for one in (self.members if those is None else those)}
         end = time.monotonic() + timeout
@@ -96,7 +97,7 @@ class Gang:
                 if not left[one]:
                     del left[one]
 
-    def hear(self, timeout=10):
+    def hear(self, timeout=60):
         """Waits until each was ended by the other side; what each was told, [bytes]."""
         told = {one: b"" for one in self.members}
         waiting = set(self.members)

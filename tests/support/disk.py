@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 
 from support import paths
+from support.process import PATIENCE_S
 
 SLOW_MS = 20
 ENOSPC, EIO = 28, 5
@@ -85,7 +86,7 @@ def day_files(folder):
 @contextmanager
 def locked(path):
     """Another process's lock on a database, while the block runs."""
-    other = sqlite3.connect(path, timeout=20, isolation_level=None)
+    other = sqlite3.connect(path, timeout=60, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -97,11 +98,11 @@ def locked(path):
 def heads(folder):
     """{(lane, size): (root, signature)} of every head that a ledger holds."""
     found = {}
-    state = sqlite3.connect(folder / "state.db", timeout=20)
+    state = sqlite3.connect(folder / "state.db", timeout=60)
     lanes = {n: lane.hex() for n, lane in state.execute("SELECT number, lane FROM lanes")}
     state.close()
     for path in day_files(folder):
-        day = sqlite3.connect(path, timeout=20)
+        day = sqlite3.connect(path, timeout=60)
         for row, count, root, signature in day.execute(
                 "SELECT id, count, root, signature FROM turns WHERE root IS NOT NULL"):
             if row >> 20 in lanes:
@@ -124,7 +125,7 @@ def eventually(load, seconds, least):
     """Lets a load run so long, and on until so many of its calls have ended well since."""
     before = load.good
     time.sleep(seconds)
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE_S
     while load.good - before < least:
-        assert time.monotonic() < end, f"{load.good - before} calls in 30 s"
+        assert time.monotonic() < end, f"{load.good - before} calls in {PATIENCE_S:g} s"
         time.sleep(0.05)

@@ -128,7 +128,7 @@ class Faults:
         self._last(1.0, 3.0)
         keeper.start()
         keeper.ready(lambda: net.answers(self.network.registry_url))
-        self.network.wait_ready(60)
+        self.network.wait_ready()
 
     # -- the programs themselves
 
@@ -136,8 +136,8 @@ class Faults:
         for victim in reversed(victims):
             victim.start()
         for victim in victims:
-            victim.ready(lambda p=victim: net.answers(p.admin + "/readyz"), 60)
-        self.network.wait_ready(60)
+            victim.ready(lambda p=victim: net.answers(p.admin + "/readyz"))
+        self.network.wait_ready()
 
     def _kill(self, victims):
         for victim in victims:
@@ -146,7 +146,7 @@ class Faults:
         self._back(victims)
 
     def _stop(self, victim):
-        status = victim.stop(timeout=40)
+        status = victim.stop()
         assert status == 0, f"{victim.name} ended with {status}:\n{victim.log()[-4000:]}"
         self._back([victim])
 
@@ -154,4 +154,4 @@ class Faults:
         victim.child.send_signal(signal.SIGSTOP)
         self._last()
         victim.child.send_signal(signal.SIGCONT)
-        wait_for(f"{victim.name} ready", lambda: net.answers(victim.admin + "/readyz"), 60)
+        wait_for(f"{victim.name} ready", lambda: net.answers(victim.admin + "/readyz"))

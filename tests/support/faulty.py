@@ -6,6 +6,10 @@ import json
 from support import net, paths
 from support.process import Process
 
+# upstream's options with which every fault is met anew and no backend rests.
+NEVER_RESTS = {"failures_max": 1000, "failure_percent": 100, "failure_window": "100 ms",
+               "retry_after_max": "0 s"}
+
 
 class Faulty(Process):
     """A scripted backend; script() replaces what it does."""

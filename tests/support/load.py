@@ -23,11 +23,13 @@ class Answer:
 class Load:
     """`clients` threads, each calling as fast as it is answered (or with `pause` between)."""
 
-    def __init__(self, url, clients=8, pause=0.0, timeout=30, notebook=None):
+    def __init__(self, url, clients=8, pause=0.0, timeout=60, notebook=None):
         self.url, self.clients, self.pause, self.timeout = url, clients, pause, timeout
         self.notebook = open(notebook, "a", buffering=1) if notebook else None
         self.answers = []
         self.good = 0  # answers so far that were right
+        self.sessions = set()  # that they were given in
+        self.answered = set()  # numbers of the clients that had one
         self.stopping = threading.Event()
         self.lock = threading.Lock()
         self.threads = [threading.Thread(target=self._run, args=(n,), daemon=True)
@@ -64,7 +66,10 @@ class Load:
                 answer.why = f"{type(error).__name__}: {error}"
                 client = None
                 time.sleep(0.02)
-            self.good += answer.ok  # a count to watch; a lost update does not matter
+            if answer.ok:
+                self.good += 1  # a count to watch; a lost update does not matter
+                self.sessions.add(answer.session)
+                self.answered.add(number)
             answer.took = time.monotonic() - answer.at
             mine.append(answer)
             if self.pause:

@@ -31,7 +31,7 @@ def free_port():
 class Http:
     """One keep-alive connection."""
 
-    def __init__(self, url, timeout=30):
+    def __init__(self, url, timeout=60):
         parts = urllib.parse.urlsplit(url)
         self.path = parts.path or "/"
         self.connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
@@ -61,7 +61,7 @@ class Http:
         self.connection.close()
 
 
-def get(url, timeout=10):
+def get(url, timeout=60):
     """(status, headers, body) of a GET on a connection of its own."""
     parts = urllib.parse.urlsplit(url)
     one = Http(url, timeout)
@@ -74,7 +74,7 @@ def get(url, timeout=10):
 def answers(url):
     """True when something answers GET at the URL with 200."""
     try:
-        return get(url, timeout=2)[0] == 200
+        return get(url, timeout=10)[0] == 200
     except (OSError, http.client.HTTPException):
         return False
 

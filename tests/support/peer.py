@@ -24,7 +24,7 @@ from support import paths
 ALPN = b"counterfoil/1"
 GATEWAY, SUPPLIER = 1, 2
 FRAME_MAX = 20 << 20
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 
 def wire_codes():
