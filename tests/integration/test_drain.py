@@ -37,6 +37,8 @@ def test_rolling_restarts_of_every_node_cost_no_call_and_no_receipt(network_fact
     with Load(network.url, clients=6) as load:
         wait_for("first relays", relayed_more(network, 0))
         wait_for("each client's connection", lambda: len(load.answered) == load.clients)
+        wait_for("each node's link", lambda: all(
+            network.metric(node, "counterfoil_node_relays_total") > 0 for node in network.nodes))
         open_before = descriptors(network.gateway)
         for _ in range(count("rolling_rounds")):
             for node in network.nodes:
