@@ -3,7 +3,6 @@
 
 import http.client
 import json
-import os
 import threading
 import time
 
@@ -15,13 +14,9 @@ from support.export import check_all, missing
 from support.faulty import Faulty
 from support.load import Load
 from support.process import PATIENCE_S, wait_for
+from support.watch import nothing_left_behind, opened
 
 FEW = 50  # relays before anything is stopped
-
-
-def descriptors(process):
-    """How many files and sockets a process has open."""
-    return len(os.listdir(f"/proc/{process.pid}/fd"))
 
 
 def relayed_more(network, than):
@@ -39,7 +34,7 @@ def test_rolling_restarts_of_every_node_cost_no_call_and_no_receipt(network_fact
         wait_for("each client's connection", lambda: len(load.answered) == load.clients)
         wait_for("each node's link", lambda: all(
             network.metric(node, "counterfoil_node_relays_total") > 0 for node in network.nodes))
-        open_before = descriptors(network.gateway)
+        sockets = opened(network.gateway.pid)["socket"]
         for _ in range(count("rolling_rounds")):
             for node in network.nodes:
                 begun = time.monotonic()
@@ -49,8 +44,7 @@ def test_rolling_restarts_of_every_node_cost_no_call_and_no_receipt(network_fact
                 node.ready(lambda node=node: net.answers(node.admin + "/readyz"))
                 wait_for("the node is asked again", lambda node=node: network.metric(
                     node, "counterfoil_node_relays_total") > FEW)
-        wait_for("no descriptor is left behind",
-                 lambda: descriptors(network.gateway) <= open_before + 2)
+        nothing_left_behind(network.gateway, sockets, workers)
     assert load.failed() == []
     assert len(load.answers) > FEW
     network.stop()

@@ -12,6 +12,7 @@ from support.counts import count
 from support.export import check_all, missing
 from support.load import Load
 from support.process import wait_for
+from support.watch import nothing_left_behind, opened
 
 WORKERS = {"workers": 2}
 UNPAID_MAX = 160000  # CU; of a gateway that has not cosigned yet 1/16 [P5]
@@ -31,11 +32,6 @@ def is_back(network, node):
             and network.metric(node, "counterfoil_link_open") == 2)
 
 
-def descriptors(process):
-    """How many files and sockets a process has open."""
-    return len(os.listdir(f"/proc/{process.pid}/fd"))
-
-
 def test_workers_share_sessions_restarts_and_crashes(network_factory, anvil):
     """[F1] [L7] [L8]"""
     network = network_factory(upstreams=[anvil.url], stakes=(1, 1), block_ms=100,
@@ -47,7 +43,7 @@ def test_workers_share_sessions_restarts_and_crashes(network_factory, anvil):
     with Load(network.url, clients=8) as load:
         time.sleep(sessions / 2)
         wait_for("each client's connection", lambda: len(load.answered) == load.clients)
-        open_before = descriptors(network.gateway)
+        sockets = opened(network.gateway.pid)["socket"]
         assert first.stop() == 0
         first.start()
         wait_for("it is back after a stop", lambda: is_back(network, first))
@@ -55,8 +51,7 @@ def test_workers_share_sessions_restarts_and_crashes(network_factory, anvil):
         second.start()
         wait_for("it is back after a crash", lambda: is_back(network, second))
         time.sleep(sessions / 2)
-        wait_for("no descriptor is left behind",
-                 lambda: descriptors(network.gateway) <= open_before + 2)
+        nothing_left_behind(network.gateway, sockets, WORKERS["workers"])
         wait_for("each of the sessions", lambda: len(load.sessions) >= sessions)
         for node in network.nodes:
             assert network.metric(node, "counterfoil_node_relays_total") > 0

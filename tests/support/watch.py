@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory and descriptors of running processes over time, and whether they grow."""
 
+import collections
 import os
 import pathlib
 import statistics
 import threading
 import time
+
+from support.process import wait_for
 
 WARM_UP = 0.25  # of the time, before which nothing is compared
 
@@ -21,6 +24,26 @@ def resident_kib(pid):
 def descriptors(pid):
     """How many descriptors a process has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def opened(pid):
+    """What a process has open: {path: how often}, all sockets as "socket"."""
+    found = collections.Counter()
+    for one in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found[os.readlink(one).partition(":[")[0]] += 1
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return found
+
+
+def nothing_left_behind(process, sockets, workers):
+    """Waits until a process has no more sockets open than it had, and no file more often than its
+    threads need: they open them when they first do."""
+    wait_for("no socket is left behind", lambda: opened(process.pid)["socket"] <= sockets)
+    often = {path: n for path, n in opened(process.pid).items()
+             if path.startswith("/") and n > 4 + 3 * workers}
+    assert not often, often
 
 
 class Trend:
