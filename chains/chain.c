@@ -249,24 +249,36 @@ bool chain_sent_hash(const struct chain *chain, const struct chain_call *call, s
 	return call->raw.n > 0 && chain->family->sent_hash(call->raw, ret);
 }
 
+/* Behind the string whose inside begins at p. */
+static const uint8_t *skip_string(const uint8_t *p, const uint8_t *end)
+{
+	while (p < end) {
+		p = text_skip_plain(p, end);
+		if (p == end || *p == '"')
+			break;
+		p += *p == '\\' && end - p > 1 ? 2 : 1;
+	}
+	return p < end ? p + 1 : end;
+}
+
 void chain_call_key(const struct chain_method *method, struct view params, struct buf *ret)
 {
-	bool inside = false; /* a string */
+	const uint8_t *p = params.p, *end = p + params.n, *from = p;
 
+	buf_reserve(ret, strlen(method->name) + params.n + 3);
 	buf_put_str(ret, method->name);
 	buf_put_u8(ret, '\n');
 	if (params.n == 0)
 		buf_put_str(ret, "[]");
-	buf_reserve(ret, params.n);
-	for (size_t i = 0; i < params.n; i++) {
-		uint8_t c = params.p[i];
+	while (p < end) {
+		uint8_t c = *p++;
 
-		if (!inside && (c == ' ' || c == '\t' || c == '\r' || c == '\n'))
-			continue;
-		buf_put_u8(ret, c);
-		if (c == '"')
-			inside = !inside;
-		else if (c == '\\' && inside && i + 1 < params.n)
-			buf_put_u8(ret, params.p[++i]);
+		if (c == '"') {
+			p = skip_string(p, end);
+		} else if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
+			buf_put(ret, from, (size_t)(p - 1 - from));
+			from = p;
+		}
 	}
+	buf_put(ret, from, (size_t)(end - from));
 }

@@ -23,10 +23,16 @@ const struct chain_error_info *chain_error_info(enum chain_error error)
 	return &infos[error];
 }
 
-/* The start of a text in lower case (ASCII). */
+#define GRAM 3		/* letters */
+#define GRAM_BITS 16384 /* so that of a usual text few places are taken */
+
+/* A text, its start in lower case (ASCII), and which three letters may stand in all of it: most
+ * phrases are ruled out by their first three. */
 struct folded {
+	struct view text;
 	size_t n;
 	uint8_t p[CHAIN_ERROR_TEXT_MAX];
+	uint64_t grams[GRAM_BITS / 64];
 };
 
 static uint8_t fold(uint8_t c)
@@ -34,19 +40,49 @@ static uint8_t fold(uint8_t c)
 	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 }
 
-static void fold_text(struct view text, struct folded *ret)
+/* `gram`: the last three letters, in lower case. */
+static uint32_t gram_place(uint32_t gram)
 {
-	ret->n = MIN(text.n, sizeof(ret->p));
-	for (size_t i = 0; i < ret->n; i++)
-		ret->p[i] = fold(text.p[i]);
+	return ((gram & 0xFFFFFF) * 2654435761u) >> 18;
 }
 
-/* Whether the pieces of a phrase, which stand between its asterisks, are in the text in this order.
- */
-static bool folded_has(const struct folded *text, const char *phrase)
+static void fold_text(struct view text, struct folded *ret)
+{
+	uint32_t gram = 0, place;
+
+	ret->text = text;
+	ret->n = MIN(text.n, sizeof(ret->p));
+	memset(ret->grams, 0, sizeof(ret->grams));
+	for (size_t i = 0; i < text.n; i++) {
+		uint8_t c = fold(text.p[i]);
+
+		if (i < ret->n)
+			ret->p[i] = c;
+		gram = gram << 8 | c;
+		place = gram_place(gram);
+		ret->grams[place / 64] |= 1ull << place % 64;
+	}
+}
+
+/* False: the phrase is not in the text. */
+static bool may_have(const struct folded *text, const char *phrase)
+{
+	uint32_t gram = 0, place;
+
+	for (size_t i = 0; i < GRAM; i++)
+		gram = gram << 8 | (uint8_t)phrase[i];
+	place = gram_place(gram);
+	return text->grams[place / 64] >> place % 64 & 1;
+}
+
+/* Whether the pieces of a phrase, which stand between its asterisks, are in the start of the text,
+ * in this order. */
+static bool start_has(const struct folded *text, const char *phrase)
 {
 	const uint8_t *p = text->p, *end = text->p + text->n;
 
+	if (!may_have(text, phrase))
+		return false;
 	while (*phrase) {
 		size_t n = strcspn(phrase, "*");
 		const uint8_t *found = memmem(p, (size_t)(end - p), phrase, n);
@@ -59,11 +95,14 @@ static bool folded_has(const struct folded *text, const char *phrase)
 	return true;
 }
 
-/* `phrase` is in lower case; text in any, and all of it is searched. */
-static bool text_has(struct view text, const char *phrase)
+/* The same of a phrase without asterisks in all of the text. */
+static bool text_has(const struct folded *folded, const char *phrase)
 {
+	struct view text = folded->text;
 	size_t n = strlen(phrase);
 
+	if (!may_have(folded, phrase))
+		return false;
 	for (size_t i = 0; i + n <= text.n; i++) {
 		size_t k = 0;
 
@@ -76,8 +115,8 @@ static bool text_has(struct view text, const char *phrase)
 }
 
 /* [R9]: gateway and node must agree, so all of the texts is searched, whatever their length. */
-static bool is_execution(const struct family *family, int64_t code, struct view message,
-			 struct view data)
+static bool is_execution(const struct family *family, int64_t code, const struct folded *message,
+			 const struct folded *data)
 {
 	for (size_t i = 0; i < family->execution_count; i++) {
 		const struct chain_execution *row = &family->executions[i];
@@ -95,15 +134,15 @@ enum chain_error chain_error_class(const struct chain *chain, int64_t code, stru
 	const struct family *family = chain_family_of(chain);
 	struct folded m, d;
 
-	if (is_execution(family, code, message, data))
-		return CHAIN_ERROR_EXECUTION;
 	fold_text(message, &m);
 	fold_text(data, &d);
+	if (is_execution(family, code, &m, &d))
+		return CHAIN_ERROR_EXECUTION;
 	/* Words first: they say more than codes, which backends use as they like. */
 	for (size_t i = 0; i < family->error_count; i++) {
 		const struct chain_error_row *row = &family->errors[i];
 
-		if (row->phrase && (folded_has(&m, row->phrase) || folded_has(&d, row->phrase)))
+		if (row->phrase && (start_has(&m, row->phrase) || start_has(&d, row->phrase)))
 			return row->error;
 	}
 	for (size_t i = 0; i < family->error_count; i++) {

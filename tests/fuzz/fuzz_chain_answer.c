@@ -61,8 +61,10 @@ static void check_key(const struct chain_method *method, struct view params)
 
 	chain_call_key(method, params, &key);
 	assert(key.n >= name && key.n <= name + MAX(params.n, (size_t)2));
-	chain_call_key(method, VIEW(key.p + name, key.n - name), &again);
-	assert(view_eq(buf_view(&key), buf_view(&again)));
+	if (key.n > name) { /* else it was white space, which is no value */
+		chain_call_key(method, VIEW(key.p + name, key.n - name), &again);
+		assert(view_eq(buf_view(&key), buf_view(&again)));
+	}
 	buf_finish(&key);
 	buf_finish(&again);
 }

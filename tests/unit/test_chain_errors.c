@@ -122,6 +122,25 @@ static void classes_say_what_may_be_done(void **state)
 	assert_int_equal(chain_error_info(CHAIN_ERROR_MISSING)->blame, CHAIN_BLAME_NONE);
 }
 
+/* Phrases are looked for by their first three letters. */
+static void every_phrase_begins_with_three_letters_of_text(void **state)
+{
+	static const char *const phrases[] = {
+#define RAN_CODE(code)
+#define RAN_TEXT(phrase) phrase,
+#define RAN_DATA(phrase) phrase,
+#define TEXT(phrase, class) phrase,
+#define CODE(code, class)
+#include "chains/methods/evm_errors.def"
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(phrases); i++) {
+		assert_true(strcspn(phrases[i], "*") >= 3);
+		for (const char *p = phrases[i]; *p; p++)
+			assert_false(*p >= 'A' && *p <= 'Z');
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +149,7 @@ int main(void)
 		cmocka_unit_test(the_case_of_words_does_not_matter),
 		cmocka_unit_test(only_the_start_of_a_text_is_searched),
 		cmocka_unit_test(classes_say_what_may_be_done),
+		cmocka_unit_test(every_phrase_begins_with_three_letters_of_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
