@@ -281,13 +281,13 @@ static void on_failure(struct quality *q, enum quality_outcome outcome, usec_t s
 }
 
 void quality_end(struct quality *q, unsigned epoch, enum quality_outcome outcome, usec_t sent_us,
-		 usec_t now)
+		 usec_t took_us, usec_t now)
 {
 	assert(outcome < QUALITY_OUTCOMES && sent_us <= now);
 	quality_turn(q, now);
 	count(q, outcome);
 	if (outcome == QUALITY_ANSWER || outcome == QUALITY_LOST)
-		count_latency(q, now - sent_us);
+		count_latency(q, took_us);
 	if (epoch == q->epoch && q->state == QUALITY_TRIAL) {
 		assert(q->trials > 0);
 		q->trials--;

@@ -140,12 +140,13 @@ unsigned quality_begin(struct quality *q);
 /* That relay is over; each quality_begin() has one of these.
  *
  * In:  epoch    of quality_begin()
- *      sent_us  when it was sent; now - sent_us is its latency
+ *      sent_us  when it was sent
+ *      took_us  from then to its answer, or to its end
  *
  * Silence strains only if nothing else was answered since it was sent: a client may well ask for
  * what takes longer than there is time for. */
 void quality_end(struct quality *q, unsigned epoch, enum quality_outcome outcome, usec_t sent_us,
-		 usec_t now);
+		 usec_t took_us, usec_t now);
 /* Another supplier has answered what this one did not, however that relay was counted. */
 void quality_refused(struct quality *q, usec_t now);
 

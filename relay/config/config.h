@@ -42,6 +42,7 @@ struct config_map {
 };
 
 /* Values of WORD options: the index in `allowed`. */
+enum config_gateway_pick { CONFIG_GATEWAY_PICK_STAKE, CONFIG_GATEWAY_PICK_PRICE };
 enum config_ledger_sync { CONFIG_LEDGER_SYNC_NORMAL, CONFIG_LEDGER_SYNC_FULL };
 enum config_log_level { CONFIG_LOG_DEBUG, CONFIG_LOG_INFO, CONFIG_LOG_WARN, CONFIG_LOG_ERROR };
 

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 
-#include "relay/base/log.h"
 #include "relay/gateway/internal.h"
 
 #define FREE_ASKS_MAX 1024
@@ -389,6 +388,7 @@ struct buf *ask_own_body(struct ask *ask)
 void ask_on_leaf(struct relay *relay)
 {
 	relay->state = RELAY_COMMITTING;
+	relay->leaf_us = clock_mono_us();
 }
 
 /* Gives up a failed attempt and goes on. */
@@ -396,14 +396,14 @@ static void fail_attempt(struct relay *relay, const struct err *why)
 {
 	struct ask *ask = relay->ask;
 
-	attempt_judge(relay->member, why->code);
+	attempt_judge(relay, why->code);
 	attempt_forgive(ask, relay->member, why->code);
 	relay_give_up(relay);
 	go_on(ask, why);
 }
 
 /* Whether what has committed answers the question. */
-static bool take_answer(struct ask *ask, const struct relay *relay, struct err *err)
+static bool take_answer(struct ask *ask, struct relay *relay, struct err *err)
 {
 	enum err_code code;
 
@@ -413,8 +413,7 @@ static bool take_answer(struct ask *ask, const struct relay *relay, struct err *
 	}
 	if (ask->notification || rpc_answer_scan(buf_view(&relay->body), &ask->answer, err))
 		return true;
-	log_warn("gateway.bad_answer", "supplier=%s \"%s\"", relay->member->supplier->hex,
-		 err->msg);
+	attempt_is_bad(relay, err);
 	return false;
 }
 
@@ -451,7 +450,7 @@ static void lose_flow(struct ask *ask, const struct err *why)
 
 void ask_fail_flow(struct ask *ask, const struct err *why)
 {
-	attempt_judge(ask->answered->member, why->code);
+	attempt_judge(ask->answered, why->code);
 	lose_flow(ask, why);
 }
 
@@ -502,8 +501,7 @@ void ask_on_part(struct relay *relay, struct buf *part, bool last, const struct 
 		begin_flow(ask, relay);
 	asker = TAILQ_FIRST(&ask->askers);
 	if (!asker->ops->on_part(asker, part, last, &why)) {
-		log_warn("gateway.bad_answer", "supplier=%s \"%s\"", relay->member->supplier->hex,
-			 why.msg);
+		attempt_is_bad(relay, &why);
 		ask_fail_flow(ask, &why);
 	} else if (last) {
 		end_flow(ask);
@@ -566,7 +564,7 @@ static void deadline_over(struct ask *ask)
 		return;
 	}
 	LIST_FOREACH (r, &ask->attempts, of_ask)
-		attempt_judge(r->member, ERR_DEADLINE);
+		attempt_judge(r, ERR_DEADLINE);
 	if (ask->err.code == ERR_NONE)
 		err_set(&ask->err, ask->attempts_made > 0 ? ERR_DEADLINE : ERR_NO_NODE, "%s",
 			ask->attempts_made > 0 ? err_info(ERR_DEADLINE)->text

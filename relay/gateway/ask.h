@@ -161,7 +161,9 @@ uint64_t attempt_bit(const struct ask *ask, const struct member *member);
 /* Until when this next attempt may take before another member is asked; 0: to the end. */
 usec_t attempt_until(const struct ask *ask);
 /* How a failed attempt bears on its supplier. */
-void attempt_judge(struct member *member, enum err_code code);
+void attempt_judge(struct relay *relay, enum err_code code);
+/* It brought what cannot be an answer. */
+void attempt_is_bad(struct relay *relay, const struct err *why);
 /* An attempt that was not begun, and may be later, does not count as made. */
 void attempt_forgive(struct ask *ask, const struct member *member, enum err_code code);
 /* Whether another member may be asked after an attempt that ended so. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Whom an ask turns to next, for how long, and what a failed attempt says about its supplier. */
+#include "relay/base/log.h"
 #include "relay/gateway/internal.h"
 
 uint64_t attempt_bit(const struct ask *ask, const struct member *member)
@@ -7,33 +8,20 @@ uint64_t attempt_bit(const struct ask *ask, const struct member *member)
 	return (uint64_t)1 << (member - ask->session->members);
 }
 
-static uint16_t member_health(const struct member *m, usec_t now)
-{
-	return member_is_ready(m) && m->supplier->cool_until_us <= now ? PICK_HEALTHY : 0;
-}
-
 bool attempt_pick(struct ask *ask, struct member **ret, bool *ret_hope)
 {
 	struct worker *w = ask->worker;
 	struct session *s = ask->session;
 	struct pick_member members[SESSION_MEMBERS_MAX];
-	usec_t now = clock_mono_us();
+	enum pick_mode mode =
+		w->cfg->gateway.pick == CONFIG_GATEWAY_PICK_PRICE ? PICK_BY_PRICE : PICK_BY_STAKE;
 	struct pick pick;
 	struct err err;
 
 	*ret_hope = false;
-	for (size_t i = 0; i < s->count; i++) {
-		struct member *m = &s->members[i];
-
-		members[i] = (struct pick_member){
-			.weight = s->info->members[i].weight,
-			.price = s->info->members[i].price,
-			.health = member_health(m, now),
-			.asked = m->dropped || (ask->asked >> i & 1) != 0,
-		};
-	}
-	while (pick_member(&s->info->id, &w->self.id, w->id, s->n++, PICK_BY_STAKE, members,
-			   s->count, &pick, &err)) {
+	quality_weigh(ask, clock_mono_us(), members);
+	while (pick_member(&s->info->id, &w->self.id, w->id, s->n++, mode, members, s->count, &pick,
+			   &err)) {
 		struct member *m = &s->members[pick.member];
 
 		if (member_is_ready(m)) {
@@ -58,34 +46,25 @@ usec_t attempt_until(const struct ask *ask)
 	return until;
 }
 
-void attempt_judge(struct member *member, enum err_code code)
+void attempt_judge(struct relay *relay, enum err_code code)
 {
-	struct supplier *supplier = member->supplier;
-	usec_t now = clock_mono_us();
-
+	quality_on_end(relay, quality_outcome_of(code));
 	switch ((int)code) {
-	case ERR_UPSTREAM:
-	case ERR_NO_BACKEND:
-	case ERR_DEADLINE:
-	case ERR_STALLED:
-	case ERR_LEDGER:
-	case ERR_LEDGER_FULL:
-	case ERR_INTERNAL:
-		supplier->cool_until_us = now + COOLDOWN_FAULT_US;
-		break;
-	case ERR_OVERLOAD:
-	case ERR_SHUTDOWN:
-	case ERR_LIMIT:
-		supplier->cool_until_us = now + COOLDOWN_BUSY_US;
-		break;
 	case ERR_ALLOWANCE:
 	case ERR_NOT_MEMBER:
 	case ERR_GRANT:
-		member->dropped = true; /* will not change within the session */
+		relay->member->dropped = true; /* will not change within the session */
 		break;
 	default:
-		break; /* a session that rolls over, a lost link: nobody's fault */
+		break;
 	}
+}
+
+void attempt_is_bad(struct relay *relay, const struct err *why)
+{
+	log_warn("gateway.bad_answer", "supplier=%s \"%s\"", relay->member->supplier->hex,
+		 why->msg);
+	quality_on_end(relay, QUALITY_MISBEHAVED);
 }
 
 void attempt_forgive(struct ask *ask, const struct member *member, enum err_code code)

@@ -25,6 +25,7 @@
 #include "relay/gateway/door.h"
 #include "relay/gateway/gateway.h"
 #include "relay/gateway/inbound.h"
+#include "relay/gateway/quality.h"
 #include "relay/ledger/ledger.h"
 #include "relay/ledger/reader.h"
 #include "relay/link/pool.h"
@@ -33,13 +34,11 @@
 #include "session/pick.h"
 #include "session/registry/registry.h"
 
-#define TICK_US 25000		  /* deadlines are kept to within this */
-#define ORPHAN_US 120000000	  /* a relay that nobody waits for is forgotten after this */
-#define REFUSED_AGAIN_US 1000000  /* a session that a node refused is offered again */
-#define GATEWAY_OWED_MAX 256	  /* suppliers that are linked to only to close lanes */
-#define COOLDOWN_FAULT_US 5000000 /* of a node that did not answer in time, or not validly */
-#define REST_US 100000		  /* of one that said that it cannot yet */
-#define COOLDOWN_BUSY_US 200000	  /* of one that said that it cannot now */
+#define TICK_US 25000		 /* deadlines are kept to within this */
+#define ORPHAN_US 120000000	 /* a relay that nobody waits for is forgotten after this */
+#define REFUSED_AGAIN_US 1000000 /* a session that a node refused is offered again */
+#define GATEWAY_OWED_MAX 256	 /* suppliers that are linked to only to close lanes */
+#define REST_US 100000		 /* of one that said that it cannot yet */
 
 struct peer;
 struct call;
@@ -58,8 +57,7 @@ struct supplier {
 	char endpoint[POOL_ENDPOINT_MAX + 1];
 	height_t endpoint_start; /* the session that said so */
 	struct peer *peer;	 /* its newest link that is up; NULL */
-	usec_t cool_until_us;
-	usec_t rests_until_us; /* not asked before: it said that it cannot yet */
+	usec_t rests_until_us;	 /* not asked before: it said that it cannot yet */
 	UT_hash_handle hh;
 };
 
@@ -74,6 +72,7 @@ enum member_state {
 struct member {
 	struct session *session;
 	struct supplier *supplier;
+	struct standing *standing; /* ref; the supplier's at the session's service */
 	struct ledger_tab *tab;
 	cu_t served_max; /* what the allowance buys ([P4]) */
 	enum member_state state;
@@ -88,7 +87,9 @@ struct session {
 	unsigned refs; /* the account's, and one for each call and relay */
 	struct session_info *info;
 	const struct chain *chain;
-	uint64_t n; /* of the next pick ([S9]) */
+	uint64_t n;	     /* of the next pick ([S9]) */
+	usec_t reference_us; /* what latencies are measured against; quality.c's */
+	usec_t reference_at_us;
 	size_t count;
 	struct member members[];
 };
@@ -164,12 +165,15 @@ struct relay {
 	struct buf body;  /* of the answer, if it has no parts */
 	unsigned commits; /* of its leaves, on their way into the ledger */
 	bool has_receipt;
-	bool lost; /* with its link; its ask is to be told */
+	bool lost;	/* with its link; its ask is to be told */
+	bool judged;	/* its supplier's standing knows how it ended */
+	unsigned epoch; /* of the standing when it was sent */
 	uint8_t kind;
 	uint16_t status;
 	struct lane_id lane; /* of its first leaf */
 	uint64_t seq;
 	usec_t sent_us;
+	usec_t leaf_us;	 /* when its first leaf was here; 0: not yet */
 	usec_t until_us; /* its share of the ask's time; 0: all */
 	usec_t orphaned_us;
 	LIST_ENTRY(relay) of_ask;
@@ -398,6 +402,7 @@ struct worker {
 	msec_t date_s;
 	struct account *accounts;
 	struct account *main_account;
+	struct serving *servings; /* by name */
 	struct supplier *suppliers;
 	struct supplier *owed[GATEWAY_OWED_MAX]; /* refs; see owed.c */
 	size_t owed_n;

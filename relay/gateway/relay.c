@@ -143,6 +143,7 @@ bool relay_send(struct ask *ask, struct member *member, usec_t until_us, struct 
 	};
 	rng_bytes(r->in.salt.b, sizeof(r->in.salt.b));
 	r->sent_us = clock_mono_us();
+	quality_on_sent(r);
 	peer_add(peer, r);
 	LIST_INSERT_HEAD(&ask->attempts, r, of_ask);
 	frame = (struct frame_relay){
@@ -174,6 +175,7 @@ void relay_keep(struct relay *r)
 {
 	assert(r->state == RELAY_COMMITTING || r->state == RELAY_FLOWING);
 	LIST_REMOVE(r, of_ask);
+	quality_on_answer(r);
 	r->state = RELAY_KEPT;
 }
 
@@ -182,6 +184,8 @@ void relay_give_up(struct relay *r)
 	assert(r->state != RELAY_LATE);
 	if (r->state != RELAY_KEPT)
 		LIST_REMOVE(r, of_ask);
+	quality_on_end(r, r->ask->answered && r->ask->answered != r ? QUALITY_LOST
+								    : QUALITY_ABSTAINED);
 	if (r->lost)
 		LIST_REMOVE(r, of_lost);
 	r->state = RELAY_LATE;

@@ -107,6 +107,7 @@ void session_unref(struct worker *w, struct session *session)
 
 		member_forget(m);
 		ledger_tab_close(m->tab);
+		standing_unref(m->standing, clock_mono_us());
 		wanted_unref(w, m->supplier);
 	}
 	free(session->info);
@@ -127,6 +128,7 @@ static void member_init(struct worker *w, struct session *s, size_t i, u128 allo
 	s->members[i] = (struct member){
 		.session = s,
 		.supplier = wanted_ref(w, from, s->info->start),
+		.standing = quality_standing(w, &s->info->service, &from->key),
 		.tab = ledger_tab_open(w->gateway->ledger, &session, &from->key),
 		.served_max = budget_cu(allowance, from->price),
 	};

@@ -293,6 +293,7 @@ void gateway_worker_destroy(struct worker *w)
 		ledger_port_reap(w->port);
 	}
 	sessions_finish(w);
+	servings_finish(&w->servings);
 	pool_destroy(w->pool);
 	if (w->port)
 		ledger_port_destroy(w->port);

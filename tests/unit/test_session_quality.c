@@ -27,7 +27,7 @@ static struct quality fresh(void)
 static void end_after(struct quality *q, enum quality_outcome outcome, usec_t took, usec_t now)
 {
 	quality_turn(q, now - took);
-	quality_end(q, quality_begin(q), outcome, now - took, now);
+	quality_end(q, quality_begin(q), outcome, now - took, took, now);
 }
 
 static void end(struct quality *q, enum quality_outcome outcome, usec_t now)
@@ -109,7 +109,7 @@ static void silence_cools_only_when_nothing_else_was_answered_meanwhile(void **s
 		unsigned slow = quality_begin(&q);
 
 		end(&q, QUALITY_ANSWER, 2 * SECOND);
-		quality_end(&q, slow, QUALITY_SILENT, SECOND, 4 * SECOND);
+		quality_end(&q, slow, QUALITY_SILENT, SECOND, 0, 4 * SECOND);
 	}
 	assert_int_equal(q.state, QUALITY_READY);
 	end_after(&q, QUALITY_SILENT, SECOND, 6 * SECOND);
@@ -180,14 +180,14 @@ static void what_was_sent_before_a_rest_does_not_lengthen_it(void **state)
 	end(&q, QUALITY_CANNOT, SECOND);
 	until = q.until_us;
 	for (int i = 0; i < 100; i++)
-		quality_end(&q, epoch, QUALITY_CANNOT, SECOND, SECOND + i * MS);
-	quality_end(&q, epoch, QUALITY_ANSWER, SECOND, SECOND + 200 * MS);
+		quality_end(&q, epoch, QUALITY_CANNOT, SECOND, 0, SECOND + i * MS);
+	quality_end(&q, epoch, QUALITY_ANSWER, SECOND, 0, SECOND + 200 * MS);
 	assert_int_equal(q.until_us, until);
 	assert_int_equal(q.strikes, 1);
 	/* nor do they end the trial, either way */
 	quality_turn(&q, until);
 	assert_int_equal(q.state, QUALITY_TRIAL);
-	quality_end(&q, epoch, QUALITY_FAULT, SECOND, until);
+	quality_end(&q, epoch, QUALITY_FAULT, SECOND, 0, until);
 	assert_int_equal(q.state, QUALITY_TRIAL);
 	assert_int_equal(q.trials, 0);
 }
@@ -203,7 +203,7 @@ static void on_trial_there_is_one_relay_at_a_time(void **state)
 	assert_in_range(health(&q), 1, QUALITY_TRIAL_LEVEL);
 	epoch = quality_begin(&q);
 	assert_int_equal(health(&q), 0);
-	quality_end(&q, epoch, QUALITY_ABSTAINED, 2 * SECOND, 2 * SECOND + 1);
+	quality_end(&q, epoch, QUALITY_ABSTAINED, 2 * SECOND, 0, 2 * SECOND + 1);
 	assert_in_range(health(&q), 1, QUALITY_TRIAL_LEVEL);
 }
 
@@ -578,7 +578,8 @@ static void sim_settle(struct sim *s)
 			i++;
 			continue;
 		}
-		quality_end(&s->q[r.member], r.epoch, r.outcome, r.sent_us, s->now);
+		quality_end(&s->q[r.member], r.epoch, r.outcome, r.sent_us, s->now - r.sent_us,
+			    s->now);
 		s->pending[i] = s->pending[--s->pending_n];
 	}
 }
