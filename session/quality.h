@@ -19,7 +19,8 @@
  *	misbehaviour 16 x share that was answered, and not validly
  *	throttles    4 x share that it had no room for
  *	refusals     4 x share that another supplier answered and this one did not
- *	latency      (own - reference) / (reference + 2 ms), own = mean of p50 and p90; at most 15
+ *	latency      2 x (own - 1.5 x reference - 5 ms) / (reference + 5 ms), own = mean of p50 and
+ *	             p90; at most 15
  *	lag          1/4 for each block behind beyond 2; at most 15
  *
  * So health is never 0 but while COOLING (or while a trial is out), and at least 1/64 of full when
@@ -36,22 +37,23 @@
 #define QUALITY_BUCKETS 92     /* of latencies: 4 an octave, from 32 us to 134 s */
 #define QUALITY_SAMPLES_MIN 20 /* relays that a share is taken of at least; answers for latency */
 
-#define QUALITY_STRAIN_MAX 12	      /* since the last answer: cools */
-#define QUALITY_STRAIN_FAULT 4	      /* of one fault; cools when not READY */
-#define QUALITY_TRIAL_LEVEL 64	      /* of 256: part of its weight while on trial */
-#define QUALITY_TRIAL_ANSWERS 2	      /* in a row that end the trial */
-#define QUALITY_STEP_ANSWERS 4	      /* that double the level in RAMP, as does ... */
-#define QUALITY_STEP_US 2000000	      /* ... so much time without a fault */
-#define QUALITY_BUSY_US 200000	      /* rest of one that has no room; doubles up to ... */
-#define QUALITY_BUSY_MAX_US 5000000   /* ... this while it never answers in between */
-#define QUALITY_LATENCY_FLOOR_US 2000 /* differences far below this are nobody's concern */
-#define QUALITY_LAG_FREE 2	      /* blocks behind that cost nothing */
+#define QUALITY_STRAIN_MAX 12	     /* since the last answer: cools */
+#define QUALITY_STRAIN_FAULT 4	     /* of one fault; cools when not READY */
+#define QUALITY_TRIAL_LEVEL 64	     /* of 256: part of its weight while on trial */
+#define QUALITY_TRIAL_ANSWERS 2	     /* in a row that end the trial */
+#define QUALITY_STEP_ANSWERS 4	     /* that double the level in RAMP, as does ... */
+#define QUALITY_STEP_US 2000000	     /* ... so much time without a fault */
+#define QUALITY_BUSY_US 200000	     /* rest of one that has no room; doubles up to ... */
+#define QUALITY_BUSY_MAX_US 5000000  /* ... this while it never answers in between */
+#define QUALITY_LATENCY_FREE_US 5000 /* slower than one and a half of the reference: free */
+#define QUALITY_LAG_FREE 2	     /* blocks behind that cost nothing */
 
 /* Weights of the shares, and bounds of the other penalties; in units of 1. */
 #define QUALITY_WEIGHT_ERRORS 8
 #define QUALITY_WEIGHT_MISBEHAVIOUR 16
 #define QUALITY_WEIGHT_THROTTLES 4
 #define QUALITY_WEIGHT_REFUSALS 4
+#define QUALITY_WEIGHT_LATENCY 2
 #define QUALITY_LATENCY_MAX 15
 #define QUALITY_LAG_MAX 15
 

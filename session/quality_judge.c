@@ -40,14 +40,16 @@ static uint32_t penalty_of_share(uint64_t bad, uint64_t answers, unsigned weight
 	return (uint32_t)(bad * weight * ONE / MAX(bad + answers, (uint64_t)QUALITY_SAMPLES_MIN));
 }
 
+/* So that what differs by chance, or by the length of a cable, costs nothing. */
 static uint32_t penalty_of_latency(usec_t own, usec_t reference)
 {
+	usec_t beyond = own - reference - reference / 2 - QUALITY_LATENCY_FREE_US;
 	uint64_t penalty;
 
-	if (own <= reference || reference <= 0)
+	if (beyond <= 0 || reference <= 0)
 		return 0;
-	penalty = (uint64_t)(own - reference) * ONE /
-		  (uint64_t)(reference + QUALITY_LATENCY_FLOOR_US);
+	penalty = (uint64_t)beyond * QUALITY_WEIGHT_LATENCY * ONE /
+		  (uint64_t)(reference + QUALITY_LATENCY_FREE_US);
 	return (uint32_t)MIN(penalty, (uint64_t)QUALITY_LATENCY_MAX * ONE);
 }
 
