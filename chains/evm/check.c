@@ -108,7 +108,7 @@ bool evm_token_is_u64(struct view token, uint64_t number)
 {
 	uint64_t v;
 
-	if (!token.p || json_token_is_null(token))
+	if (evm_token_is_absent(token))
 		return true;
 	return json_token_u64(token, JSON_LENIENT, &v) && v == number;
 }
@@ -117,7 +117,7 @@ bool evm_token_is_hash(struct view token, const struct hash *hash)
 {
 	struct hash got;
 
-	if (!token.p || json_token_is_null(token))
+	if (evm_token_is_absent(token))
 		return true;
 	return json_token_hex(token, got.b, sizeof(got.b)) && ID_EQ(&got, hash);
 }
@@ -133,10 +133,15 @@ bool evm_place_check(struct evm_check *check, struct evm_place *place, struct vi
 		evm_fault(check, "it names another block by number");
 		return false;
 	}
-	if (!place->has_hash)
-		place->has_hash = hash.p && json_token_hex(hash, place->hash.b, 32);
-	if (!place->has_number)
-		place->has_number =
-			number.p && json_token_u64(number, JSON_LENIENT, &place->number);
+	if (!place->has_hash && !evm_token_is_absent(hash)) {
+		place->has_hash = json_token_hex(hash, place->hash.b, sizeof(place->hash.b));
+		if (!place->has_hash)
+			evm_rule_broken(check, false, "it names its block by no hash");
+	}
+	if (!place->has_number && !evm_token_is_absent(number)) {
+		place->has_number = json_token_u64(number, JSON_LENIENT, &place->number);
+		if (!place->has_number)
+			evm_rule_broken(check, false, "it names its block by no number");
+	}
 	return true;
 }

@@ -75,6 +75,12 @@ MUST_USE enum evm_made evm_put(struct evm_check *check, enum evm_kind kind, size
 
 /* --- values that are compared --- */
 
+/* No such member, or null. */
+static inline bool evm_token_is_absent(struct view token)
+{
+	return !token.p || json_token_is_null(token);
+}
+
 /* Whether a token, when it is there and not null, is this number; malformed ones are not. */
 bool evm_token_is_u64(struct view token, uint64_t number);
 /* Whether a token, when it is there and not null, is this hash. */

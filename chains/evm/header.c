@@ -99,6 +99,9 @@ static void whole_check(struct evm_check *check, struct json_walk *walk, struct 
 		return;
 	}
 	(void)evm_place_check(check, &block->place, tx.at[TX_BLOCK_HASH], tx.at[TX_BLOCK_NUMBER]);
+	if (evm_token_is_absent(tx.at[TX_BLOCK_HASH]) || evm_token_is_absent(tx.at[TX_INDEX]) ||
+	    evm_token_is_absent(tx.at[TX_BLOCK_NUMBER]))
+		check->unjudged = true; /* it does not say where it stands */
 	if (!evm_token_is_u64(tx.at[TX_INDEX], block->count))
 		evm_fault(check, "a transaction's index is not its place in the block");
 	if (!evm_transaction_check(check, &tx))
@@ -175,8 +178,9 @@ static void withdrawals_check(struct evm_check *check, const struct block *block
 	bool rooted = true;
 	size_t count = 0;
 
-	if (!block->at[WITHDRAWALS].p || json_token_is_null(block->at[WITHDRAWALS])) {
-		check->unjudged |= block->at[WITHDRAWALS_ROOT].p && block->listed;
+	if (evm_token_is_absent(block->at[WITHDRAWALS])) {
+		check->unjudged |=
+			!evm_token_is_absent(block->at[WITHDRAWALS_ROOT]) && block->listed;
 		return;
 	}
 	if (!json_walk_enter(&walk, '[')) {
@@ -192,7 +196,7 @@ static void withdrawals_check(struct evm_check *check, const struct block *block
 	}
 	trie_list_end(check->trie, &root);
 	if (rooted && evm_token_is_hash(block->at[WITHDRAWALS_ROOT], &root) &&
-	    (count == 0 || block->at[WITHDRAWALS_ROOT].p))
+	    (count == 0 || !evm_token_is_absent(block->at[WITHDRAWALS_ROOT])))
 		return;
 	/* Rollups put another root where nothing is withdrawn (Optimism, Isthmus). */
 	if (rooted && count == 0)
@@ -207,8 +211,10 @@ static void uncles_check(struct evm_check *check, const struct block *block)
 	struct json_walk walk = json_walk_of(block->at[UNCLES]);
 	bool some;
 
-	if (!block->at[UNCLES].p || json_token_is_null(block->at[UNCLES]))
+	if (evm_token_is_absent(block->at[UNCLES])) {
+		check->unjudged |= block->listed;
 		return;
+	}
 	if (!json_walk_enter(&walk, '[')) {
 		evm_rule_broken(check, block->others, "uncles are no list");
 		return;
@@ -323,13 +329,13 @@ void evm_block_check(struct evm_check *check, struct json_walk *walk, const stru
 		evm_fault(check, "a block is no object");
 		return;
 	}
-	if (!block.at[HASH].p || json_token_is_null(block.at[HASH])) {
+	if (evm_token_is_absent(block.at[HASH])) {
 		if (!asked->by_tag)
 			evm_fault(check, "the block has no hash");
 		check->unjudged = true;
 		return;
 	}
-	if (!block.at[NUMBER].p || json_token_is_null(block.at[NUMBER]))
+	if (evm_token_is_absent(block.at[NUMBER]))
 		evm_rule_broken(check, block.others, "the block has no number");
 	if (!evm_place_check(check, &block.place, block.at[HASH], block.at[NUMBER]))
 		return;

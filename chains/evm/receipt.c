@@ -140,7 +140,7 @@ static void put(struct evm_check *check, struct receipt *receipt, enum evm_kind 
 
 static bool has(const struct receipt *receipt, enum field field)
 {
-	return receipt->at[field].p && !json_token_is_null(receipt->at[field]);
+	return !evm_token_is_absent(receipt->at[field]);
 }
 
 /* Its bytes in check->bytes, and its logs looked at; receipt->made says whether they are whole. */
@@ -189,6 +189,9 @@ static void count_check(struct evm_check *check, struct receipts *all,
 {
 	uint64_t cumulative, used;
 
+	if (!has(receipt, TRANSACTION_INDEX) || !has(receipt, BLOCK_HASH) ||
+	    !has(receipt, BLOCK_NUMBER))
+		check->unjudged = true; /* it does not say where it stands */
 	if (!evm_token_is_u64(receipt->at[TRANSACTION_INDEX], all->count))
 		evm_fault(check, "a receipt's index is not its place in the block");
 	if (!has(receipt, CUMULATIVE_GAS) || !has(receipt, GAS_USED) ||

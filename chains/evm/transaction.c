@@ -84,7 +84,7 @@ static enum evm_made put_hashes(struct evm_check *check, struct view token)
 	enum evm_made made;
 	size_t list;
 
-	if (!token.p || json_token_is_null(token))
+	if (evm_token_is_absent(token))
 		return EVM_ABSENT;
 	if (!json_walk_enter(&walk, '['))
 		return EVM_MALFORMED;
@@ -107,7 +107,7 @@ static enum evm_made put_access_list(struct evm_check *check, struct view token)
 	struct view at[2];
 	size_t list, item;
 
-	if (!token.p || json_token_is_null(token))
+	if (evm_token_is_absent(token))
 		return EVM_ABSENT;
 	if (!json_walk_enter(&walk, '['))
 		return EVM_MALFORMED;
@@ -136,7 +136,7 @@ static enum evm_made put_authorizations(struct evm_check *check, struct view tok
 	struct view at[7];
 	size_t list, item;
 
-	if (!token.p || json_token_is_null(token))
+	if (evm_token_is_absent(token))
 		return EVM_ABSENT;
 	if (!json_walk_enter(&walk, '['))
 		return EVM_MALFORMED;
@@ -165,7 +165,7 @@ static enum evm_made put_parity(struct evm_check *check, const struct evm_transa
 	struct view parity = tx->at[TX_Y_PARITY], v = tx->at[TX_V];
 	uint64_t bit;
 
-	if (!parity.p || json_token_is_null(parity))
+	if (evm_token_is_absent(parity))
 		return evm_put(check, EVM_NUMBER, 0, v);
 	if (!json_token_u64(parity, JSON_LENIENT, &bit) || bit > 1)
 		return EVM_MALFORMED;
@@ -213,7 +213,7 @@ static bool put_transaction(struct evm_check *check, const struct evm_transactio
 	uint64_t type = 0;
 	size_t list;
 
-	if (tx->at[TX_TYPE].p && !json_token_is_null(tx->at[TX_TYPE]) &&
+	if (!evm_token_is_absent(tx->at[TX_TYPE]) &&
 	    !json_token_u64(tx->at[TX_TYPE], JSON_LENIENT, &type)) {
 		evm_rule_broken(check, tx->others, "a transaction's type is no number");
 		return false;

@@ -13,11 +13,11 @@ GENESIS_TIME = 1700000000
 class Anvil(Process):
     """One anvil on a free port.  Same calls, same order: same chain."""
 
-    def __init__(self, folder, name="anvil"):
+    def __init__(self, folder, name="anvil", words=()):
         self.port = net.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         super().__init__(name, [paths.ANVIL, "--port", self.port, "--silent",
-                                "--timestamp", GENESIS_TIME], folder)
+                                "--timestamp", GENESIS_TIME, *words], folder)
 
     def start(self):
         """Starts it and waits until it answers as our chain."""

@@ -4,6 +4,8 @@
 Keccak-256 is pycryptodome's; the rest is here, and shares no code with chains/evm.
 """
 
+import hashlib
+
 from Crypto.Hash import keccak as _keccak
 
 EMPTY_ROOT = "0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"
@@ -186,3 +188,105 @@ def receipt_bytes(receipt):
 
 def receipts_root(receipts):
     return list_root([receipt_bytes(receipt) for receipt in receipts])
+
+
+# --- and back: transactions and blocks as JSON-RPC shows them, from what consensus clients hold ---
+
+def _q(value):
+    return hex(int.from_bytes(value, "big"))
+
+
+def _x(value):
+    return "0x" + value.hex()
+
+
+_TYPED = {
+    1: ["chainId", "nonce", "gasPrice", "gas", "to", "value", "input", "accessList"],
+    2: ["chainId", "nonce", "maxPriorityFeePerGas", "maxFeePerGas", "gas", "to", "value", "input", "accessList"],
+}
+_TYPED[3] = _TYPED[2] + ["maxFeePerBlobGas", "blobVersionedHashes"]
+_TYPED[4] = _TYPED[2] + ["authorizationList"]
+
+
+def _shown(name, item):
+    if name == "to":
+        return _x(item) if item else None
+    if name == "input":
+        return _x(item)
+    if name == "accessList":
+        return [{"address": _x(address), "storageKeys": [_x(key) for key in keys]} for address, keys in item]
+    if name == "blobVersionedHashes":
+        return [_x(entry) for entry in item]
+    if name == "authorizationList":
+        names = ("chainId", "address", "nonce", "yParity", "r", "s")
+        return [{n: _x(v) if n == "address" else _q(v) for n, v in zip(names, row)} for row in item]
+    return _q(item)
+
+
+def transaction_of(raw):
+    """Its fields, without those that take a recovery of keys."""
+    if raw[0] >= 0xC0:
+        names = ["nonce", "gasPrice", "gas", "to", "value", "input", "v", "r", "s"]
+        items, tx = unrlp(raw), {"type": "0x0"}
+    else:
+        names = _TYPED[raw[0]] + ["yParity", "r", "s"]
+        items, tx = unrlp(raw[1:]), {"type": hex(raw[0])}
+    assert len(items) == len(names)
+    tx.update((name, _shown(name, item)) for name, item in zip(names, items))
+    if raw[0] < 0xC0:
+        tx["v"] = tx["yParity"]
+    tx["hash"] = _x(keccak(raw))
+    return tx
+
+
+# what a request holds, in order (EIP-6110, EIP-7002, EIP-7251); numbers are 8 bytes, little-endian
+_REQUESTS = {
+    "deposits": ["pubkey", "withdrawal_credentials", "amount", "signature", "index"],
+    "withdrawals": ["source_address", "validator_pubkey", "amount"],
+    "consolidations": ["source_address", "source_pubkey", "target_pubkey"],
+}
+
+
+def requests_hash(requests):
+    """EIP-7685: of the lists of requests of a beacon block."""
+    digests = []
+    for kind, (name, fields) in enumerate(_REQUESTS.items()):
+        items = b"".join(data(row[field]) if row[field].startswith("0x") else int(row[field]).to_bytes(8, "little")
+                         for row in requests[name] for field in fields)
+        if items:
+            digests.append(hashlib.sha256(bytes([kind]) + items).digest())
+    return hashlib.sha256(b"".join(digests)).digest()
+
+
+def block_of(beacon):
+    """The block that a beacon block carries (consensus-specs, ExecutionPayload).
+
+    Its hash is the payload's own, so whoever recomputes it compares with what the network agreed on.
+    """
+    body = beacon["body"]
+    payload = body["execution_payload"]
+    transactions = [transaction_of(data(raw)) for raw in payload["transactions"]]
+    for index, tx in enumerate(transactions):
+        tx.update(blockHash=payload["block_hash"], blockNumber=hex(int(payload["block_number"])),
+                  transactionIndex=hex(index))
+    withdrawals = [{"index": hex(int(w["index"])), "validatorIndex": hex(int(w["validator_index"])),
+                    "address": w["address"], "amount": hex(int(w["amount"]))} for w in payload["withdrawals"]]
+    block = {
+        "hash": payload["block_hash"], "parentHash": payload["parent_hash"],
+        "sha3Uncles": _x(keccak(rlp([]))), "miner": payload["fee_recipient"],
+        "stateRoot": payload["state_root"], "transactionsRoot": _x(transactions_root(transactions)),
+        "receiptsRoot": payload["receipts_root"], "logsBloom": payload["logs_bloom"], "difficulty": "0x0",
+        "number": hex(int(payload["block_number"])), "gasLimit": hex(int(payload["gas_limit"])),
+        "gasUsed": hex(int(payload["gas_used"])), "timestamp": hex(int(payload["timestamp"])),
+        "extraData": payload["extra_data"], "mixHash": payload["prev_randao"], "nonce": "0x" + 16 * "0",
+        "baseFeePerGas": hex(int(payload["base_fee_per_gas"])),
+        "withdrawalsRoot": _x(withdrawals_root(withdrawals)), "transactions": transactions,
+        "withdrawals": withdrawals, "uncles": [],
+    }
+    if "blob_gas_used" in payload:
+        block.update(blobGasUsed=hex(int(payload["blob_gas_used"])),
+                     excessBlobGas=hex(int(payload["excess_blob_gas"])),
+                     parentBeaconBlockRoot=beacon["parent_root"])
+    if "execution_requests" in body:
+        block.update(requestsHash=_x(requests_hash(body["execution_requests"])))
+    return block

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real blocks as consensus clients hold them: test data of the go-ethereum module.
+
+Its licence is the LGPL, so they are read where Go keeps the module and are not copied into this tree.
+"""
+
+import functools
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+
+from reference.counterfoil_ref import evm
+from support import paths
+
+MODULE = "github.com/ethereum/go-ethereum@v1.16.7"
+SUM = "h1:qeM4TvbrWK0UC0tgkZ7NiRsmBGwsjqc64BHo20U59UQ="
+# mainnet's Capella and Deneb; three of a test network's Electra
+NAMES = ("capella", "deneb", "electra_consolidations", "electra_deposits", "electra_withdrawals")
+
+
+@functools.cache
+def folder():
+    """Where the files are, fetched when they are not; None without Go or its module proxy."""
+    if paths.go() is None:
+        return None
+    with tempfile.TemporaryDirectory() as empty:
+        (pathlib.Path(empty) / "go.mod").write_text("module counterfoil.invalid/none\n\ngo 1.24.0\n")
+        done = subprocess.run([paths.go(), "mod", "download", "-json", MODULE], cwd=empty, check=False,
+                              capture_output=True, text=True, env={**os.environ, "GOTOOLCHAIN": "local"})
+    if done.returncode != 0:
+        return None
+    module = json.loads(done.stdout)
+    assert module["Sum"] == SUM
+    return pathlib.Path(module["Dir"]) / "beacon/types/testdata"
+
+
+def block(name):
+    """One block as JSON-RPC shows it, with whole transactions."""
+    return evm.block_of(json.loads((folder() / f"block_{name}.json").read_text()))
