@@ -75,27 +75,35 @@ static bool may_have(const struct folded *text, const char *phrase)
 	return text->grams[place / 64] >> place % 64 & 1;
 }
 
-/* Whether the pieces of a phrase, which stand between its asterisks, are in the start of the text,
- * in this order. */
-static bool start_has(const struct folded *text, const char *phrase)
+/* Behind the first n letters of a phrase, whose pieces, which stand between its asterisks, are in
+ * the start of the text in this order; NULL when they are not. */
+static const uint8_t *find_phrase(const struct folded *text, const char *phrase, size_t n)
 {
 	const uint8_t *p = text->p, *end = text->p + text->n;
 
 	if (!may_have(text, phrase))
-		return false;
-	while (*phrase) {
-		size_t n = strcspn(phrase, "*");
-		const uint8_t *found = memmem(p, (size_t)(end - p), phrase, n);
+		return NULL;
+	while (n > 0) {
+		const char *star = memchr(phrase, '*', n);
+		size_t piece = star ? (size_t)(star - phrase) : n;
+		const uint8_t *found = memmem(p, (size_t)(end - p), phrase, piece);
 
 		if (!found)
-			return false;
-		p = found + n;
-		phrase += n + (phrase[n] == '*');
+			return NULL;
+		p = found + piece;
+		piece += star != NULL;
+		phrase += piece;
+		n -= piece;
 	}
-	return true;
+	return p;
 }
 
-/* The same of a phrase without asterisks in all of the text. */
+static bool start_has(const struct folded *text, const char *phrase)
+{
+	return find_phrase(text, phrase, strlen(phrase)) != NULL;
+}
+
+/* The same of a phrase without asterisks, in all of the text. */
 static bool text_has(const struct folded *folded, const char *phrase)
 {
 	struct view text = folded->text;
@@ -150,4 +158,81 @@ enum chain_error chain_error_class(const struct chain *chain, int64_t code, stru
 			return family->errors[i].error;
 	}
 	return CHAIN_ERROR_SERVER;
+}
+
+/* A number as messages have it: 0x5dc, 1500, 1,500, 1_500 or 2k.  *p is moved behind it. */
+static bool read_number(const uint8_t **p, const uint8_t *end, uint64_t *ret)
+{
+	const uint8_t *q = *p;
+	uint64_t base = 10, v = 0;
+	bool any = false;
+
+	if (end - q > 2 && q[0] == '0' && q[1] == 'x') {
+		base = 16;
+		q += 2;
+	}
+	for (; q < end; q++) {
+		uint64_t digit = *q >= '0' && *q <= '9'			? *q - (uint64_t)'0'
+				 : *q >= 'a' && *q <= 'f' && base == 16 ? *q - (uint64_t)'a' + 10
+									: 16;
+
+		if ((*q == ',' || *q == '_') && any && base == 10 && end - q > 1 && q[1] >= '0' &&
+		    q[1] <= '9')
+			continue;
+		if (digit == 16)
+			break;
+		if (v > UINT64_MAX / 32)
+			return false;
+		v = v * base + digit;
+		any = true;
+	}
+	if (any && q < end && *q == 'k' && base == 10) {
+		if (v > UINT64_MAX / 1000)
+			return false;
+		v *= 1000;
+		q++;
+	}
+	*p = q;
+	*ret = v;
+	return any;
+}
+
+/* The blocks that a text allows in the words of one phrase. */
+static bool read_blocks(const struct folded *text, const char *phrase, uint64_t *ret)
+{
+	size_t head = strcspn(phrase, "#"), count = 0;
+	const uint8_t *p = find_phrase(text, phrase, head), *end = text->p + text->n;
+	uint64_t numbers[2];
+
+	if (!p)
+		return false;
+	for (const char *q = phrase + head; *q; q++) {
+		if (*q == '#') {
+			assert(count < ARRAY_SIZE(numbers));
+			if (!read_number(&p, end, &numbers[count++]))
+				return false;
+		} else if (p == end || *p++ != (uint8_t)*q) {
+			return false;
+		}
+	}
+	if (count == 1 ? numbers[0] == 0 : numbers[1] < numbers[0])
+		return false;
+	*ret = count == 1 ? numbers[0] : numbers[1] - numbers[0] + 1;
+	return true;
+}
+
+bool chain_error_blocks(const struct chain *chain, struct view message, struct view data,
+			uint64_t *ret)
+{
+	const struct family *family = chain_family_of(chain);
+	struct folded m, d;
+
+	fold_text(message, &m);
+	fold_text(data, &d);
+	for (size_t i = 0; i < family->limit_count; i++) {
+		if (read_blocks(&m, family->limits[i], ret) ||
+		    read_blocks(&d, family->limits[i], ret))
+			return true;
+	}
+	return false;
 }

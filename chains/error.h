@@ -47,4 +47,9 @@ enum chain_error chain_error_class(const struct chain *chain, int64_t code, stru
 				   struct view data);
 const struct chain_error_info *chain_error_info(enum chain_error error);
 
+/* How many blocks a backend answers for at once, where a CHAIN_ERROR_TOO_LARGE says so; a hint of
+ * one backend, to divide a question by.  *ret >= 1, and only set when true. */
+MUST_USE bool chain_error_blocks(const struct chain *chain, struct view message, struct view data,
+				 uint64_t *ret);
+
 #endif

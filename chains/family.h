@@ -41,6 +41,8 @@ struct family {
 	size_t execution_count;
 	const struct chain_error_row *errors;
 	size_t error_count;
+	const char *const *limits; /* phrases with `#` for numbers: evm_errors.def, BLOCKS */
+	size_t limit_count;
 	const struct chain_named_traits *traits;
 	size_t trait_count;
 	void (*call_read)(const struct chain_traits *traits, struct view params,

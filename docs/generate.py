@@ -253,6 +253,8 @@ def methods():
     words = {row[0]: row[1] for _, row in rows("chains/errors.def")}
     signs = {name: ([], []) for name in words}
     for macro, row in rows("chains/methods/evm_errors.def"):
+        if macro == "BLOCKS":
+            continue
         phrases, codes = signs["EXECUTION" if macro.startswith("RAN_") else row[1]]
         (codes if macro.endswith("CODE") else phrases).append(row[0])
     for name, (phrases, codes) in signs.items():

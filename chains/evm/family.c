@@ -35,12 +35,14 @@ static const struct chain_execution executions[] = {
 #define RAN_DATA(words) {.phrase = (words), .in_data = true},
 #define TEXT(words, class)
 #define CODE(number, class)
+#define BLOCKS(words)
 #include "chains/methods/evm_errors.def"
 #undef RAN_CODE
 #undef RAN_TEXT
 #undef RAN_DATA
 #undef TEXT
 #undef CODE
+#undef BLOCKS
 };
 
 static const struct chain_error_row errors[] = {
@@ -49,12 +51,30 @@ static const struct chain_error_row errors[] = {
 #define RAN_DATA(words)
 #define TEXT(words, class) {.phrase = (words), .error = CHAIN_ERROR_##class},
 #define CODE(number, class) {.code = (number), .error = CHAIN_ERROR_##class},
+#define BLOCKS(words)
 #include "chains/methods/evm_errors.def"
 #undef RAN_CODE
 #undef RAN_TEXT
 #undef RAN_DATA
 #undef TEXT
 #undef CODE
+#undef BLOCKS
+};
+
+static const char *const limits[] = {
+#define RAN_CODE(number)
+#define RAN_TEXT(words)
+#define RAN_DATA(words)
+#define TEXT(words, class)
+#define CODE(number, class)
+#define BLOCKS(words) (words),
+#include "chains/methods/evm_errors.def"
+#undef RAN_CODE
+#undef RAN_TEXT
+#undef RAN_DATA
+#undef TEXT
+#undef CODE
+#undef BLOCKS
 };
 
 #define EXACT true
@@ -106,6 +126,8 @@ const struct family family_evm = {
 	.execution_count = ARRAY_SIZE(executions),
 	.errors = errors,
 	.error_count = ARRAY_SIZE(errors),
+	.limits = limits,
+	.limit_count = ARRAY_SIZE(limits),
 	.traits = traits,
 	.trait_count = ARRAY_SIZE(traits),
 	.call_read = evm_call_read,

@@ -32,6 +32,15 @@ static bool has(struct view text, const char *words)
 	return found;
 }
 
+static bool has_digit(struct view text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] >= '0' && text.p[i] <= '9')
+			return true;
+	}
+	return false;
+}
+
 static bool is_charged(int64_t code, struct view message, struct view data)
 {
 	bool charged =
@@ -52,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	const uint8_t *end = message.n > 0 ? memchr(message.p, 0, message.n) : NULL;
 	struct buf longer = {0};
 	enum chain_error error;
+	uint64_t blocks = 0;
 
 	if (end) {
 		data = VIEW(end + 1, message.n - (size_t)(end - message.p) - 1);
@@ -66,6 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	for (size_t i = 0; i < longer.n; i++)
 		longer.p[i] ^= longer.p[i] >= 'A' && longer.p[i] <= 'Z' ? 0x20 : 0;
 	assert(chain_error_class(chain, code, buf_view(&longer), data) == error);
+	if (chain_error_blocks(chain, message, data, &blocks))
+		assert(blocks > 0 && (has_digit(message) || has_digit(data)));
 	buf_finish(&longer);
 	xfree(copy);
 	return 0;

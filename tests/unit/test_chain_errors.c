@@ -122,6 +122,68 @@ static void classes_say_what_may_be_done(void **state)
 	assert_int_equal(chain_error_info(CHAIN_ERROR_MISSING)->blame, CHAIN_BLAME_NONE);
 }
 
+static void how_many_blocks_are_taken_is_read_from_words(void **state)
+{
+	static const struct {
+		uint64_t want; /* 0: it does not say */
+		const char *text;
+	} cases[] = {
+		{10000, "range 1000000 exceeds limit of 10000"},
+		{856272,
+		 "Log response size exceeded. You can make eth_getLogs requests with up to a "
+		 "2K block range and no limit on the response size, or you can request any "
+		 "block range with a cap of 10K logs in the response. Based on your "
+		 "parameters and the response size limit, this block range should work: "
+		 "[0x0, 0xd10cf]"},
+		{500, "You can make eth_getLogs requests with up to a 500 block range."},
+		{2000, "eth_getLogs requests with up to a 2K block range"},
+		{10000, "eth_getLogs is limited to a 10,000 range"},
+		{1024, "eth_getLogs is limited to 1024 block range. Please check"},
+		{10000, "ranges over 10000 blocks are not supported on free plan"},
+		{2000, "range 9009594 is bigger than range limit 2000"},
+		{50000, "exceed maximum block range: 50000"},
+		{100000, "query exceeds max block range 100000"},
+		{411, "query exceeds max results 20000, retry with the range 22382105-22382515"},
+		{29748,
+		 "Query returned more than 10000 results. Try with this block range [0x118dc91, "
+		 "0x11950c4]."},
+		{800, "Max range: 800"},
+		{1000, "Maximum allowed number of requested blocks is 1000"},
+		{2048, "requested too many blocks from 0 to 5000, maximum is set to 2048"},
+		{1024, "block range is too wide (maximum 1024)"},
+		{10000, "eth_getLogs range is too large, max is 10k blocks"},
+		{1000, "please limit the query to at most 1000 blocks"},
+		{1024, "query must be smaller than size 1024"},
+		{10000, "maximum [from, to] blocks distance: 10000"},
+		{1000, "block range exceeds 1000"},
+		{500, "block range greater than 500 max"},
+		{10000, "logs are limited to a 10000 block range"},
+		{0, "query returned more than 10000 results"},
+		{0, "logs matched by query exceeds limit of 10000"},
+		{0, "block range is too wide"},
+		{0, "max block range "},
+		{0, "max block range 0"},
+		{0, "max block range ,5"},
+		{0, "max block range 99999999999999999999"},
+		{0, "retry with the range 5-4"},
+		{1, "retry with the range 5-5"},
+		{0, "retry with the range 5-"},
+		{0, "this block range should work: [0x, 0x1]"},
+		{0, ""},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct view text = VIEW_STR(cases[i].text), none = {0};
+		uint64_t blocks = 0, in_data = 0;
+
+		if (chain_error_blocks(evm(), text, none, &blocks) != (cases[i].want > 0))
+			print_message("# %s\n", cases[i].text);
+		(void)!chain_error_blocks(evm(), none, text, &in_data);
+		assert_int_equal(blocks, cases[i].want);
+		assert_int_equal(in_data, cases[i].want);
+	}
+}
+
 /* Phrases are looked for by their first three letters. */
 static void every_phrase_begins_with_three_letters_of_text(void **state)
 {
@@ -131,11 +193,13 @@ static void every_phrase_begins_with_three_letters_of_text(void **state)
 #define RAN_DATA(phrase) phrase,
 #define TEXT(phrase, class) phrase,
 #define CODE(code, class)
+#define BLOCKS(phrase) phrase,
 #include "chains/methods/evm_errors.def"
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(phrases); i++) {
 		assert_true(strcspn(phrases[i], "*") >= 3);
+		assert_true(strcspn(phrases[i], "#") >= 3);
 		for (const char *p = phrases[i]; *p; p++)
 			assert_false(*p >= 'A' && *p <= 'Z');
 	}
@@ -149,6 +213,7 @@ int main(void)
 		cmocka_unit_test(the_case_of_words_does_not_matter),
 		cmocka_unit_test(only_the_start_of_a_text_is_searched),
 		cmocka_unit_test(classes_say_what_may_be_done),
+		cmocka_unit_test(how_many_blocks_are_taken_is_read_from_words),
 		cmocka_unit_test(every_phrase_begins_with_three_letters_of_text),
 	};
 
