@@ -37,7 +37,7 @@ def backend(folder):
     """It has long answers too."""
     one = Backend(folder, "backend").start()
     one.ready(lambda: net.answers(one.url + "/stats"))
-    one.script(default={"result": "0x0"}, methods={"eth_getLogs": {"size": MIB}})
+    one.script(default={"result": "0x0"}, methods={"eth_getLogs": {"long": MIB}})
     yield one
     one.end()
 
