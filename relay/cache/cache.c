@@ -21,6 +21,8 @@ struct entry {
 	struct cache_chain *chain;
 	struct lineage_block *block; /* NULL: it is final */
 	enum cache_life life;
+	bool lasting;	      /* else it is found only while this does not change: */
+	uint64_t head_serial; /* of the chain, when it was asked for */
 	enum queue queue;
 	struct cache_body *body;
 	struct entry *next; /* in its bucket */
@@ -32,7 +34,8 @@ struct cache_chain {
 	struct cache *cache;
 	struct service_name service;
 	struct lineage *lineage;
-	uint64_t breaks; /* of the lineage, that have been seen to */
+	uint64_t breaks;      /* of the lineage, that have been seen to */
+	uint64_t head_serial; /* how often there was another head */
 	usec_t head_since_us;
 	usec_t head_told_us;
 };
@@ -87,19 +90,21 @@ struct cache *cache_create(const struct cache_options *options)
 	return c;
 }
 
-void cache_key_make(const struct cache *c, const struct service_name *service,
-		    const struct hash *pinned, struct view canonical, struct cache_key *ret)
+void cache_key_make(const struct cache_secret *secret, const struct service_name *service,
+		    const struct hash *pinned, const struct view *parts, size_t count,
+		    struct cache_key *ret)
 {
-	const struct view parts[] = {
-		VIEW(c->options.secret, sizeof(c->options.secret)),
+	struct view all[4 + CACHE_KEY_PARTS_MAX] = {
+		VIEW(secret->b, sizeof(secret->b)),
 		VIEW(service->s, strlen(service->s) + 1), /* its NUL ends it */
 		VIEW(pinned ? "p" : "-", 1),
 		VIEW(pinned ? pinned->b : NULL, pinned ? sizeof(pinned->b) : 0),
-		canonical,
 	};
 	struct hash hash;
 
-	sha256_parts(parts, ARRAY_SIZE(parts), &hash);
+	assert(count >= 1 && count <= CACHE_KEY_PARTS_MAX);
+	memcpy(&all[4], parts, count * sizeof(parts[0]));
+	sha256_parts(all, 4 + count, &hash);
 	memcpy(ret->b, hash.b, sizeof(ret->b));
 }
 
@@ -123,6 +128,11 @@ static struct cache_body *body_create(const struct cache_answer *answer)
 	body->n = answer->body.n;
 	memcpy(body->bytes, answer->body.p, answer->body.n);
 	return body;
+}
+
+void cache_ref(struct cache_body *body)
+{
+	atomic_fetch_add(&body->refs, 1);
 }
 
 void cache_unref(struct cache_body *body)
@@ -174,7 +184,7 @@ static void hang(struct entry *e, struct lineage_block *block)
 	e->block = block;
 	if (!block)
 		return;
-	if (e->life == CACHE_REALTIME)
+	if (e->life == CACHE_REALTIME || e->life == CACHE_HEAD)
 		LIST_INSERT_HEAD(&block->realtime, e, at_block);
 	else
 		LIST_INSERT_HEAD(&block->entries, e, at_block);
@@ -319,10 +329,16 @@ bool cache_head(struct cache_chain *chain, const struct block_claim *head, usec_
 	if (same)
 		return true;
 	chain->head_since_us = now;
+	chain->head_serial++;
 	passed = lineage_find(chain->lineage, &before);
 	if (passed)
 		evict_list(&passed->realtime, CACHE_EVICTED_PASSED);
 	return true;
+}
+
+uint64_t cache_head_serial(const struct cache_chain *chain)
+{
+	return chain->head_serial;
 }
 
 void cache_final(struct cache_chain *chain, uint64_t number)
@@ -341,18 +357,27 @@ static bool is_head(const struct lineage_block *head, const struct cache_answer 
 	return !answer->has_number || head->is.number == answer->block.number;
 }
 
+/* Whether the head is all that an answer hangs at. */
+static bool is_of_head(const struct cache_chain *chain, const struct cache_answer *answer)
+{
+	const struct lineage_block *head = lineage_head(chain->lineage);
+
+	if (answer->life == CACHE_HEAD ||
+	    (answer->life == CACHE_REALTIME && !answer->has_hash && !answer->has_number))
+		return head && answer->head_serial == chain->head_serial;
+	/* By its number alone the head is the only block that can be meant: of that moment. */
+	return is_head(head, answer) && (answer->has_hash || answer->life == CACHE_REALTIME);
+}
+
 /* The block that an answer says it is of, if that is enough to know it by. */
 static struct lineage_block *find_block(struct cache_chain *chain,
 					const struct cache_answer *answer)
 {
-	const struct lineage_block *head = lineage_head(chain->lineage);
 	struct lineage_block *block;
 
-	/* By its number alone the head is the only one that can be meant: of the answer's moment.
-	 */
-	if (is_head(head, answer) && (answer->has_hash || answer->life == CACHE_REALTIME))
-		return lineage_find(chain->lineage, &head->is.hash);
-	if (!answer->has_hash)
+	if (is_of_head(chain, answer))
+		return lineage_find(chain->lineage, &lineage_head(chain->lineage)->is.hash);
+	if (answer->life == CACHE_HEAD || !answer->has_hash)
 		return NULL;
 	if (!answer->has_number)
 		return lineage_find(chain->lineage, &answer->block.hash);
@@ -382,12 +407,20 @@ static enum cache_verdict place(struct cache_chain *chain, const struct cache_an
 	return empty && (*ret)->is.number > head->is.number ? CACHE_BEYOND : CACHE_STORED;
 }
 
+/* A second supplier, or one more, says the same. */
+static bool is_confirmed_by(const struct entry *e, const struct cache_answer *answer)
+{
+	return view_eq(VIEW(e->body->bytes, e->body->n), answer->body) &&
+	       (e->lasting || !ID_EQ(&e->body->supplier, &answer->supplier));
+}
+
 static void store(struct cache_chain *chain, const struct cache_key *key,
 		  const struct cache_answer *answer, struct lineage_block *block)
 {
 	struct cache *c = chain->cache;
 	struct entry **bucket = bucket_of(c, key);
 	struct entry *e = find(c, key);
+	bool lasting = answer->vouched || (e && is_confirmed_by(e, answer));
 
 	if (e)
 		evict(e, CACHE_EVICTED_REPLACED);
@@ -396,6 +429,8 @@ static void store(struct cache_chain *chain, const struct cache_key *key,
 	e->key = *key;
 	e->chain = chain;
 	e->life = answer->life;
+	e->lasting = lasting;
+	e->head_serial = answer->head_serial;
 	e->body = body_create(answer);
 	e->next = *bucket;
 	*bucket = e;
@@ -435,10 +470,12 @@ static enum cache_miss why_not(const struct entry *e, usec_t now)
 	const struct cache_chain *chain = e->chain;
 	const struct cache_options *options = &chain->cache->options;
 
+	if (!e->lasting && (!lineage_head(chain->lineage) || e->head_serial != chain->head_serial))
+		return CACHE_STALE;
 	if (!e->block)
 		return CACHE_MISSES;
 	if (!e->block->served ||
-	    (e->life == CACHE_REALTIME && e->block != lineage_head(chain->lineage)))
+	    (e->life != CACHE_BLOCK && e->block != lineage_head(chain->lineage)))
 		return CACHE_OFF_BRANCH;
 	if (now - chain->head_told_us > options->fresh_us ||
 	    (e->life == CACHE_REALTIME && now - chain->head_since_us > options->realtime_us))
@@ -458,7 +495,7 @@ struct cache_body *cache_find(struct cache_chain *chain, const struct cache_key 
 	}
 	c->counts.hits++;
 	note_use(c, e);
-	atomic_fetch_add(&e->body->refs, 1);
+	cache_ref(e->body);
 	return e->body;
 }
 

@@ -25,13 +25,15 @@ struct cache_options {
 	size_t chains_max;  /* 1..CACHE_CHAINS_MAX */
 	usec_t fresh_us;    /* what a reorg could change is found so long after the head was told */
 	usec_t realtime_us; /* what only holds for the head is found so long after it became it */
-	uint8_t secret[32]; /* random: of the keys */
 };
 
 /* How long an answer holds. */
 enum cache_life {
-	CACHE_FOREVER,	/* whatever happens to blocks: a chain's id */
+	/* Whatever happens to blocks: a chain's id.  Since no block vouches for it, it holds for
+	 * one head only until a second supplier has said the same. */
+	CACHE_FOREVER,
 	CACHE_BLOCK,	/* as long as its block is on the branch that is served */
+	CACHE_HEAD,	/* as long as the head is what it was when it was asked for */
 	CACHE_REALTIME, /* as long as its block is the head, and the head is young */
 };
 
@@ -58,7 +60,8 @@ enum cache_verdict {
 enum cache_miss {
 	CACHE_ABSENT,
 	CACHE_OFF_BRANCH, /* its block is not on the branch that is served */
-	CACHE_STALE,	  /* the head was told too long ago, or has been it for too long */
+	CACHE_STALE,	  /* the head was told too long ago, or has been it for too long, or is
+			   * not the one that it was kept for */
 	CACHE_MISSES,
 };
 
@@ -103,6 +106,10 @@ struct cache_answer {
 	bool has_number; /* block.number; without it the hash must be of a block that is known */
 	bool has_hash;	 /* block.hash; without it the number must be final, or the head's */
 	struct block_claim block;
+	uint64_t head_serial; /* cache_head_serial() when it was asked for */
+	/* It was recomputed, so that no supplier could have said anything else.  What was not is
+	 * found for one head only, until a second supplier has said the same. */
+	bool vouched;
 	struct view body; /* with the id 1 */
 	uint32_t id_at;
 	struct lane_id lane;
@@ -119,10 +126,17 @@ struct cache *cache_create(const struct cache_options *options);
 void cache_destroy(struct cache *cache);
 DEFINE_CLEANUP(struct cache *, cache_destroy)
 
-/* The key of a call: SHA-256 over the secret, the service, the block that the call was pinned to
- * (NULL: none) and the call's canonical text, so that nobody outside can make two calls meet. */
-void cache_key_make(const struct cache *cache, const struct service_name *service,
-		    const struct hash *pinned, struct view canonical, struct cache_key *ret);
+struct cache_secret {
+	uint8_t b[32]; /* random */
+};
+
+/* The key of a call: SHA-256 over a secret, the service, the block that the call was pinned to
+ * (NULL: none) and the call's canonical text in parts, so that nobody outside can make two calls
+ * meet.  parts: 1..CACHE_KEY_PARTS_MAX. */
+#define CACHE_KEY_PARTS_MAX 4
+void cache_key_make(const struct cache_secret *secret, const struct service_name *service,
+		    const struct hash *pinned, const struct view *parts, size_t count,
+		    struct cache_key *ret);
 
 /* The service's blocks, made when new; as long as the cache.  At most chains_max are asked for. */
 struct cache_chain *cache_chain(struct cache *cache, const struct service_name *service);
@@ -132,6 +146,9 @@ bool cache_learn(struct cache_chain *chain, const struct block_claim *block);
 /* The head that is served, each time that it is told, also the same again.  False: it contradicts
  * what is known, and nothing has changed. */
 bool cache_head(struct cache_chain *chain, const struct block_claim *head, usec_t now);
+/* How often the head has changed: an answer that was asked for and came while it did not is the
+ * head's, as far as can be told. */
+uint64_t cache_head_serial(const struct cache_chain *chain);
 /* Blocks up to this number will not change. */
 void cache_final(struct cache_chain *chain, uint64_t number);
 
@@ -141,6 +158,7 @@ enum cache_verdict cache_fill(struct cache_chain *chain, const struct cache_key 
 /* The answer to a call; a ref, to be given back with cache_unref().  NULL: there is none. */
 struct cache_body *cache_find(struct cache_chain *chain, const struct cache_key *key, usec_t now);
 /* Any thread. */
+void cache_ref(struct cache_body *body);
 void cache_unref(struct cache_body *body);
 
 /* Bytes that an answer of n bytes takes. */

@@ -15,7 +15,8 @@
 #define NAMES_LISTED_MAX 64	/* calls of a batch whose suppliers and sessions are listed */
 #define COPY_MAX 4096		/* larger answers are handed over, not copied */
 
-static const char expose[] = "Counterfoil-Receipt, Counterfoil-Supplier, Counterfoil-Session";
+static const char expose[] = "Counterfoil-Receipt, Counterfoil-Supplier, Counterfoil-Session, "
+			     "Counterfoil-Cache";
 
 void answer_cors(struct worker *w, struct evhttp_request *http)
 {
@@ -138,10 +139,31 @@ static void free_body(const void *data, size_t n, void *arg)
 	free(arg);
 }
 
+static void free_kept(const void *data, size_t n, void *arg)
+{
+	cache_unref(arg);
+}
+
+static struct view body_of(const struct call *call)
+{
+	const struct cache_body *kept = call->reuse.body;
+
+	return kept ? VIEW(kept->bytes, kept->n) : ask_body(call->asker.ask);
+}
+
+/* The answer with the client's id. */
+static struct reply_parts parts_of(const struct call *call)
+{
+	const struct cache_body *kept = call->reuse.body;
+
+	if (kept)
+		return reply_splice_piece(body_of(call), 0, kept->id_at, call->rpc->id);
+	return reply_splice(body_of(call), ask_answer(call->asker.ask), call->rpc->id);
+}
+
 /* The answer in the client's words, or its error. */
 static void put_call(struct buf *out, const struct call *call)
 {
-	const struct ask *ask = call->asker.ask;
 	struct reply_parts parts;
 	struct view id = call->rpc->id;
 
@@ -150,7 +172,7 @@ static void put_call(struct buf *out, const struct call *call)
 		reply_put_error(out, call->rpc->error != ERR_NONE ? VIEW(NULL, 0) : id, &call->err);
 		return;
 	}
-	parts = reply_splice(ask_body(ask), ask_answer(ask), id);
+	parts = parts_of(call);
 	buf_put(out, parts.before.p, parts.before.n);
 	buf_put(out, parts.id.p, parts.id.n);
 	buf_put(out, parts.after.p, parts.after.n);
@@ -158,22 +180,37 @@ static void put_call(struct buf *out, const struct call *call)
 
 static bool is_large(const struct call *call)
 {
-	return call->has_answer && ask_body(call->asker.ask).n > COPY_MAX;
+	return call->has_answer && body_of(call).n > COPY_MAX;
+}
+
+/* Hands over the bytes, if they may be, instead of copying them. */
+static bool lend(struct evbuffer *out, struct call *call, struct view bytes)
+{
+	struct buf *own;
+
+	if (call->reuse.body) {
+		cache_ref(call->reuse.body);
+		if (evbuffer_add_reference(out, bytes.p, bytes.n, free_kept, call->reuse.body) == 0)
+			return true;
+		cache_unref(call->reuse.body);
+		return false;
+	}
+	own = ask_own_body(call->asker.ask);
+	if (!own || evbuffer_add_reference(out, bytes.p, bytes.n, free_body, own->p) != 0)
+		return false;
+	*own = (struct buf){0}; /* the evbuffer's now */
+	return true;
 }
 
 /* A large answer is handed over by the last who needs it; the others copy. */
 static void add_large(struct evbuffer *out, struct call *call)
 {
-	struct ask *ask = call->asker.ask;
-	struct reply_parts parts = reply_splice(ask_body(ask), ask_answer(ask), call->rpc->id);
-	struct buf *own = ask_own_body(ask);
+	struct reply_parts parts = parts_of(call);
 
 	evbuffer_add(out, parts.before.p, parts.before.n);
 	evbuffer_add(out, parts.id.p, parts.id.n);
-	if (!own)
+	if (!lend(out, call, parts.after))
 		evbuffer_add(out, parts.after.p, parts.after.n);
-	else if (evbuffer_add_reference(out, parts.after.p, parts.after.n, free_body, own->p) == 0)
-		*own = (struct buf){0}; /* the evbuffer's now */
 }
 
 void answer_put_call(struct worker *w, struct evbuffer *out, struct call *call)
@@ -194,33 +231,62 @@ bool answer_has_reply(const struct call *call)
 
 /* --- headers --- */
 
+/* It was given before, or another call has asked for it. */
+static bool is_second_hand(const struct call *call)
+{
+	return call->reuse.body || call->reuse.joined;
+}
+
 static bool has_receipt(const struct call *call)
 {
 	const struct relay *relay = call_relay(call);
 
-	return relay && relay->has_receipt;
+	return call->reuse.body || (relay && relay->has_receipt);
 }
 
-static void put_supplier(struct buf *head, const struct relay *r)
+static void put_supplier(struct buf *head, const struct call *call)
 {
-	buf_put(head, r->member->supplier->hex, 64);
+	const struct cache_body *kept = call->reuse.body;
+
+	if (kept)
+		buf_put_hex(head, kept->supplier.b, sizeof(kept->supplier.b));
+	else
+		buf_put(head, call_relay(call)->member->supplier->hex, 64);
 }
 
-static void put_session(struct buf *head, const struct relay *r)
+/* A session tells which application has paid: nobody else's affair. */
+static void put_session(struct buf *head, const struct call *call)
 {
-	buf_put_hex(head, r->in.session.b, sizeof(r->in.session.b));
+	const struct relay *r = call_relay(call);
+
+	if (is_second_hand(call))
+		buf_put_str(head, "-");
+	else
+		buf_put_hex(head, r->in.session.b, sizeof(r->in.session.b));
 }
 
-static void put_receipt(struct buf *head, const struct relay *r)
+static void put_receipt(struct buf *head, const struct call *call)
 {
+	const struct cache_body *kept = call->reuse.body;
+	const struct relay *r = call_relay(call);
 	char text[REPLY_RECEIPT_MAX];
 
-	buf_put_str(head, reply_receipt_text(&r->lane, r->seq, &r->in.salt, text));
+	if (kept)
+		reply_receipt_text(&kept->lane, kept->seq, NULL, text);
+	else
+		reply_receipt_text(&r->lane, r->seq, is_second_hand(call) ? NULL : &r->in.salt,
+				   text);
+	buf_put_str(head, text);
+}
+
+static void put_cache(struct buf *head, const struct call *call)
+{
+	buf_put_str(head, call->reuse.body ? "hit" : call->reuse.joined ? "shared" : "-");
 }
 
 /* One line: a value for each of the first `listed` calls, `-` where there is none. */
 static void put_list(struct buf *head, const char *name, const struct request *request,
-		     size_t listed, void (*put)(struct buf *head, const struct relay *r))
+		     size_t listed, void (*put)(struct buf *head, const struct call *call))
 {
 	buf_put_str(head, name);
 	for (size_t i = 0; i < request->count; i++) {
@@ -231,7 +297,7 @@ static void put_list(struct buf *head, const char *name, const struct request *r
 			return;
 		}
 		if (has_receipt(&request->calls[i]))
-			put(head, call_relay(&request->calls[i]));
+			put(head, &request->calls[i]);
 		else
 			buf_put_str(head, "-");
 	}
@@ -242,15 +308,19 @@ static void put_list(struct buf *head, const char *name, const struct request *r
 static void put_lines(struct buf *head, const struct request *request)
 {
 	struct worker *w = request->worker;
-	bool any = false;
+	bool any = false, second_hand = false;
 
-	for (size_t i = 0; i < request->count && !any; i++)
-		any = has_receipt(&request->calls[i]);
+	for (size_t i = 0; i < request->count && !(any && second_hand); i++) {
+		any = any || has_receipt(&request->calls[i]);
+		second_hand = second_hand || is_second_hand(&request->calls[i]);
+	}
 	buf_put_str(head, http_date(w));
 	buf_put(head, w->fixed_headers.p, w->fixed_headers.n);
 	if (any)
 		put_list(head, "\r\nCounterfoil-Receipt: ", request, RECEIPTS_LISTED_MAX,
 			 put_receipt);
+	if (any && second_hand)
+		put_list(head, "\r\nCounterfoil-Cache: ", request, RECEIPTS_LISTED_MAX, put_cache);
 	if (any && request->count <= NAMES_LISTED_MAX) {
 		put_list(head, "\r\nCounterfoil-Supplier: ", request, request->count, put_supplier);
 		put_list(head, "\r\nCounterfoil-Session: ", request, request->count, put_session);

@@ -104,6 +104,7 @@ static void mark_done(struct ask *ask)
 	struct relay *r, *next;
 
 	leave_waiting(ask);
+	open_remove(ask);
 	set_state(ask, ASK_DONE);
 	heap_remove(&w->wakes, &ask->wake);
 	if (ask->answered)
@@ -324,11 +325,16 @@ static bool copy_question(struct ask *ask, const struct rpc_call *call, struct e
 	return true;
 }
 
-void ask_start(struct asker *asker, struct worker *w, const struct ask_params *params)
+bool ask_start(struct asker *asker, struct worker *w, const struct ask_params *params)
 {
-	struct ask *ask = ask_create(w);
+	struct ask *ask = open_find(w, params);
 	struct err err;
 
+	if (ask) {
+		add_asker(ask, asker);
+		return false;
+	}
+	ask = open_add(ask_create(w), params->key);
 	ask->account = params->account;
 	ask->deadline_us = params->deadline_us;
 	add_asker(ask, asker);
@@ -340,13 +346,6 @@ void ask_start(struct asker *asker, struct worker *w, const struct ask_params *p
 	} else {
 		dispatch(ask);
 	}
-}
-
-bool ask_join(struct asker *asker, struct ask *ask)
-{
-	if (ask->state == ASK_FLOWING || ask->state == ASK_DONE)
-		return false;
-	add_asker(ask, asker);
 	return true;
 }
 
@@ -460,6 +459,7 @@ static void begin_flow(struct ask *ask, struct relay *relay)
 	struct relay *r, *next;
 	struct asker *asker;
 
+	open_remove(ask);
 	set_state(ask, ASK_FLOWING);
 	relay->state = RELAY_FLOWING;
 	ask->answered = relay;

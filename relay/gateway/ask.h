@@ -24,6 +24,7 @@
 
 #include "chains/chain.h"
 #include "relay/base/heap.h"
+#include "relay/cache/cache.h"
 #include "relay/rpc/envelope.h"
 
 struct account;
@@ -80,6 +81,9 @@ struct ask {
 	struct session *session; /* ref; NULL until one was found, and when DONE */
 	const struct chain_method *method;
 	bool notification;
+	bool open; /* worker->open, by key: others may join */
+	struct cache_key key;
+	LIST_ENTRY(ask) same_bucket;
 	uint8_t name_n;
 	char name[RPC_METHOD_MAX]; /* of the method, until the session's chain has found it */
 	struct buf encoding;	   /* of the request ([E2]) */
@@ -98,16 +102,23 @@ struct ask {
 };
 TAILQ_HEAD(ask_list, ask);
 
+#define OPEN_BUCKETS 1024 /* of asks that may be joined; a power of two */
+
+LIST_HEAD(ask_bucket, ask);
+
 struct ask_params {
 	struct account *account;     /* pays for it */
 	const struct rpc_call *call; /* the question; borrowed for the call */
 	usec_t deadline_us;	     /* monotonic */
+	/* Two with the same key are the same question, whoever pays, and one answer does for both;
+	 * NULL: it is asked alone.  Borrowed for the call. */
+	const struct cache_key *key;
 };
 
-/* Asks.  The asker has its ops; it may have been told the end when this returns. */
-void ask_start(struct asker *asker, struct worker *w, const struct ask_params *params);
-/* Lets another asker wait for the same.  False: it is too late for that, it asks by itself. */
-MUST_USE bool ask_join(struct asker *asker, struct ask *ask);
+/* Asks, or waits with those that ask the same already.  The asker has its ops; it may have been
+ * told the end when this returns.  True: it asks by itself.  False: it has joined another's ask,
+ * whose deadline and fortune are its own then. */
+bool ask_start(struct asker *asker, struct worker *w, const struct ask_params *params);
 /* The asker wants to know nothing more, and needs no answer any more.  With its last asker an ask
  * ends.  No-op for one that has none. */
 void ask_leave(struct asker *asker);
@@ -150,6 +161,17 @@ void asks_finish(struct worker *w);
 /* A relay takes, and gives back, its share of the ask's bytes. */
 void ask_ref(struct ask *ask);
 void ask_unref(struct ask *ask);
+
+/* --- open.c --- */
+
+/* The ask that has params->key and ends no later than its asker's own would; NULL: there is none.
+ */
+struct ask *open_find(struct worker *w, const struct ask_params *params);
+/* Others may join it, until it is removed: when its end is told, or the first part of a long
+ * answer.  key NULL: it is nobody else's.  Returns the ask. */
+struct ask *open_add(struct ask *ask, const struct cache_key *key);
+/* No-op for one that is not open. */
+void open_remove(struct ask *ask);
 
 /* --- attempt.c --- */
 

@@ -56,9 +56,27 @@ static void ask(struct call *call)
 		.account = call->request->account,
 		.call = call->rpc,
 		.deadline_us = call->deadline_us,
+		.key = call->reuse.shares ? &call->reuse.key : NULL,
 	};
 
-	ask_start(&call->asker, worker_of(call), &params);
+	call->reuse.joined = false;
+	/* If it asks by itself it may be over, and gone, when this returns. */
+	if (!ask_start(&call->asker, worker_of(call), &params))
+		call->reuse.joined = true;
+}
+
+static void ask_again(struct call *call)
+{
+	ask_leave(&call->asker);
+	ask(call);
+}
+
+/* It has its answer. */
+static void settle(struct call *call)
+{
+	call->has_answer = call->rpc->id_kind != RPC_ID_NONE;
+	mark_done(call);
+	request_on_call(call->request);
 }
 
 static void note_overload(void)
@@ -90,7 +108,10 @@ void call_start(struct call *call)
 		fail(call, &err);
 	} else {
 		set_state(call, CALL_ASKING);
-		ask(call);
+		if (reuse_find(call))
+			settle(call);
+		else
+			ask(call);
 	}
 }
 
@@ -114,14 +135,25 @@ static void on_answer(struct asker *asker)
 {
 	struct call *call = call_of(asker);
 
-	call->has_answer = call->rpc->id_kind != RPC_ID_NONE;
-	mark_done(call);
-	request_on_call(call->request);
+	if (reuse_may_ask_after_error(call)) {
+		ask_again(call);
+		return;
+	}
+	if (call->reuse.joined)
+		metric_add(METRIC_GATEWAY_CALLS_SHARED, 1);
+	else
+		reuse_keep(call);
+	settle(call);
 }
 
 static void on_failed(struct asker *asker, const struct err *why)
 {
-	fail(call_of(asker), why);
+	struct call *call = call_of(asker);
+
+	if (reuse_may_ask_again(call, why))
+		ask_again(call);
+	else
+		fail(call, why);
 }
 
 static bool on_part(struct asker *asker, struct buf *part, bool last, struct err *err)
@@ -168,7 +200,10 @@ static bool on_broken(struct asker *asker, const struct err *why)
 
 static void on_alone(struct asker *asker)
 {
-	ask(call_of(asker));
+	struct call *call = call_of(asker);
+
+	call->reuse.shares = false; /* or all that wait would be served one after the other */
+	ask(call);
 }
 
 static const struct asker_ops ask_ops = {

@@ -94,6 +94,7 @@ bool gateway_create(const struct config *cfg, const struct relay_key *key, struc
 	g->cfg = cfg;
 	g->key = key;
 	g->house = http_house(cfg);
+	g->reuse = reuse_create(cfg);
 	g->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (g->stop_fd < 0)
 		return err_set(err, ERR_IO, "eventfd: %s", strerror(errno));
@@ -111,6 +112,7 @@ void gateway_destroy(struct gateway *g)
 		return;
 	for (size_t i = 0; i < g->worker_count; i++)
 		gateway_worker_destroy(g->workers[i]);
+	reuse_destroy(g->reuse);
 	house_destroy(g->house);
 	tls_destroy(g->tls);
 	ledger_close(g->ledger);

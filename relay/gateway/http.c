@@ -47,6 +47,7 @@ void request_destroy(struct request *r)
 
 		flow_drop(call, ERR_CANCELLED);
 		ask_leave(&call->asker);
+		reuse_leave(call);
 	}
 	rpc_request_finish(&r->rpc);
 	free(r);
@@ -207,6 +208,15 @@ void http_reply_plain(struct evhttp_request *http, const struct iovec parts[2])
 	evhttp_send_reply_end(http); /* begun by none of its own: now, or when all is out */
 }
 
+/* A client that wants no answer but its own says so as to any cache (RFC 9111 5.2.1). */
+static bool wants_fresh(struct evhttp_request *http)
+{
+	const char *wish =
+		evhttp_find_header(evhttp_request_get_input_headers(http), "Cache-Control");
+
+	return wish && (strcasestr(wish, "no-cache") || strcasestr(wish, "no-store"));
+}
+
 static void request_begin(struct worker *w, struct client *client, struct evhttp_request *http,
 			  struct account *account, struct rpc_request *rpc)
 {
@@ -220,6 +230,7 @@ static void request_begin(struct worker *w, struct client *client, struct evhttp
 	r->rpc = *rpc;
 	if (!rpc->batch)
 		r->rpc.calls = &r->rpc.one;
+	r->fresh = wants_fresh(http);
 	r->from_us = clock_mono_us();
 	r->count = n;
 	r->pending = n + 1; /* one more, so that it cannot end before all are started */

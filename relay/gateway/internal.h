@@ -26,6 +26,7 @@
 #include "relay/gateway/gateway.h"
 #include "relay/gateway/inbound.h"
 #include "relay/gateway/quality.h"
+#include "relay/gateway/reuse.h"
 #include "relay/ledger/ledger.h"
 #include "relay/ledger/reader.h"
 #include "relay/link/pool.h"
@@ -249,7 +250,7 @@ enum call_state {
 	CALL_NEW,
 	CALL_ASKING,  /* its ask has no answer yet */
 	CALL_FLOWING, /* parts of its answer are here, and the last is not */
-	CALL_DONE,    /* its ask has the answer, or err is set */
+	CALL_DONE,    /* its ask or the cache has the answer, or err is set */
 };
 
 /* What a client has sent, and gets an answer to. */
@@ -259,6 +260,7 @@ struct call {
 	enum call_state state;
 	usec_t deadline_us;
 	struct asker asker;
+	struct reuse_call reuse;
 	struct stream *stream; /* of a long answer, from its part 0 on; NULL */
 	bool has_answer;       /* DONE with a result or error of the backend */
 	struct err err;	       /* DONE without an answer: the client's error */
@@ -268,7 +270,7 @@ struct call {
 void call_start(struct call *call);
 /* The client is gone. */
 void call_abandon(struct call *call);
-/* What answers it, and has its receipt; NULL: nothing does. */
+/* The relay that answers it; NULL: none does. */
 struct relay *call_relay(const struct call *call);
 
 /* --- flow.c: long answers, sent while they come --- */
@@ -298,6 +300,7 @@ struct request {
 	struct evhttp_request *http; /* NULL: the client is gone */
 	struct account *account;
 	struct rpc_request rpc;
+	bool fresh; /* the client wants relays of its own ([G6]) */
 	usec_t from_us;
 	size_t pending; /* calls that are neither done nor flowing */
 	/* of an answer that is sent while it comes */
@@ -409,10 +412,11 @@ struct worker {
 	struct peer *peers;
 	size_t held; /* of them are not read */
 	struct request_list requests;
-	struct request_list flowing; /* those whose answer is sent while it comes */
-	struct ask_list waiting;     /* asks: for a session or a member */
-	uint64_t kicks;		     /* how often they were tried again */
-	struct heap wakes;	     /* of asks, by the time of what is next to be done */
+	struct request_list flowing;	      /* those whose answer is sent while it comes */
+	struct ask_bucket open[OPEN_BUCKETS]; /* asks that may be joined */
+	struct ask_list waiting;	      /* asks: for a session or a member */
+	uint64_t kicks;			      /* how often they were tried again */
+	struct heap wakes;		      /* of asks, by the time of what is next to be done */
 	struct relay_list orphans;
 	struct relay *free_relays;
 	unsigned free_relay_count;
@@ -456,7 +460,8 @@ struct gateway {
 	struct service_name services[64];
 	size_t service_count;
 	uint16_t port;
-	struct house *house;	 /* its clients */
+	struct house *house; /* its clients */
+	struct reuse *reuse;
 	struct event_base *base; /* of the control thread */
 	int stop_fd;		 /* eventfd: gateway_stop() */
 	_Atomic unsigned stops;

@@ -119,6 +119,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (!TAILQ_EMPTY(&w->waiting))
 		asks_kick(w);
 	publish(w);
+	if (w == w->gateway->workers[0])
+		reuse_publish(w->gateway->reuse);
 	if (w->stop_at_us && (now >= w->stop_at_us || is_done(w, now))) {
 		say_last_words(w);
 		event_base_loopbreak(w->base);

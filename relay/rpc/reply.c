@@ -78,8 +78,11 @@ char *reply_receipt_text(const struct lane_id *lane, uint64_t seq, const struct 
 	int n;
 
 	hex_encode(lane->b, sizeof(lane->b), dst);
-	n = 32 + snprintf(dst + 32, 23, "/%" PRIu64 "/", seq);
-	hex_encode(salt->b, sizeof(salt->b), dst + n);
+	n = 32 + snprintf(dst + 32, 23, "/%" PRIu64, seq);
+	if (salt) {
+		dst[n++] = '/';
+		hex_encode(salt->b, sizeof(salt->b), dst + n);
+	}
 	return dst;
 }
 

@@ -34,7 +34,8 @@ static inline size_t reply_size(const struct reply_parts *parts)
 }
 void reply_put(struct buf *out, const struct reply_parts *parts);
 
-/* "<lane hex>/<seq>/<salt hex>" and a NUL; returns dst. */
+/* "<lane hex>/<seq>/<salt hex>" and a NUL; without a salt (NULL) "<lane hex>/<seq>"; returns dst.
+ */
 #define REPLY_RECEIPT_MAX (32 + 1 + 20 + 1 + 32 + 1)
 char *reply_receipt_text(const struct lane_id *lane, uint64_t seq, const struct salt *salt,
 			 char dst[REPLY_RECEIPT_MAX]);

@@ -9,6 +9,7 @@
 #define FRESH_US 2000
 #define REALTIME_US 1000
 
+static const struct cache_secret secret = {.b = {7}};
 static const struct service_name eth = {.s = "eth"}, other = {.s = "other"};
 
 static struct cache *make_cache(void)
@@ -16,8 +17,7 @@ static struct cache *make_cache(void)
 	struct cache_options options = {.bytes_max = CACHE_BYTES_MIN,
 					.chains_max = 2,
 					.fresh_us = FRESH_US,
-					.realtime_us = REALTIME_US,
-					.secret = {7}};
+					.realtime_us = REALTIME_US};
 
 	return cache_create(&options);
 }
@@ -46,11 +46,12 @@ static void set_head(struct cache_chain *chain, uint64_t number, usec_t now)
 	assert_true(cache_head(chain, &claim, now));
 }
 
-static struct cache_key key_of(const struct cache *c, uint64_t call)
+static struct cache_key key_of(uint64_t call)
 {
+	struct view part = VIEW(&call, sizeof(call));
 	struct cache_key key;
 
-	cache_key_make(c, &eth, NULL, VIEW(&call, sizeof(call)), &key);
+	cache_key_make(&secret, &eth, NULL, &part, 1, &key);
 	return key;
 }
 
@@ -60,6 +61,7 @@ static struct cache_answer answer_at(const struct block_claim *at, const char *t
 				     .content = CACHE_VALUE,
 				     .has_number = true,
 				     .has_hash = true,
+				     .vouched = true,
 				     .block = *at,
 				     .body = VIEW_STR(text),
 				     .id_at = 3,
@@ -71,14 +73,14 @@ static struct cache_answer answer_at(const struct block_claim *at, const char *t
 
 static enum cache_verdict fill(struct cache *c, uint64_t call, const struct cache_answer *answer)
 {
-	struct cache_key key = key_of(c, call);
+	struct cache_key key = key_of(call);
 
 	return cache_fill(cache_chain(c, &eth), &key, answer);
 }
 
 static bool finds(struct cache *c, uint64_t call, usec_t now)
 {
-	struct cache_key key = key_of(c, call);
+	struct cache_key key = key_of(call);
 	struct cache_body *body = cache_find(cache_chain(c, &eth), &key, now);
 
 	cache_unref(body);
@@ -93,7 +95,7 @@ static void an_answer_comes_back_as_it_was_given(void **state)
 	struct cache_chain *chain = cache_chain(c, &eth);
 	struct block_claim ten = block(10);
 	struct cache_answer answer = answer_at(&ten, "{\"id\":1,\"result\":\"0x1\"}");
-	struct cache_key key = key_of(c, 1);
+	struct cache_key key = key_of(1);
 	struct cache_body *body;
 
 	set_head(chain, 10, 0);
@@ -274,34 +276,136 @@ static void the_heads_number_is_enough_for_what_holds_for_it(void **state)
 	cache_destroy(c);
 }
 
-static void what_holds_for_ever_needs_no_block(void **state)
+static void the_serial_of_the_head_counts_its_changes(void **state)
 {
 	struct cache *c = make_cache();
-	struct cache_answer answer = {.life = CACHE_FOREVER, .body = VIEW_STR("0x1")};
+	struct cache_chain *chain = cache_chain(c, &eth);
+	uint64_t before = cache_head_serial(chain);
 
+	set_head(chain, 10, 0);
+	assert_int_equal(cache_head_serial(chain), before + 1);
+	set_head(chain, 10, 1);
+	assert_int_equal(cache_head_serial(chain), before + 1);
+	set_head(chain, 11, 2);
+	assert_int_equal(cache_head_serial(chain), before + 2);
+	cache_destroy(c);
+}
+
+static void what_holds_for_ever_needs_no_block_but_two_suppliers(void **state)
+{
+	struct cache *c = make_cache();
+	struct cache_answer answer = {
+		.life = CACHE_FOREVER, .body = VIEW_STR("0x1"), .supplier = {{1}}};
+
+	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
+	assert_false(finds(c, 1, 0)); /* there is no head that it could hold for */
+	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
+	assert_false(finds(c, 1, 0)); /* it says nothing that it did not say before */
+	answer.supplier.b[0] = 2;
+	answer.body = VIEW_STR("0x2");
+	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
+	assert_false(finds(c, 1, 0));
+	answer.supplier.b[0] = 3;
 	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
 	assert_true(finds(c, 1, INT64_MAX));
 	cache_destroy(c);
 }
 
-static void keys_tell_services_pins_and_calls_apart(void **state)
+static void until_then_it_holds_for_one_head(void **state)
 {
 	struct cache *c = make_cache();
-	struct hash pin = {{1}};
-	struct cache_key keys[5], again;
+	struct cache_chain *chain = cache_chain(c, &eth);
+	struct cache_answer answer = {
+		.life = CACHE_FOREVER, .body = VIEW_STR("0x1"), .supplier = {{1}}};
 
-	cache_key_make(c, &eth, NULL, VIEW_STR("call"), &keys[0]);
-	cache_key_make(c, &other, NULL, VIEW_STR("call"), &keys[1]);
-	cache_key_make(c, &eth, &pin, VIEW_STR("call"), &keys[2]);
-	cache_key_make(c, &eth, NULL, VIEW_STR("calk"), &keys[3]);
-	pin.b[31] = 1;
-	cache_key_make(c, &eth, &pin, VIEW_STR("call"), &keys[4]);
+	set_head(chain, 10, 0);
+	answer.head_serial = cache_head_serial(chain);
+	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
+	assert_true(finds(c, 1, 0));
+	set_head(chain, 11, 0);
+	assert_false(finds(c, 1, 0));
+	answer.head_serial = cache_head_serial(chain);
+	answer.supplier.b[0] = 2;
+	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
+	set_head(chain, 12, 0);
+	assert_true(finds(c, 1, 0));
+	cache_destroy(c);
+}
+
+static void what_nobody_can_recompute_is_found_for_one_head_or_needs_two_suppliers(void **state)
+{
+	struct cache *c = make_cache();
+	struct cache_chain *chain = cache_chain(c, &eth);
+	struct block_claim nine = block(9);
+	struct cache_answer answer = answer_at(&nine, "x");
+
+	set_head(chain, 10, 0);
+	answer.vouched = false;
+	answer.head_serial = cache_head_serial(chain);
+	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
+	assert_true(finds(c, 1, 0));
+	set_head(chain, 11, 0);
+	assert_false(finds(c, 1, 0));
+	answer.head_serial = cache_head_serial(chain);
+	answer.body = VIEW_STR("y"); /* who lies, or who did */
+	answer.supplier.b[0] = 1;
+	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
+	set_head(chain, 12, 0);
+	assert_false(finds(c, 1, 0));
+	answer.supplier.b[0] = 2;
+	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
+	assert_true(finds(c, 1, 0));
+	set_head(chain, 13, 0);
+	assert_true(finds(c, 1, 0));
+	cache_destroy(c);
+}
+
+static void what_is_of_the_head_goes_with_it(void **state)
+{
+	struct cache *c = make_cache();
+	struct cache_chain *chain = cache_chain(c, &eth);
+	struct block_claim old = block(3);
+	struct cache_answer answer = answer_at(&old, "x");
+
+	answer.life = CACHE_HEAD;
+	assert_int_equal(fill(c, 1, &answer), CACHE_UNBOUND); /* there is none */
+	set_head(chain, 10, 0);
+	assert_int_equal(fill(c, 1, &answer), CACHE_UNBOUND); /* asked for before it was the head */
+	answer.head_serial = cache_head_serial(chain);
+	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
+	assert_true(finds(c, 1, FRESH_US)); /* however old the head is */
+	answer.life = CACHE_REALTIME;
+	answer.has_number = answer.has_hash = false;
+	assert_int_equal(fill(c, 2, &answer), CACHE_STORED);
+	assert_true(finds(c, 2, REALTIME_US));
+	assert_false(finds(c, 2, REALTIME_US + 1));
+	set_head(chain, 11, 0);
+	assert_false(finds(c, 1, 0));
+	assert_false(finds(c, 2, 0));
+	assert_int_equal(cache_counts(c)->entries, 0);
+	assert_int_equal(fill(c, 1, &answer), CACHE_UNBOUND);
+	cache_destroy(c);
+}
+
+static void keys_tell_secrets_services_pins_and_calls_apart(void **state)
+{
+	struct cache_secret second = {.b = {8}};
+	struct hash pin = {{1}}, pin2 = {{2}};
+	struct view call = VIEW_STR("call"), near = VIEW_STR("calk");
+	struct view parts[] = {VIEW_STR("ca"), VIEW_STR("ll")};
+	struct cache_key keys[6], again;
+
+	cache_key_make(&secret, &eth, NULL, &call, 1, &keys[0]);
+	cache_key_make(&secret, &other, NULL, &call, 1, &keys[1]);
+	cache_key_make(&secret, &eth, &pin, &call, 1, &keys[2]);
+	cache_key_make(&secret, &eth, NULL, &near, 1, &keys[3]);
+	cache_key_make(&secret, &eth, &pin2, &call, 1, &keys[4]);
+	cache_key_make(&second, &eth, NULL, &call, 1, &keys[5]);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		for (size_t j = 0; j < i; j++)
 			assert_false(ID_EQ(&keys[i], &keys[j]));
-	cache_key_make(c, &eth, NULL, VIEW_STR("call"), &again);
+	cache_key_make(&secret, &eth, NULL, parts, 2, &again);
 	assert_true(ID_EQ(&keys[0], &again));
-	cache_destroy(c);
 }
 
 /* --- reorgs --- */
@@ -347,7 +451,7 @@ static void a_final_block_that_was_not_takes_all_of_its_service_with_it(void **s
 	struct cache_chain *chain = cache_chain(c, &eth), *second = cache_chain(c, &other);
 	struct block_claim at = block(10);
 	struct cache_answer answer = answer_at(&at, "x");
-	struct cache_key key = key_of(c, 99);
+	struct cache_key key = key_of(99);
 
 	for (uint64_t n = 5; n <= 10; n++) {
 		set_head(chain, n, 0);
@@ -389,7 +493,8 @@ static void one_long_scan_does_not_throw_out_what_is_asked_again(void **state)
 {
 	struct cache *c = make_cache();
 	char text[4000] = {0};
-	struct cache_answer answer = {.life = CACHE_FOREVER, .body = VIEW(text, sizeof(text))};
+	struct cache_answer answer = {
+		.life = CACHE_FOREVER, .vouched = true, .body = VIEW(text, sizeof(text))};
 
 	for (uint64_t i = 0; i < 50; i++) {
 		assert_int_equal(fill(c, i, &answer), CACHE_STORED);
@@ -667,8 +772,13 @@ int main(void)
 		cmocka_unit_test(without_a_hash_only_what_is_final_is_kept),
 		cmocka_unit_test(a_known_block_is_enough_by_its_hash),
 		cmocka_unit_test(the_heads_number_is_enough_for_what_holds_for_it),
-		cmocka_unit_test(what_holds_for_ever_needs_no_block),
-		cmocka_unit_test(keys_tell_services_pins_and_calls_apart),
+		cmocka_unit_test(the_serial_of_the_head_counts_its_changes),
+		cmocka_unit_test(what_holds_for_ever_needs_no_block_but_two_suppliers),
+		cmocka_unit_test(until_then_it_holds_for_one_head),
+		cmocka_unit_test(
+			what_nobody_can_recompute_is_found_for_one_head_or_needs_two_suppliers),
+		cmocka_unit_test(what_is_of_the_head_goes_with_it),
+		cmocka_unit_test(keys_tell_secrets_services_pins_and_calls_apart),
 		cmocka_unit_test(a_reorg_evicts_exactly_its_branch),
 		cmocka_unit_test(a_final_block_that_was_not_takes_all_of_its_service_with_it),
 		cmocka_unit_test(an_answer_over_its_share_is_not_kept),

@@ -365,6 +365,7 @@ static void start_gateway(struct world *w)
 		 "  deadline: 3 s\n  drain: 100 ms\n  cosign_interval: 50 ms\n"
 		 "  stall_timeout: 400 ms\n"
 		 "  lanes_max: 2\n"
+		 "  share: false\n  cache_bytes: 0 B\n" /* each call is a relay */
 		 "registry:\n  source: %s\nledger:\n  dir: %s/gateway\n",
 		 w->net->gateway_path, hex, w->net->registry_path, w->net->dir);
 	assert_ok(config_load_text(&source, "test", buf_view(&yaml), &w->config, &problems, &err),

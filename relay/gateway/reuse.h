@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * One answer for many calls ([G6]): calls that are the same at the same moment are asked once, and
+ * what has been answered before is given again for as long as it holds (relay/cache).
+ *
+ * The kept answers are of all workers and all applications together, under one lock, which is held
+ * for a look-up and never while anybody waits; what is in flight is each worker's
+ * own.  Not here: what is sent to the client (answer.c), how an ask is joined (ask.h). */
+#ifndef RELAY_GATEWAY_REUSE_H
+#define RELAY_GATEWAY_REUSE_H
+
+#include "relay/base/err.h"
+#include "relay/cache/cache.h"
+
+struct call;
+struct config;
+struct reuse; /* of a gateway; opaque */
+
+/* What a call has to do with it; zero-initialised: nothing. */
+struct reuse_call {
+	bool shares; /* the key is set: it may join others, and others it */
+	bool keeps;  /* its answer may be kept */
+	bool joined; /* it waits for another's ask, or was answered by it */
+	bool again;  /* it has asked anew after another's ask had failed it */
+	struct cache_key key;
+	uint64_t head_serial;	 /* when it was asked */
+	struct cache_body *body; /* ref: the kept answer that it gets; NULL: none */
+};
+
+struct reuse *reuse_create(const struct config *cfg);
+void reuse_destroy(struct reuse *reuse);
+
+/* Looks at a call that is about to be asked.  True: it has its answer, call->reuse.body. */
+MUST_USE bool reuse_find(struct call *call);
+/* The call's own ask has been answered: the answer is kept if it may be. */
+void reuse_keep(const struct call *call);
+/* Whether a call that has joined an ask which failed asks anew, since it may fare better: once. */
+bool reuse_may_ask_again(struct call *call, const struct err *why);
+/* The same for one that was answered with an error of a backend. */
+bool reuse_may_ask_after_error(struct call *call);
+/* Gives up what the call holds. */
+void reuse_leave(struct call *call);
+/* Brings the metrics up to date. */
+void reuse_publish(struct reuse *reuse);
+
+#endif
