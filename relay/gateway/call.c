@@ -56,13 +56,9 @@ static void ask(struct call *call)
 		.account = call->request->account,
 		.call = call->rpc,
 		.deadline_us = call->deadline_us,
-		.key = call->reuse.shares ? &call->reuse.key : NULL,
 	};
 
-	call->reuse.joined = false;
-	/* If it asks by itself it may be over, and gone, when this returns. */
-	if (!ask_start(&call->asker, worker_of(call), &params))
-		call->reuse.joined = true;
+	reuse_ask(call, &params);
 }
 
 static void ask_again(struct call *call)
@@ -71,8 +67,7 @@ static void ask_again(struct call *call)
 	ask(call);
 }
 
-/* It has its answer. */
-static void settle(struct call *call)
+void call_settle(struct call *call)
 {
 	call->has_answer = call->rpc->id_kind != RPC_ID_NONE;
 	mark_done(call);
@@ -108,10 +103,7 @@ void call_start(struct call *call)
 		fail(call, &err);
 	} else {
 		set_state(call, CALL_ASKING);
-		if (reuse_find(call))
-			settle(call);
-		else
-			ask(call);
+		ask(call);
 	}
 }
 
@@ -139,11 +131,8 @@ static void on_answer(struct asker *asker)
 		ask_again(call);
 		return;
 	}
-	if (call->reuse.joined)
-		metric_add(METRIC_GATEWAY_CALLS_SHARED, 1);
-	else
-		reuse_keep(call);
-	settle(call);
+	reuse_keep(call);
+	call_settle(call);
 }
 
 static void on_failed(struct asker *asker, const struct err *why)
@@ -202,7 +191,7 @@ static void on_alone(struct asker *asker)
 {
 	struct call *call = call_of(asker);
 
-	call->reuse.shares = false; /* or all that wait would be served one after the other */
+	call->reuse.alone = true; /* or all that wait would be served one after the other */
 	ask(call);
 }
 

@@ -270,6 +270,8 @@ struct call {
 void call_start(struct call *call);
 /* The client is gone. */
 void call_abandon(struct call *call);
+/* It has its answer: its ask's, or one that was kept. */
+void call_settle(struct call *call);
 /* The relay that answers it; NULL: none does. */
 struct relay *call_relay(const struct call *call);
 

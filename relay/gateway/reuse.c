@@ -95,33 +95,54 @@ static const struct chain_method *find_method(const struct call *call, const str
 	return method->id != 0 && method->effect == CHAIN_READ ? method : NULL;
 }
 
-bool reuse_find(struct call *call)
+/* What may be done about the call; its key, if anything. */
+static void look_at(struct call *call)
 {
-	struct reuse *reuse = call->request->worker->gateway->reuse;
+	const struct reuse *reuse = call->request->worker->gateway->reuse;
 	const struct chain_method *method;
 	const struct chain_traits *traits;
-	struct cache_chain *chain;
 	const struct chain *family;
 
+	call->reuse.shares = call->reuse.keeps = false;
 	if (!(reuse->shares || reuse->cache) || call->request->fresh ||
-	    call->rpc->id_kind == RPC_ID_NONE || call->rpc->params.n > REUSE_PARAMS_MAX)
-		return false;
-	if (!(method = find_method(call, &family)))
-		return false;
+	    call->rpc->id_kind == RPC_ID_NONE || call->rpc->params.n > REUSE_PARAMS_MAX ||
+	    !(method = find_method(call, &family)))
+		return;
 	traits = chain_traits(family, method);
 	call->reuse.keeps = reuse->cache && traits->life != CHAIN_LIFE_NEVER;
-	call->reuse.shares = reuse->shares &&
+	call->reuse.shares = reuse->shares && !call->reuse.alone &&
 			     (traits->send == CHAIN_SEND_HEDGE || traits->send == CHAIN_SEND_AGAIN);
 	if (call->reuse.keeps || call->reuse.shares)
 		make_key(call, method);
-	if (!call->reuse.keeps)
-		return false;
+}
+
+static bool find_kept(struct call *call)
+{
+	struct reuse *reuse = call->request->worker->gateway->reuse;
+	struct cache_chain *chain;
+
 	pthread_mutex_lock(&reuse->lock);
 	chain = cache_chain(reuse->cache, &call->request->account->key.service);
 	call->reuse.body = cache_find(chain, &call->reuse.key, clock_mono_us());
 	call->reuse.head_serial = cache_head_serial(chain);
 	pthread_mutex_unlock(&reuse->lock);
 	return call->reuse.body != NULL;
+}
+
+void reuse_ask(struct call *call, const struct ask_params *params)
+{
+	struct ask_params mine = *params;
+
+	call->reuse.joined = false;
+	look_at(call);
+	if (call->reuse.keeps && find_kept(call)) {
+		call_settle(call);
+		return;
+	}
+	mine.key = call->reuse.shares ? &call->reuse.key : NULL;
+	/* If it asks by itself it may be over, and gone, when this returns. */
+	if (!ask_start(&call->asker, call->request->worker, &mine))
+		call->reuse.joined = true;
 }
 
 void reuse_leave(struct call *call)
@@ -234,7 +255,10 @@ void reuse_keep(const struct call *call)
 				      .head_serial = call->reuse.head_serial};
 	struct cache_chain *chain;
 
-	if (!call->reuse.keeps || !relay->has_receipt || !describe(call, &answer))
+	if (call->reuse.joined)
+		metric_add(METRIC_GATEWAY_CALLS_SHARED, 1);
+	if (call->reuse.joined || !call->reuse.keeps || !relay->has_receipt ||
+	    !describe(call, &answer))
 		return;
 	answer.id_at = (uint32_t)(ask_answer(ask)->id.p - body.p);
 	answer.supplier = relay->member->supplier->key;

@@ -11,6 +11,7 @@
 #include "relay/base/err.h"
 #include "relay/cache/cache.h"
 
+struct ask_params;
 struct call;
 struct config;
 struct reuse; /* of a gateway; opaque */
@@ -19,6 +20,7 @@ struct reuse; /* of a gateway; opaque */
 struct reuse_call {
 	bool shares; /* the key is set: it may join others, and others it */
 	bool keeps;  /* its answer may be kept */
+	bool alone;  /* it joins nobody any more */
 	bool joined; /* it waits for another's ask, or was answered by it */
 	bool again;  /* it has asked anew after another's ask had failed it */
 	struct cache_key key;
@@ -29,9 +31,11 @@ struct reuse_call {
 struct reuse *reuse_create(const struct config *cfg);
 void reuse_destroy(struct reuse *reuse);
 
-/* Looks at a call that is about to be asked.  True: it has its answer, call->reuse.body. */
-MUST_USE bool reuse_find(struct call *call);
-/* The call's own ask has been answered: the answer is kept if it may be. */
+/* Asks for a call, unless its answer is kept or is being asked for: as ask_start(), so the call may
+ * be over, and gone, when this returns.  params: without a key. */
+void reuse_ask(struct call *call, const struct ask_params *params);
+/* The call's ask has been answered, and the call is content with it: the answer is kept if it may
+ * be. */
 void reuse_keep(const struct call *call);
 /* Whether a call that has joined an ask which failed asks anew, since it may fare better: once. */
 bool reuse_may_ask_again(struct call *call, const struct err *why);
