@@ -30,12 +30,12 @@ static struct ask *ask_create(struct worker *w)
 	struct ask *ask = w->free_asks;
 
 	if (ask) {
-		struct buf encoding = ask->encoding;
+		struct buf encoding = ask->encoding, picks = ask->picks;
 
 		w->free_asks = ask->next_free;
 		w->free_ask_count--;
-		*ask = (struct ask){.encoding = encoding};
-		ask->encoding.n = 0;
+		*ask = (struct ask){.encoding = encoding, .picks = picks};
+		ask->encoding.n = ask->picks.n = 0;
 	} else {
 		ask = xcalloc(1, sizeof(*ask));
 	}
@@ -55,6 +55,7 @@ static void destroy_if_unused(struct ask *ask)
 	assert(ask->state == ASK_DONE);
 	if (w->free_ask_count == FREE_ASKS_MAX) {
 		buf_finish(&ask->encoding);
+		buf_finish(&ask->picks);
 		free(ask);
 		return;
 	}
@@ -84,6 +85,7 @@ void asks_finish(struct worker *w)
 	while ((ask = w->free_asks)) {
 		w->free_asks = ask->next_free;
 		buf_finish(&ask->encoding);
+		buf_finish(&ask->picks);
 		free(ask);
 	}
 	heap_finish(&w->wakes);
@@ -200,7 +202,7 @@ static bool take_session(struct ask *ask, struct err *err)
 		return true;
 	session_unref(w, ask->session);
 	ask->session = session_ref(now);
-	ask->asked = 0;
+	ask->asked = ask->failed = ask->erred = 0;
 	return true;
 }
 

@@ -91,6 +91,11 @@ struct ask {
 	LIST_HEAD(, relay) attempts; /* in flight */
 	unsigned attempts_made;	     /* so far, those in flight too */
 	uint64_t asked;		     /* members, by bit */
+	uint64_t failed;	     /* ... who did not answer, or with an error of their own */
+	uint64_t erred;		     /* ... of them with an error that blames nobody */
+	bool target_known;	     /* `target` has been read */
+	struct chain_target target;  /* n = 0: none */
+	struct buf picks;	     /* struct pick_note, one after the other; see quality.h */
 	struct relay *answered;	     /* FLOWING, DONE */
 	struct rpc_answer answer;    /* DONE with an answer that is one leaf */
 	struct err err;		     /* how the last attempt ended */

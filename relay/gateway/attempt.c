@@ -15,17 +15,19 @@ bool attempt_pick(struct ask *ask, struct member **ret, bool *ret_hope)
 	struct pick_member members[SESSION_MEMBERS_MAX];
 	enum pick_mode mode =
 		w->cfg->gateway.pick == CONFIG_GATEWAY_PICK_PRICE ? PICK_BY_PRICE : PICK_BY_STAKE;
+	struct weighed weighed;
 	struct pick pick;
 	struct err err;
 
 	*ret_hope = false;
-	quality_weigh(ask, clock_mono_us(), members);
+	quality_weigh(ask, clock_mono_us(), members, &weighed);
 	while (pick_member(&s->info->id, &w->self.id, w->id, s->n++, mode, members, s->count, &pick,
 			   &err)) {
 		struct member *m = &s->members[pick.member];
 
 		if (member_is_ready(m)) {
 			ask->asked |= (uint64_t)1 << pick.member;
+			quality_note(ask, &weighed, s->n - 1, &pick);
 			*ret = m;
 			return true;
 		}

@@ -88,8 +88,9 @@ struct session {
 	unsigned refs; /* the account's, and one for each call and relay */
 	struct session_info *info;
 	const struct chain *chain;
-	uint64_t n;	     /* of the next pick ([S9]) */
-	usec_t reference_us; /* what latencies are measured against; quality.c's */
+	struct serving *serving; /* of its service */
+	uint64_t n;		 /* of the next pick ([S9]) */
+	usec_t reference_us;	 /* what latencies are measured against; quality.c's */
 	usec_t reference_at_us;
 	size_t count;
 	struct member members[];

@@ -3,12 +3,11 @@
 
 #include "relay/base/log.h"
 #include "relay/gateway/internal.h"
+#include "relay/rpc/encoding.h"
 
-#define JUDGE_US 50000	    /* a score is this old at most */
 #define REFERENCE_US 250000 /* what latencies are measured against is this old at most */
 
-struct standing *quality_standing(struct worker *w, const struct service_name *service,
-				  const struct key_id *supplier)
+struct serving *quality_serving(struct worker *w, const struct service_name *service)
 {
 	const struct config *cfg = w->cfg;
 	const struct quality_limits limits = {
@@ -16,8 +15,14 @@ struct standing *quality_standing(struct worker *w, const struct service_name *s
 		.cooldown_us = cfg->gateway.cooldown_min,
 		.cooldown_max_us = MAX(cfg->gateway.cooldown_max, cfg->gateway.cooldown_min),
 	};
-	struct standing *s = standing_ref(serving_get(&w->servings, service, &limits), supplier,
-					  clock_mono_us());
+
+	return serving_get(&w->servings, service, &limits);
+}
+
+struct standing *quality_standing(struct worker *w, struct serving *serving,
+				  const struct key_id *supplier)
+{
+	struct standing *s = standing_ref(serving, supplier, clock_mono_us());
 
 	if (s->refs == 1)
 		s->label = supplier_find(w, supplier)->label;
@@ -39,30 +44,138 @@ static usec_t reference_of(struct session *s, usec_t now)
 	return s->reference_us;
 }
 
-void quality_weigh(const struct ask *ask, usec_t now, struct pick_member members[])
+/* What the ask is about; read when it is first wanted, since most never need it. */
+static const struct chain_target *target_of(struct ask *ask, const struct chain *chain)
+{
+	const struct rpc_limits limits = {.depth_max = RPC_DEPTH_MAX, .batch_max = 1};
+	struct request_encoding request;
+	struct rpc_request rpc;
+	struct err err;
+
+	if (ask->target_known)
+		return &ask->target;
+	ask->target_known = true;
+	if (ask->encoding.n > QUALITY_TARGET_BYTES_MAX ||
+	    !request_encoding_parse(buf_view(&ask->encoding), &request, &err) ||
+	    !rpc_request_scan(request.body, &limits, &rpc, &err))
+		return &ask->target;
+	if (!chain_call_target(chain, ask->method, rpc.one.params, &ask->target))
+		ask->target.n = 0;
+	rpc_request_finish(&rpc);
+	return &ask->target;
+}
+
+/* NULL: nobody has refused anything like it. */
+static struct refusals_row *refusals_of(struct ask *ask, const struct session *s)
+{
+	struct refusals *table = s->serving->refusals;
+
+	if (refusals_is_empty(table))
+		return NULL;
+	return refusals_find(table, ask->method->id, target_of(ask, s->chain));
+}
+
+/* WEIGH_FULL when nothing is in the way of its being asked. */
+static enum weigh_why obstacle(const struct member *m, usec_t now)
+{
+	if (m->dropped)
+		return WEIGH_DROPPED;
+	if (m->state != MEMBER_READY || m->peer != m->supplier->peer || m->peer->draining)
+		return WEIGH_NO_LINK;
+	if (m->supplier->rests_until_us > now)
+		return WEIGH_RESTS;
+	return member_is_ready(m) ? WEIGH_FULL : WEIGH_BUSY;
+}
+
+static enum weigh_why why_of(const struct standing *s)
+{
+	switch (s->q.state) {
+	case QUALITY_COOLING:
+		return WEIGH_COOLS;
+	case QUALITY_TRIAL:
+		return WEIGH_TRIAL;
+	case QUALITY_READY:
+	case QUALITY_RAMP:
+		break;
+	}
+	return s->score.health < PICK_HEALTHY ? WEIGH_REDUCED : WEIGH_FULL;
+}
+
+static uint16_t weigh_one(const struct member *m, const struct refusals_row *row,
+			  usec_t reference_us, usec_t now, uint8_t *ret_why)
+{
+	enum weigh_why why = obstacle(m, now);
+	uint16_t health = 0;
+
+	if (why == WEIGH_FULL) {
+		health = standing_score(m->standing, reference_us, now)->health;
+		why = why_of(m->standing);
+	}
+	if (health > 0 && row && refusals_shuns(row, &m->supplier->key, now)) {
+		health = 0;
+		why = WEIGH_SHUNNED;
+	}
+	*ret_why = (uint8_t)why;
+	return health;
+}
+
+void quality_weigh(struct ask *ask, usec_t now, struct pick_member members[], struct weighed *ret)
 {
 	const struct worker *w = ask->worker;
 	struct session *s = ask->session;
 	usec_t reference_us = reference_of(s, now);
-	uint16_t healths[SESSION_MEMBERS_MAX];
+	const struct refusals_row *row = refusals_of(ask, s);
 	uint64_t weights[SESSION_MEMBERS_MAX];
+	uint16_t healths[SESSION_MEMBERS_MAX];
 
 	for (size_t i = 0; i < s->count; i++) {
-		const struct member *m = &s->members[i];
-
 		weights[i] = s->info->members[i].weight;
-		healths[i] = member_is_ready(m) && !m->dropped
-				     ? standing_score(m->standing, reference_us, now)->health
-				     : 0;
+		ret->health[i] = weigh_one(&s->members[i], row, reference_us, now, &ret->why[i]);
 	}
+	memcpy(healths, ret->health, s->count * sizeof(healths[0]));
 	quality_cap(weights, healths, s->count, w->cfg->gateway.share_max);
 	for (size_t i = 0; i < s->count; i++) {
+		bool asked = (ask->asked >> i & 1) != 0;
+
+		if (healths[i] < ret->health[i])
+			ret->why[i] = WEIGH_CAPPED;
+		if (asked)
+			ret->why[i] = WEIGH_ASKED;
+		ret->health[i] = healths[i];
 		members[i] = (struct pick_member){
 			.weight = weights[i],
 			.price = s->info->members[i].price,
 			.health = healths[i],
-			.asked = s->members[i].dropped || (ask->asked >> i & 1) != 0,
+			.asked = s->members[i].dropped || asked,
 		};
+	}
+}
+
+void quality_note(struct ask *ask, const struct weighed *weighed, uint64_t n,
+		  const struct pick *pick)
+{
+	const struct session *s = ask->session;
+	struct pick_note note = {
+		.n = n,
+		.count = (uint32_t)s->count,
+		.member = (uint32_t)pick->member,
+		.reason = pick->reason,
+	};
+	size_t one = sizeof(note) + s->count * sizeof(struct pick_row);
+
+	if (ask->picks.n >= PICKS_NOTED_MAX * one)
+		return;
+	buf_reserve(&ask->picks, one);
+	buf_put(&ask->picks, &note, sizeof(note));
+	for (size_t i = 0; i < s->count; i++) {
+		struct pick_row row = {
+			.weight = s->info->members[i].weight,
+			.health = weighed->health[i],
+			.why = weighed->why[i],
+		};
+
+		memcpy(row.supplier, s->info->members[i].key.b, sizeof(row.supplier));
+		buf_put(&ask->picks, &row, sizeof(row));
 	}
 }
 
@@ -88,48 +201,109 @@ static void note_cooling(const struct relay *relay, const struct standing *s, us
 			 (unsigned long long)more);
 }
 
+static uint64_t bit_of(const struct relay *relay)
+{
+	return (uint64_t)1 << (relay->member - relay->session->members);
+}
+
+static void add_refusal(const struct relay *relay, const struct key_id *supplier, bool late)
+{
+	struct ask *ask = relay->ask;
+	const struct session *s = relay->session;
+
+	metric_add(METRIC_GATEWAY_REFUSALS, !late);
+	metric_add(METRIC_GATEWAY_REFUSALS_FORGOTTEN,
+		   refusals_add(s->serving->refusals, ask->method->id, target_of(ask, s->chain),
+				supplier, late, clock_mono_us()));
+}
+
+/* Of these an ask remembers who they were, until somebody answers. */
+static bool is_failure(enum quality_outcome outcome)
+{
+	return outcome == QUALITY_FAULT || outcome == QUALITY_SILENT || outcome == QUALITY_CANNOT ||
+	       outcome == QUALITY_MISBEHAVED;
+}
+
 void quality_on_end(struct relay *relay, enum quality_outcome outcome)
 {
 	usec_t now = clock_mono_us();
 	usec_t until = relay->leaf_us ? relay->leaf_us : now;
 	struct standing *standing = relay->member->standing;
-	enum quality_state was;
+	enum quality_state was = standing->q.state;
+	struct refusals_row *row;
 
 	if (relay->judged)
 		return;
 	relay->judged = true;
 	metric_add_at(METRIC_GATEWAY_OUTCOMES, standing->label, outcome, 1);
-	was = standing->q.state;
 	quality_end(&standing->q, relay->epoch, outcome, relay->sent_us, until - relay->sent_us,
 		    now);
 	if (was != QUALITY_COOLING && standing->q.state == QUALITY_COOLING)
 		note_cooling(relay, standing, now);
-}
-
-/* What an RPC error says of whoever gave it. */
-static enum quality_outcome outcome_of_error(const struct relay *relay)
-{
-	const struct rpc_answer *a = &relay->ask->answer;
-	enum chain_error class = chain_error_class(relay->session->chain, a->error_code,
-						   a->error_message, a->error_data);
-
-	switch (chain_error_info(class)->blame) {
-	case CHAIN_BLAME_NONE:
-		return QUALITY_ANSWER;
-	case CHAIN_BLAME_THROTTLE:
-		return QUALITY_THROTTLED;
-	case CHAIN_BLAME_ERROR:
-		return QUALITY_FAULT;
-	}
-	return QUALITY_ANSWER;
+	if (outcome == QUALITY_ABSTAINED || outcome == QUALITY_THROTTLED)
+		return;
+	row = refusals_of(relay->ask, relay->session);
+	if (row)
+		refusals_asked(row, &relay->member->supplier->key);
+	if (is_failure(outcome))
+		relay->ask->failed |= bit_of(relay);
 }
 
 void quality_on_answer(struct relay *relay)
 {
-	if (relay->kind == LEAF_RPC_ERROR)
-		quality_on_end(relay, outcome_of_error(relay));
-	else
+	const struct rpc_answer *a = &relay->ask->answer;
+	const struct chain_error_info *info;
+
+	if (relay->kind != LEAF_RPC_ERROR) {
 		quality_on_end(relay, QUALITY_ANSWER);
+		return;
+	}
+	info = chain_error_info(chain_error_class(relay->session->chain, a->error_code,
+						  a->error_message, a->error_data));
+	switch (info->blame) {
+	case CHAIN_BLAME_NONE:
+		quality_on_end(relay, QUALITY_ANSWER);
+		break;
+	case CHAIN_BLAME_THROTTLE:
+		quality_on_end(relay, QUALITY_THROTTLED);
+		break;
+	case CHAIN_BLAME_ERROR:
+		quality_on_end(relay, QUALITY_FAULT);
+		break;
+	}
+	if (info->next == CHAIN_NEXT_ANSWER)
+		return;
+	if (info->blame == CHAIN_BLAME_NONE)
+		relay->ask->erred |= bit_of(relay);
+	relay->ask->failed |= bit_of(relay);
+}
+
+void quality_on_given_up(struct relay *relay)
+{
+	const struct ask *ask = relay->ask;
+	bool lost = ask->answered && ask->answered != relay && ask->method->effect == CHAIN_READ;
+
+	if (relay->judged)
+		return;
+	quality_on_end(relay, lost ? QUALITY_LOST : QUALITY_ABSTAINED);
+	if (lost)
+		add_refusal(relay, &relay->member->supplier->key, true);
+}
+
+void quality_on_settled(struct ask *ask, const struct relay *answered)
+{
+	const struct session *s = answered->session;
+	usec_t now = clock_mono_us();
+
+	if ((ask->failed & bit_of(answered)) != 0)
+		return; /* its answer is an error of its own: it proves nothing about the others */
+	for (size_t i = 0; ask->failed >> i != 0; i++) {
+		if ((ask->failed >> i & 1) == 0)
+			continue;
+		add_refusal(answered, &s->members[i].supplier->key, false);
+		if ((ask->erred >> i & 1) != 0)
+			quality_refused(&s->members[i].standing->q, now);
+	}
 }
 
 enum quality_outcome quality_outcome_of(enum err_code code)
@@ -151,4 +325,33 @@ enum quality_outcome quality_outcome_of(enum err_code code)
 	default:
 		return QUALITY_ABSTAINED; /* a session that rolls over, a lost link, money */
 	}
+}
+
+const char *weigh_why_name(enum weigh_why why)
+{
+	switch (why) {
+	case WEIGH_FULL:
+		return "full";
+	case WEIGH_REDUCED:
+		return "reduced";
+	case WEIGH_CAPPED:
+		return "capped";
+	case WEIGH_ASKED:
+		return "asked";
+	case WEIGH_DROPPED:
+		return "dropped";
+	case WEIGH_NO_LINK:
+		return "no_link";
+	case WEIGH_RESTS:
+		return "rests";
+	case WEIGH_BUSY:
+		return "busy";
+	case WEIGH_COOLS:
+		return "cools";
+	case WEIGH_TRIAL:
+		return "trial";
+	case WEIGH_SHUNNED:
+		return "shunned";
+	}
+	return "?";
 }

@@ -176,6 +176,7 @@ void relay_keep(struct relay *r)
 	assert(r->state == RELAY_COMMITTING || r->state == RELAY_FLOWING);
 	LIST_REMOVE(r, of_ask);
 	quality_on_answer(r);
+	quality_on_settled(r->ask, r);
 	r->state = RELAY_KEPT;
 }
 
@@ -184,8 +185,7 @@ void relay_give_up(struct relay *r)
 	assert(r->state != RELAY_LATE);
 	if (r->state != RELAY_KEPT)
 		LIST_REMOVE(r, of_ask);
-	quality_on_end(r, r->ask->answered && r->ask->answered != r ? QUALITY_LOST
-								    : QUALITY_ABSTAINED);
+	quality_on_given_up(r);
 	if (r->lost)
 		LIST_REMOVE(r, of_lost);
 	r->state = RELAY_LATE;

@@ -128,7 +128,7 @@ static void member_init(struct worker *w, struct session *s, size_t i, u128 allo
 	s->members[i] = (struct member){
 		.session = s,
 		.supplier = wanted_ref(w, from, s->info->start),
-		.standing = quality_standing(w, &s->info->service, &from->key),
+		.standing = quality_standing(w, s->serving, &from->key),
 		.tab = ledger_tab_open(w->gateway->ledger, &session, &from->key),
 		.served_max = budget_cu(allowance, from->price),
 	};
@@ -162,6 +162,7 @@ static bool session_derive(struct worker *w, const struct account *account, heig
 	s->refs = 1;
 	s->info = info;
 	s->chain = chain;
+	s->serving = quality_serving(w, &info->service);
 	s->count = info->n;
 	for (size_t i = 0; i < s->count; i++)
 		member_init(w, s, i, allowance);

@@ -18,6 +18,7 @@ struct serving *serving_get(struct serving **table, const struct service_name *n
 	serving = xcalloc(1, sizeof(*serving));
 	serving->service = *name;
 	serving->limits = *limits;
+	serving->refusals = refusals_create();
 	HASH_ADD_STR(*table, service.s, serving);
 	return serving;
 }
@@ -33,6 +34,7 @@ void servings_finish(struct serving **table)
 			free(s);
 		}
 		HASH_DEL(*table, serving);
+		refusals_destroy(serving->refusals);
 		free(serving);
 	}
 }

@@ -7,6 +7,7 @@
 
 #include "relay/crypto/table.h"
 #include "session/quality.h"
+#include "session/refusals.h"
 
 #define STANDINGS_MAX                                                                              \
 	1024 /* suppliers of a service; the one that was not used for longest goes                 \
@@ -30,6 +31,7 @@ struct serving {
 	struct service_name service;
 	struct quality_limits limits;
 	struct standing *standings; /* by supplier */
+	struct refusals *refusals;
 	UT_hash_handle hh;
 };
 
