@@ -36,6 +36,8 @@ struct admin {
 	usec_t started_us;
 	struct admin_check checks[ADMIN_CHECKS_MAX];
 	size_t checks_n;
+	struct admin_page pages[ADMIN_PAGES_MAX];
+	size_t pages_n;
 	void (*refresh)(void *arg);
 	void *arg;
 };
@@ -125,11 +127,25 @@ static void on_metrics(struct evhttp_request *req, void *arg)
 	reply(req, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", &body);
 }
 
+static void on_page(struct evhttp_request *req, void *arg)
+{
+	CLEANUP(buf_finish) struct buf body = {0};
+	const struct admin_page *page = arg;
+
+	clock_tick();
+	page->write(page->arg, &body);
+	reply(req, HTTP_OK, page->type, &body);
+}
+
 static void on_other(struct evhttp_request *req, void *arg)
 {
 	CLEANUP(buf_finish) struct buf body = {0};
+	const struct admin *admin = arg;
 
-	buf_put_str(&body, "no such page; there are /healthz, /readyz and /metrics\n");
+	buf_put_str(&body, "no such page; there are /healthz, /readyz and /metrics");
+	for (size_t i = 0; i < admin->pages_n; i++)
+		buf_putf(&body, ", %s", admin->pages[i].path);
+	buf_put_str(&body, "\n");
 	reply_text(req, HTTP_NOTFOUND, &body);
 }
 
@@ -248,6 +264,8 @@ static void admin_make(struct admin *admin)
 	evhttp_set_cb(admin->http, "/healthz", on_health, admin);
 	evhttp_set_cb(admin->http, "/readyz", on_ready, admin);
 	evhttp_set_cb(admin->http, "/metrics", on_metrics, admin);
+	for (size_t i = 0; i < admin->pages_n; i++)
+		evhttp_set_cb(admin->http, admin->pages[i].path, on_page, &admin->pages[i]);
 	evhttp_set_gencb(admin->http, on_other, admin);
 }
 
@@ -269,7 +287,7 @@ bool admin_start(const struct admin_params *params, struct admin **ret, struct e
 	CLEANUP(admin_stop) struct admin *admin = NULL;
 	int fd;
 
-	assert(params->checks_n <= ADMIN_CHECKS_MAX);
+	assert(params->checks_n <= ADMIN_CHECKS_MAX && params->pages_n <= ADMIN_PAGES_MAX);
 	fd = params->listen->unix_path ? listen_unix(params->listen->unix_path, err)
 				       : listen_tcp(params->listen, err);
 	if (fd < 0)
@@ -281,6 +299,9 @@ bool admin_start(const struct admin_params *params, struct admin **ret, struct e
 	admin->checks_n = params->checks_n;
 	for (size_t i = 0; i < params->checks_n; i++)
 		admin->checks[i] = params->checks[i];
+	admin->pages_n = params->pages_n;
+	for (size_t i = 0; i < params->pages_n; i++)
+		admin->pages[i] = params->pages[i];
 	admin_make(admin);
 	admin->port = port_of(fd);
 	if (evhttp_accept_socket(admin->http, fd) != 0) {

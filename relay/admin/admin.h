@@ -6,6 +6,7 @@
 #ifndef RELAY_ADMIN_ADMIN_H
 #define RELAY_ADMIN_ADMIN_H
 
+#include "relay/base/bytes.h"
 #include "relay/base/err.h"
 #include "relay/config/config.h"
 
@@ -13,6 +14,7 @@
 #define ADMIN_BODY_MAX 1024   /* bytes of a request's body, which nothing reads */
 #define ADMIN_TIMEOUT_S 10    /* a connection that is silent for this long is closed */
 #define ADMIN_CHECKS_MAX 16
+#define ADMIN_PAGES_MAX 8
 
 struct admin; /* the server and its thread; opaque */
 
@@ -24,10 +26,21 @@ struct admin_check {
 	void *arg;
 };
 
+/* A page of the program's own. */
+struct admin_page {
+	const char *path; /* "/..." */
+	const char *type; /* of its content */
+	/* Appends it.  Runs on the admin thread. */
+	void (*write)(void *arg, struct buf *out);
+	void *arg;
+};
+
 struct admin_params {
 	const struct config_address *listen;
 	const struct admin_check *checks; /* copied; names and args are borrowed */
 	size_t checks_n;		  /* at most ADMIN_CHECKS_MAX */
+	const struct admin_page *pages;	  /* copied; what they point to is borrowed */
+	size_t pages_n;			  /* at most ADMIN_PAGES_MAX */
 	void (*refresh)(void *arg);	  /* before /metrics: sets gauges; may be NULL */
 	void *arg;
 };

@@ -30,13 +30,22 @@ static void refresh(void *arg)
 	program_refresh(gateway_ledger(arg), gateway_registry(arg));
 }
 
+static void write_suppliers(void *arg, struct buf *out)
+{
+	gateway_suppliers(arg, out);
+}
+
 /* Serves until SIGTERM or SIGINT, with the admin pages beside. */
 static bool serve(const struct config *config, struct gateway *gateway, struct err *err)
 {
 	const struct admin_check check = {"gateway", is_ready, gateway};
+	const struct admin_page page = {"/admin/suppliers", "application/json", write_suppliers,
+					gateway};
 	const struct admin_params params = {.listen = &config->admin.listen,
 					    .checks = &check,
 					    .checks_n = 1,
+					    .pages = &page,
+					    .pages_n = 1,
 					    .refresh = refresh,
 					    .arg = gateway};
 	CLEANUP(admin_stop) struct admin *admin = NULL;

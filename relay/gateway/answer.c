@@ -321,6 +321,10 @@ static void put_lines(struct buf *head, const struct request *request)
 			 put_receipt);
 	if (any && second_hand)
 		put_list(head, "\r\nCounterfoil-Cache: ", request, RECEIPTS_LISTED_MAX, put_cache);
+	if (request->debug) {
+		buf_put_str(head, "\r\nCounterfoil-Debug: ");
+		debug_put(head, request);
+	}
 	if (any && request->count <= NAMES_LISTED_MAX) {
 		put_list(head, "\r\nCounterfoil-Supplier: ", request, request->count, put_supplier);
 		put_list(head, "\r\nCounterfoil-Session: ", request, request->count, put_session);

@@ -10,6 +10,7 @@
 #ifndef RELAY_GATEWAY_GATEWAY_H
 #define RELAY_GATEWAY_GATEWAY_H
 
+#include "relay/base/bytes.h"
 #include "relay/base/err.h"
 #include "relay/base/ids.h"
 #include "relay/config/config.h"
@@ -58,6 +59,9 @@ struct gateway_status {
 	struct err last_error; /* why there is no session; ERR_NONE when there is one */
 };
 void gateway_status(const struct gateway *gateway, struct gateway_status *ret);
+/* Appends what the workers have seen of suppliers, as JSON (docs/operating.md).  Any thread but a
+ * worker's; waits for each worker for a tick, and at most 2 s. */
+void gateway_suppliers(const struct gateway *gateway, struct buf *out);
 /* True when calls can be served: every worker has a session with a member that can be asked; else
  * *ret_why says what is missing. */
 MUST_USE bool gateway_is_ready(const struct gateway *gateway, struct err *ret_why);

@@ -228,6 +228,7 @@ static void request_begin(struct worker *w, struct client *client, struct evhttp
 	r->http = http;
 	r->account = account;
 	r->rpc = *rpc;
+	r->debug = debug_is_wanted(w, http);
 	if (!rpc->batch)
 		r->rpc.calls = &r->rpc.one;
 	r->fresh = wants_fresh(http);

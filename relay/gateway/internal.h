@@ -26,6 +26,7 @@
 #include "relay/gateway/gateway.h"
 #include "relay/gateway/inbound.h"
 #include "relay/gateway/quality.h"
+#include "relay/gateway/report.h"
 #include "relay/gateway/reuse.h"
 #include "relay/ledger/ledger.h"
 #include "relay/ledger/reader.h"
@@ -304,6 +305,7 @@ struct request {
 	struct account *account;
 	struct rpc_request rpc;
 	bool fresh; /* the client wants relays of its own ([G6]) */
+	bool debug; /* its client wants to know the picks, and may */
 	usec_t from_us;
 	size_t pending; /* calls that are neither done nor flowing */
 	/* of an answer that is sent while it comes */
@@ -365,6 +367,12 @@ void answer_cors(struct worker *w, struct evhttp_request *http);
 void answer_prepare(struct worker *w);
 void receipts_get(struct worker *w, struct evhttp_request *http, const char *path,
 		  const char *query);
+
+/* --- debug.c --- */
+/* The client asks for the picks of its calls, and gateway.debug lets it. */
+bool debug_is_wanted(const struct worker *w, struct evhttp_request *http);
+/* Appends them: the value of Counterfoil-Debug. */
+void debug_put(struct buf *out, const struct request *request);
 
 /* --- tokens.c --- */
 struct tokens; /* token -> application; immutable */
@@ -434,6 +442,7 @@ struct worker {
 	struct frame_batch batch;
 	struct inbound_batch good;
 	struct worker_state state;
+	struct report report;
 };
 
 /* --- wanted.c, owed.c --- */

@@ -163,6 +163,7 @@ static bool session_derive(struct worker *w, const struct account *account, heig
 	s->info = info;
 	s->chain = chain;
 	s->serving = quality_serving(w, &info->service);
+	s->serving->chain = chain;
 	s->count = info->n;
 	for (size_t i = 0; i < s->count; i++)
 		member_init(w, s, i, allowance);

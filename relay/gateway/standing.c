@@ -87,6 +87,7 @@ const struct quality_score *standing_score(struct standing *s, usec_t reference_
 		quality_turn(&s->q, now);
 		s->score = quality_judge(&s->q, reference_us);
 		s->judged_us = now;
+		s->reference_us = reference_us;
 		s->judged_epoch = s->q.epoch;
 	}
 	return &s->score;

@@ -22,6 +22,7 @@ struct standing {
 	usec_t used_us;
 	usec_t judged_us;	    /* when `score` was made; 0: never */
 	unsigned judged_epoch;	    /* of q */
+	usec_t reference_us;	    /* that it was measured against */
 	struct quality_score score; /* health before the bound on concentration */
 	UT_hash_handle hh;
 };
@@ -29,6 +30,7 @@ struct standing {
 /* A service. */
 struct serving {
 	struct service_name service;
+	const struct chain *chain; /* of its last session; the holder's; NULL: none yet */
 	struct quality_limits limits;
 	struct standing *standings; /* by supplier */
 	struct refusals *refusals;

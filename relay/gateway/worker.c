@@ -121,6 +121,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	publish(w);
 	if (w == w->gateway->workers[0])
 		reuse_publish(w->gateway->reuse);
+	report_fill(w);
 	if (w->stop_at_us && (now >= w->stop_at_us || is_done(w, now))) {
 		say_last_words(w);
 		event_base_loopbreak(w->base);
@@ -236,6 +237,7 @@ bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret, 
 	TAILQ_INIT(&w->waiting);
 	TAILQ_INIT(&w->orphans);
 	pthread_mutex_init(&w->state.lock, NULL);
+	report_init(&w->report);
 	w->attempt_us = MAX(cfg->gateway.deadline / (usec_t)cfg->gateway.attempts, TICK_US);
 	w->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	w->base = make_base();
@@ -316,6 +318,7 @@ void gateway_worker_destroy(struct worker *w)
 		close(w->stop_fd);
 	registry_view_unref(w->view);
 	pthread_mutex_destroy(&w->state.lock);
+	report_finish(&w->report);
 	free(w);
 }
 
