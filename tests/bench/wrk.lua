@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Distinct eth_getBalance calls; with CF_TOKENS (a file) each on the path of the next token.
+-- Distinct eth_getBalance calls; with CF_TOKENS (a file) each on the path of the next token; with
+-- CF_SAME (a method) the same call again and again.
 local number = math.random(0)
 local paths = { "/" }
 local calls = 0
+local again
 
 function setup(thread)
 	thread:set("first", os.time() % 100000)
@@ -17,10 +19,17 @@ function init(args)
 		end
 	end
 	wrk.headers["Content-Type"] = "application/json"
+	local same = os.getenv("CF_SAME")
+	if same then
+		again = wrk.format("POST", "/", nil, string.format('{"jsonrpc":"2.0","id":1,"method":"%s","params":[]}', same))
+	end
 	number = first * 10000000
 end
 
 function request()
+	if again then
+		return again
+	end
 	calls = calls + 1
 	local body = string.format('{"jsonrpc":"2.0","id":1,"method":"eth_getBalance","params":["0x%040x","latest"]}',
 		number + calls)
