@@ -109,7 +109,9 @@ static void look_at(struct call *call)
 	    !(method = find_method(call, &family)))
 		return;
 	traits = chain_traits(family, method);
-	call->reuse.keeps = reuse->cache && traits->life != CHAIN_LIFE_NEVER;
+	/* A height would be the head's, and clients may have been told of a later one. */
+	call->reuse.keeps = reuse->cache && traits->life != CHAIN_LIFE_NEVER &&
+			    traits->shape != CHAIN_SHAPE_HEIGHT;
 	call->reuse.shares = reuse->shares && !call->reuse.alone &&
 			     (traits->send == CHAIN_SEND_HEDGE || traits->send == CHAIN_SEND_AGAIN);
 	if (call->reuse.keeps || call->reuse.shares)
