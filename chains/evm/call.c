@@ -166,8 +166,10 @@ static bool read_filter(const struct params *params, struct chain_call *call)
 		return values[0].n == 0 && values[1].n == 0 &&
 		       read_ref(values[2], CHAIN_FORM_HASH, &call->ref[0]);
 	}
-	walk = json_walk_of(params->at[0]);
-	call->bare = !json_walk_enter(&walk, '{') || !json_walk_member(&walk, &name);
+	if (values[0].n == 0 && values[1].n == 0) {
+		walk = json_walk_of(params->at[0]);
+		call->bare = !json_walk_enter(&walk, '{') || !json_walk_member(&walk, &name);
+	}
 	call->refs = 2;
 	for (size_t i = 0; i < 2; i++) {
 		if (!(values[i].n > 0 ? read_ref(values[i], CHAIN_FORM_NUMBER, &call->ref[i])
