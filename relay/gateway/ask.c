@@ -202,7 +202,7 @@ static bool take_session(struct ask *ask, struct err *err)
 		return true;
 	session_unref(w, ask->session);
 	ask->session = session_ref(now);
-	ask->asked = ask->failed = ask->erred = 0;
+	ask->asked = 0;
 	return true;
 }
 

@@ -71,6 +71,14 @@ enum ask_state {
 	ASK_DONE,    /* nothing is in flight: ask->answered (an answer) or err is set */
 };
 
+#define ASK_FAILED_MAX 4 /* suppliers that failed an ask and are remembered until its end */
+
+/* One that failed; sessions may change meanwhile. */
+struct ask_failed {
+	struct key_id supplier;
+	bool erred; /* with an RPC error that blames nobody */
+};
+
 struct ask {
 	unsigned asker_count; /* that have not left */
 	unsigned busy;	      /* functions that are telling them something */
@@ -91,14 +99,14 @@ struct ask {
 	LIST_HEAD(, relay) attempts; /* in flight */
 	unsigned attempts_made;	     /* so far, those in flight too */
 	uint64_t asked;		     /* members, by bit */
-	uint64_t failed;	     /* ... who did not answer, or with an error of their own */
-	uint64_t erred;		     /* ... of them with an error that blames nobody */
-	bool target_known;	     /* `target` has been read */
-	struct chain_target target;  /* n = 0: none */
-	struct buf picks;	     /* struct pick_note, one after the other; see quality.h */
-	struct relay *answered;	     /* FLOWING, DONE */
-	struct rpc_answer answer;    /* DONE with an answer that is one leaf */
-	struct err err;		     /* how the last attempt ended */
+	unsigned failed_count;	     /* suppliers that did not answer, or with an error */
+	struct ask_failed failed[ASK_FAILED_MAX]; /* quality.c's */
+	bool target_known;			  /* `target` has been read */
+	struct chain_target target;		  /* n = 0: none */
+	struct buf picks;	  /* struct pick_note, one after the other; see quality.h */
+	struct relay *answered;	  /* FLOWING, DONE */
+	struct rpc_answer answer; /* DONE with an answer that is one leaf */
+	struct err err;		  /* how the last attempt ended */
 	usec_t deadline_us;
 	struct heap_node wake; /* worker->wakes: when something is next to be looked at */
 	TAILQ_ENTRY(ask) waiting;

@@ -201,9 +201,23 @@ static void note_cooling(const struct relay *relay, const struct standing *s, us
 			 (unsigned long long)more);
 }
 
-static uint64_t bit_of(const struct relay *relay)
+static struct ask_failed *failed_of(struct ask *ask, const struct key_id *supplier)
 {
-	return (uint64_t)1 << (relay->member - relay->session->members);
+	for (unsigned i = 0; i < ask->failed_count; i++) {
+		if (ID_EQ(&ask->failed[i].supplier, supplier))
+			return &ask->failed[i];
+	}
+	return NULL;
+}
+
+/* Kept until somebody answers. */
+static void add_failed(const struct relay *relay, bool erred)
+{
+	const struct key_id *supplier = &relay->member->supplier->key;
+	struct ask *ask = relay->ask;
+
+	if (ask->failed_count < ASK_FAILED_MAX && !failed_of(ask, supplier))
+		ask->failed[ask->failed_count++] = (struct ask_failed){*supplier, erred};
 }
 
 static void add_refusal(const struct relay *relay, const struct key_id *supplier, bool late)
@@ -246,7 +260,7 @@ void quality_on_end(struct relay *relay, enum quality_outcome outcome)
 	if (row)
 		refusals_asked(row, &relay->member->supplier->key);
 	if (is_failure(outcome))
-		relay->ask->failed |= bit_of(relay);
+		add_failed(relay, false);
 }
 
 void quality_on_answer(struct relay *relay)
@@ -271,11 +285,8 @@ void quality_on_answer(struct relay *relay)
 		quality_on_end(relay, QUALITY_FAULT);
 		break;
 	}
-	if (info->next == CHAIN_NEXT_ANSWER)
-		return;
-	if (info->blame == CHAIN_BLAME_NONE)
-		relay->ask->erred |= bit_of(relay);
-	relay->ask->failed |= bit_of(relay);
+	if (info->next != CHAIN_NEXT_ANSWER)
+		add_failed(relay, info->blame == CHAIN_BLAME_NONE);
 }
 
 void quality_on_given_up(struct relay *relay)
@@ -292,17 +303,19 @@ void quality_on_given_up(struct relay *relay)
 
 void quality_on_settled(struct ask *ask, const struct relay *answered)
 {
-	const struct session *s = answered->session;
+	struct serving *serving = answered->session->serving;
 	usec_t now = clock_mono_us();
+	struct standing *standing;
 
-	if ((ask->failed & bit_of(answered)) != 0)
+	if (failed_of(ask, &answered->member->supplier->key))
 		return; /* its answer is an error of its own: it proves nothing about the others */
-	for (size_t i = 0; ask->failed >> i != 0; i++) {
-		if ((ask->failed >> i & 1) == 0)
-			continue;
-		add_refusal(answered, &s->members[i].supplier->key, false);
-		if ((ask->erred >> i & 1) != 0)
-			quality_refused(&s->members[i].standing->q, now);
+	for (unsigned i = 0; i < ask->failed_count; i++) {
+		const struct ask_failed *f = &ask->failed[i];
+
+		add_refusal(answered, &f->supplier, false);
+		standing = f->erred ? standing_find(serving, &f->supplier) : NULL;
+		if (standing)
+			quality_refused(&standing->q, now);
 	}
 }
 

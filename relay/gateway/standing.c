@@ -56,11 +56,18 @@ static void make_room(struct serving *serving)
 	free(oldest);
 }
 
-struct standing *standing_ref(struct serving *serving, const struct key_id *supplier, usec_t now)
+struct standing *standing_find(struct serving *serving, const struct key_id *supplier)
 {
 	struct standing *s;
 
 	HASH_FIND(hh, serving->standings, supplier, sizeof(*supplier), s);
+	return s;
+}
+
+struct standing *standing_ref(struct serving *serving, const struct key_id *supplier, usec_t now)
+{
+	struct standing *s = standing_find(serving, supplier);
+
 	if (!s) {
 		make_room(serving);
 		s = xcalloc(1, sizeof(*s));

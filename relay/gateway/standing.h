@@ -45,6 +45,8 @@ void servings_finish(struct serving **table);
 
 /* The standing of a supplier, made when it is new; each ref keeps it. */
 struct standing *standing_ref(struct serving *serving, const struct key_id *supplier, usec_t now);
+/* The standing of a supplier, NULL when it is not remembered; no ref. */
+struct standing *standing_find(struct serving *serving, const struct key_id *supplier);
 /* Gives a ref back; the record stays as long as there is room. */
 void standing_unref(struct standing *standing, usec_t now);
 /* Its score, measured against that latency: a change of state shows at once, all else soon. */

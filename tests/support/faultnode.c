@@ -127,7 +127,21 @@ static json_t *action_of_probe(struct faultnode *node)
 	return action;
 }
 
-static json_t *action_pick(struct faultnode *node, json_t *call)
+/* The action of the first text of "about" that the call has in it; NULL. */
+static json_t *action_about(struct faultnode *node, struct view body)
+{
+	const char *text;
+	json_t *action;
+
+	json_object_foreach(json_object_get(node->script, "about"), text, action)
+	{
+		if (memmem(body.p, body.n, text, strlen(text)))
+			return json_incref(action);
+	}
+	return NULL;
+}
+
+static json_t *action_pick(struct faultnode *node, json_t *call, struct view body)
 {
 	json_t *queue = json_object_get(node->script, "queue"), *action = json_array_get(queue, 0);
 	const char *method = json_string_value(json_object_get(call, "method"));
@@ -142,7 +156,9 @@ static json_t *action_pick(struct faultnode *node, json_t *call)
 			json_array_remove(queue, 0);
 		return action;
 	}
-	action = NULL;
+	action = action_about(node, body);
+	if (action)
+		return action;
 	if (method)
 		action = json_object_get(json_object_get(node->script, "methods"), method);
 	if (!action && is_probe(call))
@@ -386,7 +402,7 @@ static void conn_serve(struct conn *conn, const char *body, size_t n)
 	if (method)
 		json_object_set_new(node->methods, method,
 				    json_integer(number(node->methods, method, 0) + 1));
-	conn->action = action_pick(node, conn->call);
+	conn->action = action_pick(node, conn->call, VIEW(body, n));
 	if (is_true(conn->action, "hang"))
 		return;
 	delay = number(conn->action, "delay_ms", 0);

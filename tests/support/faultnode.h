@@ -4,9 +4,11 @@
  *
  * A script is JSON:
  *
- *	{"default": ACTION, "methods": {NAME: ACTION}, "queue": [ACTION, ...], "drop": false}
+ *	{"default": ACTION, "methods": {NAME: ACTION}, "about": {TEXT: ACTION},
+ *	 "queue": [ACTION, ...], "drop": false}
  *
- * The queue is used up first, then the method's action, then the default.  drop: true closes all
+ * The queue is used up first, then the action of a text that the call has somewhere, then the
+ * method's, then the default.  drop: true closes all
  * connections, those in use too, when the script is set.  An ACTION is an object of
  *
  *	what is said

@@ -58,9 +58,10 @@ class Network:
     def __init__(self, folder, upstreams, stakes=(1, 1, 1), block_ms=100, session_blocks=30,
                  session_suppliers=None, applications=1, by_url=False, gateway=None, node=None,
                  params=None, guests=(), gateways=(), upstream=None, limits=PATIENT,
-                 prices=None, entries=()):
+                 prices=None, entries=(), failover=True):
         """guests: (key, port, stake) of suppliers and gateways: keys, that the test itself plays.
         limits: of time, by section, that hold where the test says nothing; {}: those of the product.
+        failover: each node has all upstreams, its own first; else only its own.
         prices: of the nodes.  entries: more lines for network_main.c, with {folder} for ours."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,6 +71,7 @@ class Network:
         self.session_suppliers = session_suppliers or len(self.stakes) + len(self.guests)
         self.params = LAGS | (params or {})
         self.by_url = by_url
+        self.failover = failover
         self.limits = limits
         self.upstream = upstream or {}
         self.port = net.free_port()
@@ -148,7 +150,7 @@ class Network:
         sections = self._common(f"node{n}", "node")
         # Node i prefers upstream i mod n and has the rest as failover.
         turn = n % len(self.upstreams)
-        urls = self.upstreams[turn:] + self.upstreams[:turn]
+        urls = self.upstreams[turn:] + self.upstreams[:turn] if self.failover else [self.upstreams[turn]]
         sections["node"] |= {"listen": f"127.0.0.1:{self.node_ports[n]}", "services": {SERVICE: urls},
                              **more}
         sections["upstream"] = self.limits.get("upstream", {}) | self.upstream
