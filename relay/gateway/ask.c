@@ -227,8 +227,8 @@ static void mark_sent(struct ask *ask)
  * to come back: of two nodes that restart one after the other one is always there. */
 static bool is_untried(const struct ask *ask)
 {
-	return ask->attempts_made == 0 || ask->err.code == ERR_SHUTDOWN ||
-	       ask->err.code == ERR_UNPAID || ask->err.code == ERR_LINK;
+	return ask->attempts_made == 0 || attempt_cannot_yet(ask->err.code) ||
+	       ask->err.code == ERR_LINK;
 }
 
 /* Nobody could be asked: waits if that may change, else ends the ask. */

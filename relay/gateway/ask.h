@@ -199,6 +199,9 @@ usec_t attempt_until(const struct ask *ask);
 void attempt_judge(struct relay *relay, enum err_code code);
 /* It brought what cannot be an answer. */
 void attempt_is_bad(struct relay *relay, const struct err *why);
+/* Does a node refuse so what it may do a little later?  It stops, or waits for a cosignature, or
+ * its clock and ours are at different heights, as at a session's ends. */
+bool attempt_cannot_yet(enum err_code code);
 /* An attempt that was not begun, and may be later, does not count as made. */
 void attempt_forgive(struct ask *ask, const struct member *member, enum err_code code);
 /* Whether another member may be asked after an attempt that ended so. */

@@ -69,9 +69,14 @@ void attempt_is_bad(struct relay *relay, const struct err *why)
 	quality_on_end(relay, QUALITY_MISBEHAVED);
 }
 
+bool attempt_cannot_yet(enum err_code code)
+{
+	return code == ERR_SHUTDOWN || code == ERR_UNPAID || code == ERR_SESSION_OVER;
+}
+
 void attempt_forgive(struct ask *ask, const struct member *member, enum err_code code)
 {
-	if (code != ERR_SHUTDOWN && code != ERR_UNPAID)
+	if (!attempt_cannot_yet(code))
 		return;
 	ask->asked &= ~attempt_bit(ask, member);
 	ask->attempts_made--;

@@ -41,6 +41,7 @@ enum way {
 	REFUSE_OVERLOAD,
 	REFUSE_UPSTREAM,
 	REFUSE_UNPAID, /* a few times, then it answers */
+	REFUSE_OVER,   /* likewise: its clock is behind or ahead of ours */
 	ERROR_FRAME,
 	ERROR_UNPAID,	/* a few times, then it answers */
 	ERROR_SHUTDOWN, /* a few times, then it answers */
@@ -96,6 +97,8 @@ static enum err_code refusal_of(enum way way)
 	case REFUSE_UNPAID:
 	case ERROR_UNPAID:
 		return ERR_UNPAID;
+	case REFUSE_OVER:
+		return ERR_SESSION_OVER;
 	case ERROR_SHUTDOWN:
 		return ERR_SHUTDOWN;
 	case ERROR_FRAME:
@@ -219,7 +222,8 @@ static bool on_relay(struct fake *n, const struct frame *f, struct err *err)
 	if (!frame_read_relay(f, &relay, err))
 		return false;
 	if (atomic_fetch_add(&n->asked, 1) >= REFUSALS &&
-	    (way == REFUSE_UNPAID || way == ERROR_UNPAID || way == ERROR_SHUTDOWN))
+	    (way == REFUSE_UNPAID || way == REFUSE_OVER || way == ERROR_UNPAID ||
+	     way == ERROR_SHUTDOWN))
 		way = ANSWER;
 	if (way == HANG_UP)
 		return err_set(err, ERR_INTERNAL, "told to");
@@ -549,7 +553,7 @@ static void writes_that_a_node_refused_unseen_go_to_the_next_pick(void **state)
 /* [P5] [S8]: writes too, since none was begun. */
 static void a_node_that_cannot_yet_is_asked_again_until_the_deadline(void **state)
 {
-	static const enum way ways[] = {REFUSE_UNPAID, ERROR_UNPAID, ERROR_SHUTDOWN};
+	static const enum way ways[] = {REFUSE_UNPAID, REFUSE_OVER, ERROR_UNPAID, ERROR_SHUTDOWN};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
 		struct world *w = world_create(ways[i], ways[i]);
