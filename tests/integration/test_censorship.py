@@ -2,11 +2,12 @@
 """Two of five suppliers refuse one address: no call fails, and both are named with their rates."""
 
 import json
+import subprocess
 import time
 
 import pytest
 
-from support import net
+from support import net, paths
 from support.backend import Backend
 from support.counts import count
 from support.export import audit_json
@@ -112,3 +113,38 @@ def test_what_leaves_can_show_is_in_the_stats(network, asked):
     rows = {r["supplier"]: r for r in said["rows"] if r["method"] == "eth_call"}
     assert rows[network.node_keys[0]]["refused"] >= 3
     assert all(rows[key]["unanswered"] == 0 for key in network.node_keys[2:])
+
+
+# --- what a dApp can do about a gateway ---
+
+def balance(*urls):
+    """What tests/clients/two_gateways.mjs reads of the refused address."""
+    done = subprocess.run(["node", paths.CLIENTS / "two_gateways.mjs", *urls, REFUSED], cwd=paths.CLIENTS,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def refusing(folder):
+    """What stands at the URL of a gateway that serves all but one address."""
+    gateway = Backend(folder, "refusing", {"default": {"result": "0x1"}}).start()
+    gateway.ready(lambda: net.answers(gateway.url + "/stats"))
+    yield gateway
+    gateway.end()
+
+
+@pytest.mark.parametrize("how", [
+    {"error": {"code": -32000, "message": "not served here"}}, {"status": 403, "body": "no"}, {"hang": True}],
+    ids=["an error", "HTTP 403", "silence"])
+def test_a_dapp_with_two_gateways_is_not_shut_out_by_one(network, refusing, how):
+    refusing.script(default={"result": "0x1"}, about={REFUSED[2:]: how})
+    assert balance(refusing.url, network.url) == "42"
+    assert refusing.asked("eth_getBalance") == 1
+
+
+def test_a_dapp_with_its_own_gateway_asks_others_only_when_that_is_gone(network, refusing):
+    """Its own first, a public one behind it."""
+    assert balance(network.url, refusing.url) == "42"
+    assert refusing.asked("eth_getBalance") == 0
+    assert balance(f"http://127.0.0.1:{net.free_port()}", network.url) == "42"
