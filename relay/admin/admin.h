@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Health and metrics over HTTP, on an address and a thread of their own, for gateway and node
- *alike: /healthz  200 as long as the process answers /readyz   200 when all checks pass, else 503;
- *a line a check says which and why /metrics  Prometheus text of relay/base/metrics.def It changes
- *nothing, needs no password and belongs on loopback or a private network. */
+ * Health and metrics over HTTP, on an address and a thread of their own, for gateway and node.  It
+ * changes nothing, needs no password and belongs on loopback or a private network.
+ *
+ *	/healthz  200 as long as the process answers
+ *	/readyz   200 when all checks pass, else 503; a line a check says which and why
+ *	/metrics  Prometheus text of relay/base/metrics.def
+ *	          and what pages the program adds */
 #ifndef RELAY_ADMIN_ADMIN_H
 #define RELAY_ADMIN_ADMIN_H
 

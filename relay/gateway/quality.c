@@ -141,7 +141,7 @@ void quality_weigh(struct ask *ask, usec_t now, struct pick_member members[], st
 			ret->why[i] = WEIGH_CAPPED;
 		if (asked)
 			ret->why[i] = WEIGH_ASKED;
-		ret->health[i] = healths[i];
+		ret->health[i] = asked ? 0 : healths[i];
 		members[i] = (struct pick_member){
 			.weight = weights[i],
 			.price = s->info->members[i].price,

@@ -5,7 +5,9 @@ n counts from 0 for each session, worker and start of the process [S9]."""
 
 import collections
 import hashlib
+import json
 import math
+import re
 
 import pytest
 
@@ -50,35 +52,41 @@ def test_the_picks_of_fixed_seeds_are_in_proportion_and_unweighted_ones_are_not(
         assert p_value([flat[i] for i in range(3)], STAKES) < P_MIN
 
 
-def picks_skipped(suppliers, n, member):
-    """How many picks from n on went elsewhere before every relay is explained; None: not at all."""
-    skipped = 0
-    for supplier in suppliers:
-        while member(n) != supplier:
-            n, skipped = n + 1, skipped + 1
-            if skipped > len(suppliers) / 100:
-                return None
-        n += 1
-    return skipped
+def told(text):
+    """The picks of a call: (n, worker, index, [(key begins so, stake, health)])."""
+    for one in text.split("; "):
+        words = one.split(" ")
+        about = dict(word.split("=") for word in words[:words.index("of")])
+        rows = re.findall(r" ([0-9a-f]{16})=([0-9]+)\*([0-9]+)/[a-z_]+", one)
+        yield (int(about["n"]), int(about["worker"]), int(about["to"]),
+               [(key, int(stake), int(health)) for key, stake, health in rows])
 
 
 @pytest.fixture(scope="module")
 def relayed(network_factory, anvil):
-    """(network, supplier and session of each relay in the order in which they were sent)."""
-    network = network_factory(upstreams=[anvil.url], stakes=STAKES, session_blocks=60)
+    """(network, supplier, session and told picks of each relay in the order in which they were sent)."""
+    network = network_factory(upstreams=[anvil.url], stakes=STAKES, session_blocks=60,
+                              gateway={"debug": True})
     one = net.Http(network.url)
+    headers = {"Content-Type": "application/json", "Counterfoil-Debug": "1"}
     seen = []
     for n in range(count("stake_relays")):
-        answer, headers = one.call("eth_getBalance", f"0x{n:040x}", "latest")
-        assert answer["result"] == "0x0"
-        seen.append((headers["counterfoil-supplier"], headers["counterfoil-session"]))
+        body = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBalance", "params": [f"0x{n:040x}", "latest"]}
+        _, head, answer = one.request("POST", None, json.dumps(body), headers)
+        assert json.loads(answer)["result"] == "0x0"
+        seen.append((head["counterfoil-supplier"], head["counterfoil-session"],
+                     list(told(head["counterfoil-debug"]))))
     one.close()
     return network, seen
 
 
 def test_nodes_staked_1_2_7_get_relays_in_that_proportion(relayed):
     network, seen = relayed
-    counts = collections.Counter(supplier for supplier, _ in seen)
+    # On a machine that is busy with other things a node may have been slow for a while.
+    healthy = [supplier for supplier, _, picks in seen
+               if all(health == 256 for _, _, health in picks[0][3])]
+    assert len(healthy) > len(seen) / 2
+    counts = collections.Counter(healthy)
     assert set(counts) == set(network.node_keys)
     by_stake = [counts[key] for key in network.node_keys]
     # The session's id is drawn afresh, so the bound is one that no honest run passes; the exact
@@ -88,24 +96,22 @@ def test_nodes_staked_1_2_7_get_relays_in_that_proportion(relayed):
 
 
 def test_every_relay_went_to_the_member_that_the_rule_names(relayed):
+    """Each pick is made again from what its call was told: n, worker, stakes and healths [S7] [S8] [S9]."""
     network, seen = relayed
-    sessions = collections.defaultdict(list)
-    for supplier, session in seen:
-        sessions[session].append(supplier)
-    stake = dict(zip(network.node_keys, STAKES))
+    stake = dict(zip([key[:16] for key in network.node_keys], STAKES))
     gateway = bytes.fromhex(network.gateway_key)
-    longest = max(sessions, key=lambda session: len(sessions[session]))
-    suppliers = sessions[longest]
-    assert len(suppliers) >= 200
-    # The members' order is that of the draw, and the session may have had relays before the first
-    # that was counted here: one of the six orders and one number of those explain every relay.
-    orders = [(a, b, c) for a in stake for b in stake for c in stake if len({a, b, c}) == 3]
-    skipped = []
-    for order in orders:
-        weights = [256 * stake[key] for key in order]
-        for first in range(FIRST_MAX):
-            skipped.append(picks_skipped(suppliers, first, lambda n, order=order, weights=weights: order[
-                pick(bytes.fromhex(longest), gateway, 0, n, weights)]))
-    # A relay that was tried on another node has used two picks [S9]; on a busy machine that happens.
-    explained = [n for n in skipped if n is not None and n <= len(suppliers) / 1000]
-    assert explained, [n for n in skipped if n is not None]
+    used = collections.defaultdict(set)
+    for supplier, session, picks in seen:
+        for n, worker, index, rows in picks:
+            assert [stake[key] for key, _, _ in rows] == [weight for _, weight, _ in rows]
+            if not any(weight * health for _, weight, health in rows):
+                continue  # by stake alone, among those not asked yet: nobody could be asked
+            weights = [weight * health for _, weight, health in rows]
+            assert pick(bytes.fromhex(session), gateway, worker, n, weights) == index
+            assert n not in used[session, worker]  # each pick uses one n
+            used[session, worker].add(n)
+        assert supplier.startswith(picks[-1][3][picks[-1][2]][0])
+    longest = max(used.values(), key=len)
+    assert len(longest) >= 200
+    # None was left out but what the network's start and other callers have used.
+    assert max(longest) < len(longest) + FIRST_MAX + len(longest) / 100

@@ -31,9 +31,20 @@ static void refresh(void *arg)
 static const struct admin_check checks[] = {{"backend", check_backend, NULL},
 					    {"ledger", check_ledger, NULL}};
 
+static void write_page(void *arg, struct buf *out)
+{
+	buf_putf(out, "{\"is\":\"%s\"}\n", (const char *)arg);
+}
+
+static const struct admin_page pages[] = {
+	{"/admin/one", "application/json", write_page, (char[]){"one"}},
+	{"/admin/two", "application/json", write_page, (char[]){"two"}}};
+
 static struct admin *start(const struct config_address *address)
 {
 	const struct admin_params params = {.listen = address,
+					    .pages = pages,
+					    .pages_n = ARRAY_SIZE(pages),
 					    .checks = checks,
 					    .checks_n = ARRAY_SIZE(checks),
 					    .refresh = refresh};
@@ -129,6 +140,19 @@ static void other_paths_and_methods_are_refused(void **state)
 	assert_status(ask(admin, "DELETE", "/healthz"), "501");
 }
 
+static void pages_of_the_program_are_served_and_named(void **state)
+{
+	CLEANUP(admin_stop) struct admin *admin = start(&loopback);
+	const char *answer = ask(admin, "GET", "/admin/two");
+
+	assert_status(answer, "200");
+	assert_non_null(strstr(answer, "Content-Type: application/json\r\n"));
+	assert_non_null(strstr(answer, "\r\n\r\n{\"is\":\"two\"}\n"));
+	answer = ask(admin, "GET", "/admin");
+	assert_status(answer, "404");
+	assert_non_null(strstr(answer, "/metrics, /admin/one, /admin/two\n"));
+}
+
 static void a_head_over_the_limit_is_refused_and_the_next_request_works(void **state)
 {
 	CLEANUP(admin_stop) struct admin *admin = start(&loopback);
@@ -189,6 +213,7 @@ int main(void)
 		cmocka_unit_test(readiness_names_each_check_and_why_it_does_not_pass),
 		cmocka_unit_test(metrics_are_refreshed_and_in_prometheus_form),
 		cmocka_unit_test(other_paths_and_methods_are_refused),
+		cmocka_unit_test(pages_of_the_program_are_served_and_named),
 		cmocka_unit_test(a_head_over_the_limit_is_refused_and_the_next_request_works),
 		cmocka_unit_test(a_busy_address_is_named),
 		cmocka_unit_test(a_unix_socket_serves_too),
