@@ -57,11 +57,10 @@ struct family {
 	bool (*call_target)(const struct chain_method *method, struct view params,
 			    struct chain_target *ret);
 	/* chains/verify.h */
-	void *(*verifier_create)(bool hashes);
+	void *(*verifier_create)(void);
 	void (*verifier_destroy)(void *state);
-	enum chain_verdict (*verify)(void *state, const struct chain_method *method,
-				     struct view params, struct view result, const char **ret_why);
-	bool (*network_hashes)(uint64_t id);
+	void (*verify)(void *state, const struct chain_method *method, struct view params,
+		       struct view result, struct chain_finding *ret);
 };
 
 extern const struct family family_evm;

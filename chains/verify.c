@@ -9,12 +9,12 @@ struct chain_verifier {
 	void *state; /* the family's */
 };
 
-struct chain_verifier *chain_verifier_create(const struct chain *chain, bool hashes)
+struct chain_verifier *chain_verifier_create(const struct chain *chain)
 {
 	struct chain_verifier *verifier = xcalloc(1, sizeof(*verifier));
 
 	verifier->family = chain_family_of(chain);
-	verifier->state = verifier->family->verifier_create(hashes);
+	verifier->state = verifier->family->verifier_create();
 	return verifier;
 }
 
@@ -26,13 +26,9 @@ void chain_verifier_destroy(struct chain_verifier *verifier)
 	free(verifier);
 }
 
-enum chain_verdict chain_verify(struct chain_verifier *verifier, const struct chain_method *method,
-				struct view params, struct view result, const char **ret_why)
+void chain_verify(struct chain_verifier *verifier, const struct chain_method *method,
+		  struct view params, struct view result, struct chain_finding *ret)
 {
-	return verifier->family->verify(verifier->state, method, params, result, ret_why);
-}
-
-bool chain_network_hashes(const struct chain *chain, uint64_t id)
-{
-	return chain_family_of(chain)->network_hashes(id);
+	*ret = (struct chain_finding){.verdict = CHAIN_PLAIN};
+	verifier->family->verify(verifier->state, method, params, result, ret);
 }

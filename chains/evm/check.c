@@ -33,11 +33,9 @@ void evm_fault(struct evm_check *check, const char *why)
 
 void evm_rule_broken(struct evm_check *check, bool others, const char *why)
 {
-	if (check->hashes && !others) {
-		evm_fault(check, why);
-		return;
-	}
 	check->unjudged = true;
+	if (!others && !check->differs)
+		check->differs = why;
 }
 
 const struct evm_known *evm_known_find(const struct evm_check *check, const struct hash *hash)

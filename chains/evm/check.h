@@ -31,9 +31,10 @@ struct evm_bits {
 };
 
 struct evm_check {
-	bool hashes;	   /* this chain hashes as Ethereum does: else a difference is no fault */
-	const char *fault; /* the first that was found; NULL: none */
-	bool unjudged;	   /* something could not be recomputed */
+	const char *fault;   /* what no honest node says, the first that was found; NULL: none */
+	const char *differs; /* what Ethereum's rules do not allow, likewise */
+	bool unjudged;	     /* something could not be recomputed */
+	bool hashed;	     /* a hash was recomputed */
 
 	struct buf bytes;  /* RLP of what is being hashed */
 	struct trie *trie; /* of the list that is being hashed; empty between lists */
@@ -48,7 +49,8 @@ void evm_check_finish(struct evm_check *check);
 
 /* No honest node says this.  `why` is a literal. */
 void evm_fault(struct evm_check *check, const char *why);
-/* A rule of Ethereum is broken: a fault where the chain keeps them and all members were known. */
+/* A rule of Ethereum is broken; where there are members that are not known, it may be another one
+ * that holds. */
 void evm_rule_broken(struct evm_check *check, bool others, const char *why);
 
 /* The header of this hash, when it has been recomputed lately; NULL otherwise. */

@@ -140,5 +140,4 @@ const struct family family_evm = {
 	.verifier_create = evm_verifier_create,
 	.verifier_destroy = evm_verifier_destroy,
 	.verify = evm_verify,
-	.network_hashes = evm_network_hashes,
 };

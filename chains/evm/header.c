@@ -263,7 +263,7 @@ static void remember(struct evm_check *check, const struct block *block, const s
 {
 	struct evm_known *known = &check->known[check->known_next];
 
-	if (!check->hashes || evm_known_find(check, hash))
+	if (evm_known_find(check, hash))
 		return;
 	known->hash = *hash;
 	known->set = json_token_u64(block->at[NUMBER], JSON_LENIENT, &known->number) &&
@@ -279,11 +279,13 @@ static void header_check(struct evm_check *check, const struct block *block)
 	if (!put_header(check, block))
 		return;
 	keccak256(check->bytes.p, check->bytes.n, &made);
-	if (evm_token_is_hash(block->at[HASH], &made))
+	if (evm_token_is_hash(block->at[HASH], &made)) {
+		check->hashed = true;
 		remember(check, block, &made);
-	else
+	} else {
 		evm_rule_broken(check, block->others,
 				"the header's fields are not those of its hash");
+	}
 }
 
 /* Takes the members, and the transactions as they come by.  False when there is no block. */

@@ -181,13 +181,12 @@ static const struct {
 
 /* --- the verifier --- */
 
-void *evm_verifier_create(bool hashes)
+void *evm_verifier_create(void)
 {
 	struct evm_verifier *verifier = xcalloc(1, sizeof(*verifier));
 	const struct chain *chain = chain_find("evm");
 
 	evm_check_init(&verifier->check);
-	verifier->check.hashes = hashes;
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
 		const struct chain_method *method = NULL;
 		struct err err;
@@ -220,37 +219,25 @@ static void params_read(struct view params, struct view ret[PARAMS])
 		ret[i] = json_walk_value(&walk);
 }
 
-enum chain_verdict evm_verify(void *state, const struct chain_method *method, struct view params,
-			      struct view result, const char **ret_why)
+void evm_verify(void *state, const struct chain_method *method, struct view params,
+		struct view result, struct chain_finding *ret)
 {
 	struct evm_verifier *verifier = state;
 	struct evm_check *check = &verifier->check;
 	struct answer answer = {.walk = json_walk_of(result)};
 
 	if (method->id >= METHOD_IDS || !verifier->by_id[method->id] || json_token_is_null(result))
-		return CHAIN_PLAIN;
-	check->fault = NULL;
-	check->unjudged = false;
+		return;
+	check->fault = check->differs = NULL;
+	check->unjudged = check->hashed = false;
 	params_read(params, answer.params);
 	verifier->by_id[method->id](check, &answer);
-	if (check->fault) {
-		*ret_why = check->fault;
-		return CHAIN_FAULT;
-	}
-	return check->unjudged || answer.walk.bad ? CHAIN_PLAIN : CHAIN_RECOMPUTED;
-}
-
-bool evm_network_hashes(uint64_t chain_id)
-{
-	static const uint64_t ids[] = {
-#define NETWORK(id, name) (id),
-#include "chains/evm/networks.def"
-#undef NETWORK
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
-		if (ids[i] == chain_id)
-			return true;
-	}
-	return false;
+	ret->hashed = check->hashed;
+	ret->why = check->fault ? check->fault : check->differs;
+	if (check->fault)
+		ret->verdict = CHAIN_FAULT;
+	else if (check->differs)
+		ret->verdict = CHAIN_DIFFERS;
+	else if (!check->unjudged && !answer.walk.bad)
+		ret->verdict = CHAIN_RECOMPUTED;
 }

@@ -7,14 +7,11 @@
 #include "chains/verify.h"
 
 /* Scratch memory, and headers seen; see chain_verifier_create(). */
-void *evm_verifier_create(bool hashes);
+void *evm_verifier_create(void);
 void evm_verifier_destroy(void *state);
 
-/* See chain_verify(). */
-enum chain_verdict evm_verify(void *state, const struct chain_method *method, struct view params,
-			      struct view result, const char **ret_why);
-
-/* Whether the network of this id hashes as Ethereum does (networks.def). */
-bool evm_network_hashes(uint64_t chain_id);
+/* See chain_verify(); *ret is plain. */
+void evm_verify(void *state, const struct chain_method *method, struct view params,
+		struct view result, struct chain_finding *ret);
 
 #endif

@@ -267,8 +267,10 @@ bool evm_transaction_check(struct evm_check *check, const struct evm_transaction
 		return false;
 	legacy_chain_check(check, tx);
 	keccak256(check->bytes.p, check->bytes.n, &made);
-	if (ID_EQ(&made, &said))
+	if (ID_EQ(&made, &said)) {
+		check->hashed = true;
 		return true;
+	}
 	evm_rule_broken(check, tx->others, "a transaction's fields are not those of its hash");
 	return false;
 }

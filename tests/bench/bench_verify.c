@@ -32,11 +32,10 @@ static struct buf read_file(const char *path)
 static void bench(struct chain_verifier *verifier, const char *name, const char *params,
 		  const char *path)
 {
-	static const char *const verdicts[] = {"plain", "recomputed", "fault"};
+	static const char *const verdicts[] = {"plain", "recomputed", "differs", "fault"};
 	CLEANUP(buf_finish) struct buf result = read_file(path);
 	const struct chain_method *method = NULL;
-	enum chain_verdict verdict = CHAIN_PLAIN;
-	const char *why = "";
+	struct chain_finding found;
 	size_t rounds = 0;
 	usec_t start, us;
 	struct err err;
@@ -47,19 +46,19 @@ static void bench(struct chain_verifier *verifier, const char *name, const char 
 	}
 	start = clock_now_us();
 	do {
-		verdict = chain_verify(verifier, method, VIEW_STR(params), buf_view(&result), &why);
+		chain_verify(verifier, method, VIEW_STR(params), buf_view(&result), &found);
 		rounds++;
 		us = clock_now_us() - start;
 	} while (us < BENCH_US);
 	printf("%-28s %8.1f KB  %9.2f us  %6.3f us/KB  %s %s\n", name, (double)result.n / 1024,
 	       (double)us / (double)rounds, (double)us / (double)rounds / ((double)result.n / 1024),
-	       verdicts[verdict], why);
+	       verdicts[found.verdict], found.why ? found.why : "");
 }
 
 int main(int argc, char **argv)
 {
 	CLEANUP(chain_verifier_destroy)
-	struct chain_verifier *verifier = chain_verifier_create(chain_find("evm"), true);
+	struct chain_verifier *verifier = chain_verifier_create(chain_find("evm"));
 
 	for (int i = 1; i + 2 < argc; i += 3)
 		bench(verifier, argv[i], argv[i + 1], argv[i + 2]);

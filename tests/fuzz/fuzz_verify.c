@@ -140,35 +140,33 @@ static const struct chain_method *method_of(const char *name)
 	return method;
 }
 
-static enum chain_verdict verdict_of(bool hashes, const struct chain_method *method,
-				     struct view params, struct view result)
+static enum chain_verdict verdict_of(const struct chain_method *method, struct view params,
+				     struct view result)
 {
 	CLEANUP(chain_verifier_destroy)
-	struct chain_verifier *verifier = chain_verifier_create(chain_find("evm"), hashes);
-	const char *why = NULL;
-	enum chain_verdict verdict = chain_verify(verifier, method, params, result, &why);
+	struct chain_verifier *verifier = chain_verifier_create(chain_find("evm"));
+	struct chain_finding found, again;
 
-	assert((verdict == CHAIN_FAULT) == (why != NULL));
-	/* What it remembers changes nothing for the same answer. */
-	why = NULL;
-	assert(chain_verify(verifier, method, params, result, &why) == verdict ||
-	       method != method_of("eth_getBlockByNumber"));
-	return verdict;
+	chain_verify(verifier, method, params, result, &found);
+	assert((found.why != NULL) == (found.verdict >= CHAIN_DIFFERS));
+	/* What it remembers changes nothing for the same block. */
+	chain_verify(verifier, method, params, result, &again);
+	assert(again.verdict == found.verdict || method != method_of("eth_getBlockByNumber"));
+	return found.verdict;
 }
 
-static void any_answer(const struct chain_method *method, bool hashes, const uint8_t *data,
-		       size_t size)
+static void any_answer(const struct chain_method *method, const uint8_t *data, size_t size)
 {
 	const uint8_t *nul = size > 0 ? memchr(data, 0, size) : NULL;
 	size_t params_n = nul ? (size_t)(nul - data) : 0;
 	size_t from = nul ? params_n + 1 : 0;
 	uint8_t *result = xmemdup(data + from, size - from); /* exact, for the sanitizers */
 
-	(void)verdict_of(hashes, method, VIEW(data, params_n), VIEW(result, size - from));
+	(void)verdict_of(method, VIEW(data, params_n), VIEW(result, size - from));
 	free(result);
 }
 
-static void changed_block(struct choices *c, bool hashes)
+static void changed_block(struct choices *c)
 {
 	char *text = xstrdup(honest);
 	size_t n = strlen(text), changes = 1 + choose_below(c, 4);
@@ -182,7 +180,7 @@ static void changed_block(struct choices *c, bool hashes)
 		text[at] = bytes[choose_below(c, sizeof(bytes) - 1)];
 	}
 	same = same_values(VIEW(text, n), VIEW_STR(honest));
-	verdict = verdict_of(hashes, method_of("eth_getBlockByNumber"), VIEW_STR("[\"0x1\",true]"),
+	verdict = verdict_of(method_of("eth_getBlockByNumber"), VIEW_STR("[\"0x1\",true]"),
 			     VIEW(text, n));
 	assert(verdict != CHAIN_RECOMPUTED || same);
 	free(text);
@@ -192,13 +190,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct choices c = {data, size};
 	uint8_t what = choose_u8(&c);
-	bool hashes = (what & 1) == 0;
 
-	assert(verdict_of(hashes, method_of("eth_getBlockByNumber"), VIEW_STR("[\"0x1\",true]"),
+	assert(verdict_of(method_of("eth_getBlockByNumber"), VIEW_STR("[\"0x1\",true]"),
 			  VIEW_STR(honest)) == CHAIN_RECOMPUTED);
 	if (what >= 128)
-		changed_block(&c, hashes);
+		changed_block(&c);
 	else
-		any_answer(method_of(methods[what / 2 % ARRAY_SIZE(methods)]), hashes, c.p, c.left);
+		any_answer(method_of(methods[what / 2 % ARRAY_SIZE(methods)]), c.p, c.left);
 	return 0;
 }

@@ -96,7 +96,7 @@ def test_blocks_of_anvil(tmp_path, verifier, fork):
         assert check_logs(chain.url, verifier) > 0
         for tag in ("latest", "pending", "earliest", "safe", "finalized"):
             block = net.result(chain.url, "eth_getBlockByNumber", tag, True)
-            assert not verifier.verdict("eth_getBlockByNumber", [tag, True], block).startswith("fault"), tag
+            assert verifier.verdict("eth_getBlockByNumber", [tag, True], block).split()[0] in ("plain", "recomputed"), tag
     finally:
         chain.stop()
 
@@ -120,7 +120,7 @@ def check_block(url, verifier, number):
     assert verdict == ("recomputed" if receipts else "plain"), "nothing names the block of no receipts"
     if receipts:
         assert verifier.verdict("eth_getBlockReceipts", [block["hash"]], receipts) == "recomputed"
-        assert verifier.verdict("eth_getBlockReceipts", [block["hash"]], receipts[:-1]).startswith("fault")
+        assert verifier.verdict("eth_getBlockReceipts", [block["hash"]], receipts[:-1]).startswith("differs")
         assert_covered(verifier, RECEIPTS, "eth_getBlockReceipts", [number], receipts)
     for i, tx in enumerate(block["transactions"]):
         one = net.result(url, "eth_getTransactionByHash", tx["hash"])

@@ -29,11 +29,11 @@ class Verifier:
         return self.child.stdout.readline().decode().rstrip("\n")
 
     def verdict(self, method, params, result):
-        """`plain`, `recomputed` or `fault WHY`."""
+        """`plain`, `recomputed`, `differs WHY` or `fault WHY`."""
         return self._send(method, params, result, 0).rstrip()
 
     def unnoticed(self, method, params, result, stride=1):
-        """(how many values were changed, the set of (path, verdict) of changes that made no fault)."""
+        """(how many values were changed, the set of (path, verdict) of changes that nothing was said of)."""
         self._send(method, params, result, stride)
         rows = set()
         while True:

@@ -2,8 +2,8 @@
  * Verdicts on answers, for tests in other languages.  Reads records from standard input: method,
  * params and result, each as u32 length and its bytes, and u32 stride.  Prints a line with the
  * verdict and why.  With a stride it then changes each stride-th value of the result as flips.h
- * does, prints a line for each change that made no fault (its path and the verdict), and a last
- * one: `tried` and how many. */
+ * does, prints a line for each change that nothing was said of (its path and the verdict), and a
+ * last one: `tried` and how many. */
 #include <stdio.h>
 
 #include "chains/verify.h"
@@ -12,7 +12,7 @@
 
 #define PART_MAX (64u << 20)
 
-static const char *const verdicts[] = {"plain", "recomputed", "fault"};
+static const char *const verdicts[] = {"plain", "recomputed", "differs", "fault"};
 
 struct record {
 	struct chain_verifier *verifier;
@@ -44,27 +44,28 @@ static bool read_part(FILE *f, struct buf *part)
 	return true;
 }
 
-static enum chain_verdict verdict_of(const struct record *record, const char **ret_why)
+static struct chain_finding finding_of(const struct record *record)
 {
-	*ret_why = "";
-	return chain_verify(record->verifier, record->method, buf_view(&record->parts[1]),
-			    buf_view(&record->parts[2]), ret_why);
+	struct chain_finding found;
+
+	chain_verify(record->verifier, record->method, buf_view(&record->parts[1]),
+		     buf_view(&record->parts[2]), &found);
+	return found;
 }
 
 static void print_unnoticed(void *arg, const char *path)
 {
-	const char *why;
-	enum chain_verdict verdict = verdict_of(arg, &why);
+	struct chain_finding found = finding_of(arg);
 
-	if (verdict != CHAIN_FAULT)
-		printf("%s %s\n", path, verdicts[verdict]);
+	if (!found.why)
+		printf("%s %s\n", path, verdicts[found.verdict]);
 }
 
 static bool judge(struct record *record)
 {
 	struct flips flips = {.noticed = print_unnoticed, .arg = record};
 	uint32_t stride;
-	const char *why;
+	struct chain_finding found;
 	struct err err;
 
 	for (size_t i = 0; i < ARRAY_SIZE(record->parts); i++) {
@@ -78,8 +79,8 @@ static bool judge(struct record *record)
 		printf("error %s\n", err.msg);
 		return true;
 	}
-	printf("%s", verdicts[verdict_of(record, &why)]);
-	printf(" %s\n", why);
+	found = finding_of(record);
+	printf("%s %s\n", verdicts[found.verdict], found.why ? found.why : "");
 	if (stride > 0) {
 		flips.stride = stride;
 		flip_values(&flips, buf_view(&record->parts[2]), "");
@@ -91,7 +92,7 @@ static bool judge(struct record *record)
 
 int main(void)
 {
-	struct record record = {.verifier = chain_verifier_create(chain_find("evm"), true)};
+	struct record record = {.verifier = chain_verifier_create(chain_find("evm"))};
 
 	while (judge(&record))
 		continue;

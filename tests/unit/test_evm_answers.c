@@ -3,7 +3,7 @@
  * say that a check must let pass. */
 #include "tests/unit/unit.h"
 
-#include "chains/verify.h"
+#include "chains/custom.h"
 #include "relay/base/mem.h"
 
 #define H1 "0x1111111111111111111111111111111111111111111111111111111111111111"
@@ -44,19 +44,20 @@ struct question {
 static void ask(struct chain_verifier *verifier, const struct question *q)
 {
 	const struct chain_method *method = NULL;
-	enum chain_verdict verdict;
-	const char *why = "";
+	struct chain_finding finding;
 	struct err err;
 
 	assert_ok(chain_method_find(chain_find("evm"), VIEW_STR(q->method), &method, &err), err);
-	verdict = chain_verify(verifier, method, VIEW_STR(q->params), VIEW_STR(q->result), &why);
-	if (verdict != q->verdict || (q->why && !strstr(why, q->why)))
-		fail_msg("%s %s -> %.200s: %d %s", q->method, q->params, q->result, verdict, why);
+	chain_verify(verifier, method, VIEW_STR(q->params), VIEW_STR(q->result), &finding);
+	if (finding.verdict != q->verdict || (q->why && !strstr(finding.why, q->why)))
+		fail_msg("%s %s -> %.200s: %d %s", q->method, q->params, q->result, finding.verdict,
+			 finding.why ? finding.why : "");
+	assert_true((finding.why != NULL) == (finding.verdict >= CHAIN_DIFFERS));
 }
 
-static void ask_all(bool hashes, const struct question *questions, size_t count)
+static void ask_all(const struct question *questions, size_t count)
 {
-	struct chain_verifier *verifier = chain_verifier_create(chain_find("evm"), hashes);
+	struct chain_verifier *verifier = chain_verifier_create(chain_find("evm"));
 
 	for (size_t i = 0; i < count; i++)
 		ask(verifier, &questions[i]);
@@ -83,7 +84,7 @@ static void blocks_are_those_that_were_asked_for(void **state)
 		{"eth_getBlockByHash", "[\"" H1 "\",true]", "null", CHAIN_PLAIN, NULL},
 	};
 
-	ask_all(true, questions, ARRAY_SIZE(questions));
+	ask_all(questions, ARRAY_SIZE(questions));
 }
 
 static void blocks_have_the_shape_of_blocks(void **state)
@@ -99,10 +100,10 @@ static void blocks_have_the_shape_of_blocks(void **state)
 		 "{\"h\\u0061sh\":\"" H1 "\"," FIELDS GAS_USED ROOT BASE_FEE NUMBER HASH LISTS "}",
 		 CHAIN_FAULT, "escapes"},
 		{"eth_getBlockByNumber", "[\"0x1\",true]",
-		 "{" FIELDS GAS_USED ROOT BASE_FEE NUMBER HASH "\"uncles\":[]}", CHAIN_FAULT,
+		 "{" FIELDS GAS_USED ROOT BASE_FEE NUMBER HASH "\"uncles\":[]}", CHAIN_DIFFERS,
 		 "no list of transactions"},
 		{"eth_getBlockByNumber", "[\"0x1\",true]",
-		 "{" FIELDS "\"gasUsed\":0," ROOT BASE_FEE NUMBER HASH LISTS "}", CHAIN_FAULT,
+		 "{" FIELDS "\"gasUsed\":0," ROOT BASE_FEE NUMBER HASH LISTS "}", CHAIN_DIFFERS,
 		 "another kind"},
 		{"eth_getBlockByNumber", "[\"0x1\",true]",
 		 "{" FIELDS GAS_USED ROOT BASE_FEE NUMBER HASH "\"transactions\":[\"" H1
@@ -115,15 +116,15 @@ static void blocks_have_the_shape_of_blocks(void **state)
 		{"eth_getBlockByNumber", "[\"0x1\",false]",
 		 "{" FIELDS GAS_USED ROOT BASE_FEE NUMBER HASH
 		 "\"transactions\":[],\"uncles\":[\"" H1 "\"]}",
-		 CHAIN_FAULT, "uncles"},
+		 CHAIN_DIFFERS, "uncles"},
 		{"eth_getBlockByNumber", "[\"0x1\",false]",
 		 "{" FIELDS GAS_USED ROOT BASE_FEE NUMBER HASH LISTS
 		 ",\"withdrawals\":[{\"index\":\"0x1\",\"validatorIndex\":\"0x1\",\"address\":"
 		 "\"" A1 "\",\"amount\":\"0x1\"}]}",
-		 CHAIN_FAULT, "withdrawals"},
+		 CHAIN_DIFFERS, "withdrawals"},
 	};
 
-	ask_all(true, questions, ARRAY_SIZE(questions));
+	ask_all(questions, ARRAY_SIZE(questions));
 }
 
 static void honest_oddities_are_no_faults(void **state)
@@ -152,8 +153,8 @@ static void honest_oddities_are_no_faults(void **state)
 		 "\"gasUsed\":\"0x1\"," ROOT BASE_FEE NUMBER HASH LISTS "}",
 		 CHAIN_PLAIN, NULL},
 		{"eth_getBlockByNumber", "[\"0x1\",true]",
-		 "{" FIELDS "\"gasUsed\":\"0x1\"," ROOT BASE_FEE NUMBER HASH LISTS "}", CHAIN_FAULT,
-		 "not those of its hash"},
+		 "{" FIELDS "\"gasUsed\":\"0x1\"," ROOT BASE_FEE NUMBER HASH LISTS "}",
+		 CHAIN_DIFFERS, "not those of its hash"},
 		/* a later field without those ahead of it: which is which does not follow */
 		{"eth_getBlockByNumber", "[\"0x1\",true]",
 		 "{" FIELDS GAS_USED ROOT "\"blobGasUsed\":\"0x3b9aca00\"," NUMBER HASH LISTS "}",
@@ -172,45 +173,70 @@ static void honest_oddities_are_no_faults(void **state)
 		{"eth_getBalance", "[\"" A1 "\"]", "null", CHAIN_PLAIN, NULL},
 	};
 
-	ask_all(true, questions, ARRAY_SIZE(questions));
+	ask_all(questions, ARRAY_SIZE(questions));
 }
 
-/* Where a chain may hash in its own way, only answers to other questions are faults. */
-static void other_rules_of_hashing_are_no_faults(void **state)
-{
-	static const struct question questions[] = {
-		{"eth_getBlockByNumber", "[\"0x1\",true]", BLOCK, CHAIN_RECOMPUTED, NULL},
-		{"eth_getBlockByNumber", "[\"0x1\",true]",
-		 "{" FIELDS "\"gasUsed\":\"0x1\"," ROOT BASE_FEE NUMBER HASH LISTS "}", CHAIN_PLAIN,
-		 NULL},
-		{"eth_getBlockByNumber", "[\"0x2\",true]", BLOCK, CHAIN_FAULT, "by number"},
-		{"eth_getTransactionByHash", "[\"" H1 "\"]", "{\"hash\":\"" H2 "\"}", CHAIN_FAULT,
-		 "another transaction"},
-		{"eth_getBalance", "[]", "12", CHAIN_PLAIN, NULL},
-	};
+static const struct chain_finding keeps = {.verdict = CHAIN_RECOMPUTED, .hashed = true};
+static const struct chain_finding short_block = {.verdict = CHAIN_PLAIN, .hashed = true};
+static const struct chain_finding differs = {.verdict = CHAIN_DIFFERS, .why = "differs"};
+static const struct chain_finding odd = {.verdict = CHAIN_DIFFERS, .why = "lists", .hashed = true};
+static const struct chain_finding silent = {.verdict = CHAIN_PLAIN};
 
-	ask_all(false, questions, ARRAY_SIZE(questions));
-	assert_true(chain_network_hashes(chain_find("evm"), 1));
-	assert_true(chain_network_hashes(chain_find("evm"), 31337));
-	assert_false(chain_network_hashes(chain_find("evm"), 324));
-	chain_verifier_destroy(NULL);
+static void note(struct custom *custom, uint8_t who, const struct chain_finding *finding)
+{
+	struct key_id key = {{who}};
+
+	custom_note(custom, &key, finding);
+}
+
+static void rules_hold_until_most_suppliers_have_never_kept_them(void **state)
+{
+	struct custom custom = {0};
+
+	assert_true(custom_is_kept(&custom, 5));
+	note(&custom, 1, &silent);
+	note(&custom, 1, &differs);
+	note(&custom, 1, &odd);
+	assert_true(custom_is_kept(&custom, 5));  /* one alone may be a liar, */
+	assert_false(custom_is_kept(&custom, 1)); /* where there are others */
+	note(&custom, 2, &differs);
+	assert_false(custom_is_kept(&custom, 5));
+	note(&custom, 3, &keeps);
+	note(&custom, 4, &short_block);
+	assert_true(custom_is_kept(&custom, 5));
+	note(&custom, 3, &differs); /* it has kept them before */
+	assert_true(custom_is_kept(&custom, 5));
+	note(&custom, 5, &differs);
+	assert_false(custom_is_kept(&custom, 5));
+	note(&custom, 1, &keeps);
+	assert_true(custom_is_kept(&custom, 5));
+}
+
+static void no_more_suppliers_are_remembered_than_there_is_room_for(void **state)
+{
+	struct custom custom = {0};
+
+	for (uint8_t i = 0; i < 2 * CUSTOM_SUPPLIERS_MAX; i++)
+		note(&custom, i, i < CUSTOM_SUPPLIERS_MAX ? &differs : &keeps);
+	assert_int_equal(custom.count, CUSTOM_SUPPLIERS_MAX);
+	assert_true(custom_is_kept(&custom, 200));
 }
 
 static void single_values_have_their_shape(void **state)
 {
 	static const struct question questions[] = {
 		{"eth_blockNumber", "[]", "\"0x10\"", CHAIN_PLAIN, NULL},
-		{"eth_blockNumber", "[]", "\"10\"", CHAIN_FAULT, "no quantity"},
-		{"eth_getBalance", "[]", "{}", CHAIN_FAULT, "no quantity"},
+		{"eth_blockNumber", "[]", "\"10\"", CHAIN_DIFFERS, "no quantity"},
+		{"eth_getBalance", "[]", "{}", CHAIN_DIFFERS, "no quantity"},
 		{"eth_getBalance", "[]", "\"0x" ZEROS_256 "\"", CHAIN_PLAIN, NULL},
 		{"eth_getCode", "[]", "\"0x\"", CHAIN_PLAIN, NULL},
 		{"eth_call", "[]", "\"0xAbCd\"", CHAIN_PLAIN, NULL},
-		{"eth_call", "[]", "\"0xabc\"", CHAIN_FAULT, "no data"},
-		{"eth_call", "[]", "true", CHAIN_FAULT, "no data"},
-		{"eth_getStorageAt", "[]", "\"0xzz\"", CHAIN_FAULT, "no data"},
+		{"eth_call", "[]", "\"0xabc\"", CHAIN_DIFFERS, "no data"},
+		{"eth_call", "[]", "true", CHAIN_DIFFERS, "no data"},
+		{"eth_getStorageAt", "[]", "\"0xzz\"", CHAIN_DIFFERS, "no data"},
 	};
 
-	ask_all(true, questions, ARRAY_SIZE(questions));
+	ask_all(questions, ARRAY_SIZE(questions));
 }
 
 #define LOG(address, topics, block, number, index)                                                 \
@@ -249,25 +275,25 @@ static void logs_are_what_the_filter_asked_for(void **state)
 		 "[" LOG(A1, "[]", H1, "0x1", "0x0") "]", CHAIN_PLAIN, NULL},
 		{"eth_getLogs", "[]",
 		 "[" LOG(A1, "[]", H1, "0x1", "0x1") "," LOG(A1, "[]", H1, "0x1", "0x1") "]",
-		 CHAIN_FAULT, "order"},
+		 CHAIN_DIFFERS, "order"},
 		{"eth_getLogs", "[]",
 		 "[" LOG(A1, "[]", H1, "0x2", "0x0") "," LOG(A1, "[]", H2, "0x1", "0x1") "]",
-		 CHAIN_FAULT, "order"},
+		 CHAIN_DIFFERS, "order"},
 		{"eth_getLogs", "[]",
 		 "[" LOG(A1, "[]", H1, "0x2", "0x0") "," LOG(A1, "[]", H2, "0x2", "0x1") "]",
 		 CHAIN_FAULT, "by hash"},
 		{"eth_getLogs", "[]", "{}", CHAIN_FAULT, "no list"},
 		{"eth_getLogs", "[]", "[1]", CHAIN_FAULT, "no object"},
-		{"eth_getLogs", "[]", "[" LOG("0x1", "[]", H1, "0x1", "0x0") "]", CHAIN_FAULT,
+		{"eth_getLogs", "[]", "[" LOG("0x1", "[]", H1, "0x1", "0x0") "]", CHAIN_DIFFERS,
 		 "malformed"},
 		{"eth_getLogs", "[]",
 		 "[" LOG(A1, "[\"" H1 "\",\"" H1 "\",\"" H1 "\",\"" H1 "\",\"" H1 "\"]", H1, "0x1",
 			 "0x0") "]",
-		 CHAIN_FAULT, "malformed"},
+		 CHAIN_DIFFERS, "malformed"},
 		{"eth_getLogs", "[]", "[]", CHAIN_PLAIN, NULL},
 	};
 
-	ask_all(true, questions, ARRAY_SIZE(questions));
+	ask_all(questions, ARRAY_SIZE(questions));
 }
 
 #define RECEIPT(hash, index, cumulative, used, logs)                                               \
@@ -285,7 +311,7 @@ static void receipts_belong_together(void **state)
 		 RECEIPT(H1, "0x0", "0x5", "0x5", "[]"), CHAIN_FAULT, "another transaction"},
 		{"eth_getTransactionReceipt", "[\"" H1 "\"]",
 		 RECEIPT(H1, "0x0", "0x5", "0x5", "[" LOG(A1, "[]", H1, "0x1", "0x0") "]"),
-		 CHAIN_FAULT, "bloom"},
+		 CHAIN_DIFFERS, "bloom"},
 		{"eth_getTransactionReceipt", "[\"" H2 "\"]",
 		 RECEIPT(H2, "0x0", "0x5", "0x5", "[" LOG(A1, "[]", H1, "0x1", "0x0") "]"),
 		 CHAIN_FAULT, "names another transaction"},
@@ -302,12 +328,12 @@ static void receipts_belong_together(void **state)
 		{"eth_getBlockReceipts", "[\"0x1\"]",
 		 "[" RECEIPT(H1, "0x1", "0x5", "0x5", "[]") "]", CHAIN_FAULT, "index"},
 		{"eth_getBlockReceipts", "[\"0x1\"]",
-		 "[" RECEIPT(H1, "0x0", "0x5", "0x4", "[]") "]", CHAIN_FAULT, "gas"},
+		 "[" RECEIPT(H1, "0x0", "0x5", "0x4", "[]") "]", CHAIN_DIFFERS, "gas"},
 		{"eth_getBlockReceipts", "[\"0x1\"]", "{}", CHAIN_FAULT, "no list"},
 		{"eth_getBlockReceipts", "[\"0x1\"]", "[]", CHAIN_PLAIN, NULL},
 	};
 
-	ask_all(true, questions, ARRAY_SIZE(questions));
+	ask_all(questions, ARRAY_SIZE(questions));
 }
 
 static void transactions_are_those_that_were_asked_for(void **state)
@@ -322,16 +348,16 @@ static void transactions_are_those_that_were_asked_for(void **state)
 		{"eth_getTransactionByBlockNumberAndIndex", "[\"0x1\",\"0x0\"]",
 		 "{\"hash\":\"" H1 "\",\"type\":\"0x7e\",\"transactionIndex\":\"0x0\"}",
 		 CHAIN_PLAIN, NULL},
-		{"eth_getTransactionByHash", "[\"" H1 "\"]", "{\"type\":\"0x7e\"}", CHAIN_FAULT,
+		{"eth_getTransactionByHash", "[\"" H1 "\"]", "{\"type\":\"0x7e\"}", CHAIN_DIFFERS,
 		 "no hash"},
 		{"eth_getTransactionByHash", "[\"" H1 "\"]", "[]", CHAIN_FAULT, "no object"},
 		{"eth_getTransactionByHash", "[\"" H1 "\"]",
 		 "{\"hash\":\"" H1 "\",\"hash\":\"" H1 "\"}", CHAIN_FAULT, "twice"},
 		{"eth_getTransactionByHash", "[\"" H1 "\"]",
-		 "{\"hash\":\"" H1 "\",\"type\":\"two\"}", CHAIN_FAULT, "type"},
+		 "{\"hash\":\"" H1 "\",\"type\":\"two\"}", CHAIN_DIFFERS, "type"},
 	};
 
-	ask_all(true, questions, ARRAY_SIZE(questions));
+	ask_all(questions, ARRAY_SIZE(questions));
 }
 
 int main(void)
@@ -340,7 +366,8 @@ int main(void)
 		cmocka_unit_test(blocks_are_those_that_were_asked_for),
 		cmocka_unit_test(blocks_have_the_shape_of_blocks),
 		cmocka_unit_test(honest_oddities_are_no_faults),
-		cmocka_unit_test(other_rules_of_hashing_are_no_faults),
+		cmocka_unit_test(rules_hold_until_most_suppliers_have_never_kept_them),
+		cmocka_unit_test(no_more_suppliers_are_remembered_than_there_is_room_for),
 		cmocka_unit_test(single_values_have_their_shape),
 		cmocka_unit_test(logs_are_what_the_filter_asked_for),
 		cmocka_unit_test(receipts_belong_together),

@@ -102,21 +102,22 @@ static struct call call_of_result(const char *file, const char *method, const ch
 	return call;
 }
 
-static enum chain_verdict verdict(struct chain_verifier *verifier, const struct call *call,
-				  const char **ret_why)
+static struct chain_finding finding(struct chain_verifier *verifier, const struct call *call)
 {
-	*ret_why = "nothing";
-	return chain_verify(verifier, call->method, call->params, call->result, ret_why);
+	struct chain_finding found;
+
+	chain_verify(verifier, call->method, call->params, call->result, &found);
+	return found;
 }
 
 static void assert_verdict(struct chain_verifier *verifier, const struct call *call,
 			   const char *name, enum chain_verdict wanted)
 {
-	const char *why;
-	enum chain_verdict got = verdict(verifier, call, &why);
+	struct chain_finding found = finding(verifier, call);
 
-	if (got != wanted)
-		fail_msg("%s: %d, not %d: %s", name, got, wanted, why);
+	if (found.verdict != wanted)
+		fail_msg("%s: %d, not %d: %s", name, found.verdict, wanted,
+			 found.why ? found.why : "");
 }
 
 /* --- every value of an answer, one after the other --- */
@@ -131,8 +132,7 @@ struct flip_case {
 static void must_notice(void *arg, const char *path)
 {
 	struct flip_case *c = arg;
-	const char *why;
-	enum chain_verdict got = verdict(c->verifier, c->call, &why);
+	enum chain_verdict got = finding(c->verifier, c->call).verdict;
 
 	for (const char *const *p = c->uncovered; *p; p++) {
 		if (strcmp(*p, path) == 0)
@@ -140,7 +140,7 @@ static void must_notice(void *arg, const char *path)
 	}
 	c->covered++;
 	/* A transaction of another type may have other members, and is not judged then. */
-	if (strstr(path, "type") ? got == CHAIN_RECOMPUTED : got != CHAIN_FAULT)
+	if (strstr(path, "type") ? got == CHAIN_RECOMPUTED : got < CHAIN_DIFFERS)
 		fail_msg("a changed %s is not noticed", path);
 }
 
@@ -206,17 +206,17 @@ static void plain(struct chain_verifier *verifier, struct call *call, const char
 static void no_fault(struct chain_verifier *verifier, struct call *call, const char *path,
 		     size_t *count)
 {
-	const char *why;
+	struct chain_finding found = finding(verifier, call);
 
-	if (verdict(verifier, call, &why) == CHAIN_FAULT)
-		fail_msg("%s: %s", path, why);
+	if (found.why)
+		fail_msg("%s: %s", path, found.why);
 	++*count;
 }
 
 static void cases_of_the_specification_are_no_faults(void **state)
 {
 	CLEANUP(chain_verifier_destroy)
-	struct chain_verifier *verifier = chain_verifier_create(evm(), true);
+	struct chain_verifier *verifier = chain_verifier_create(evm());
 	size_t blocks = 0, transactions = 0, others = 0;
 
 	each_case("eth_getBlockByHash", verifier, no_fault, &blocks);
@@ -260,7 +260,7 @@ static void flip_transaction(struct chain_verifier *verifier, struct call *call,
 static void each_value_of_blocks_of_every_fork_is_covered(void **state)
 {
 	CLEANUP(chain_verifier_destroy)
-	struct chain_verifier *verifier = chain_verifier_create(evm(), true);
+	struct chain_verifier *verifier = chain_verifier_create(evm());
 	size_t count = 0;
 
 	each_case("eth_getBlockByHash", verifier, flip_block, &count);
@@ -271,7 +271,7 @@ static void each_value_of_blocks_of_every_fork_is_covered(void **state)
 static void each_value_of_transactions_of_every_type_is_covered(void **state)
 {
 	CLEANUP(chain_verifier_destroy)
-	struct chain_verifier *verifier = chain_verifier_create(evm(), true);
+	struct chain_verifier *verifier = chain_verifier_create(evm());
 	size_t count = 0;
 
 	each_case("eth_getTransactionByHash", verifier, flip_transaction, &count);
@@ -285,7 +285,7 @@ static void each_value_of_transactions_of_every_type_is_covered(void **state)
 static void mainnet_block_and_receipts_are_recomputed(void **state)
 {
 	CLEANUP(chain_verifier_destroy)
-	struct chain_verifier *verifier = chain_verifier_create(evm(), true);
+	struct chain_verifier *verifier = chain_verifier_create(evm());
 	struct call block = call_of_result("mainnet-21925176/block.json", "eth_getBlockByHash",
 					   "[\"" MAINNET_HASH "\",false]");
 	struct call receipts = call_of_result("mainnet-21925176/receipts.json",
@@ -315,7 +315,7 @@ static void each_value_of_a_mainnet_block_is_covered(void **state)
 {
 	static const char *const uncovered[] = {"size", "transactions", NULL};
 	CLEANUP(chain_verifier_destroy)
-	struct chain_verifier *verifier = chain_verifier_create(evm(), true);
+	struct chain_verifier *verifier = chain_verifier_create(evm());
 	struct call block = call_of_result("mainnet-21925176/block.json", "eth_getBlockByNumber",
 					   "[\"0x14e8d38\",false]");
 
