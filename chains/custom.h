@@ -11,8 +11,9 @@
 
 #include "chains/verify.h"
 
-#define CUSTOM_SUPPLIERS_MAX 64 /* that are remembered; the newest takes the place of the oldest   \
-				 */
+#define CUSTOM_SUPPLIERS_MAX                                                                       \
+	64 /* that are remembered; the newest takes the place of the oldest                        \
+	    */
 
 struct custom_supplier {
 	struct key_id key;

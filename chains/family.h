@@ -59,6 +59,7 @@ struct family {
 	/* chains/verify.h */
 	void *(*verifier_create)(void);
 	void (*verifier_destroy)(void *state);
+	enum chain_look (*verify_look)(const void *state, const struct chain_method *method);
 	void (*verify)(void *state, const struct chain_method *method, struct view params,
 		       struct view result, struct chain_finding *ret);
 };

@@ -26,6 +26,12 @@ void chain_verifier_destroy(struct chain_verifier *verifier)
 	free(verifier);
 }
 
+enum chain_look chain_verify_look(const struct chain_verifier *verifier,
+				  const struct chain_method *method)
+{
+	return verifier->family->verify_look(verifier->state, method);
+}
+
 void chain_verify(struct chain_verifier *verifier, const struct chain_method *method,
 		  struct view params, struct view result, struct chain_finding *ret)
 {

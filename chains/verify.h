@@ -35,6 +35,15 @@ struct chain_verifier *chain_verifier_create(const struct chain *chain);
 void chain_verifier_destroy(struct chain_verifier *verifier);
 DEFINE_CLEANUP(struct chain_verifier *, chain_verifier_destroy)
 
+/* What is looked at for a method. */
+enum chain_look {
+	CHAIN_LOOK_NONE,   /* nothing: its answers are plain */
+	CHAIN_LOOK_RESULT, /* the result alone: params are not needed */
+	CHAIN_LOOK_BOTH,
+};
+enum chain_look chain_verify_look(const struct chain_verifier *verifier,
+				  const struct chain_method *method);
+
 /* Looks at one answer.
  *
  * In:     method  of the call

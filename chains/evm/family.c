@@ -139,5 +139,6 @@ const struct family family_evm = {
 	.call_target = evm_call_target,
 	.verifier_create = evm_verifier_create,
 	.verifier_destroy = evm_verifier_destroy,
+	.verify_look = evm_verify_look,
 	.verify = evm_verify,
 };

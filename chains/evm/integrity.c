@@ -219,19 +219,35 @@ static void params_read(struct view params, struct view ret[PARAMS])
 		ret[i] = json_walk_value(&walk);
 }
 
+static answer_check *check_of(const struct evm_verifier *verifier,
+			      const struct chain_method *method)
+{
+	return method->id < METHOD_IDS ? verifier->by_id[method->id] : NULL;
+}
+
+enum chain_look evm_verify_look(const void *state, const struct chain_method *method)
+{
+	answer_check *check = check_of(state, method);
+
+	if (!check)
+		return CHAIN_LOOK_NONE;
+	return check == quantity_check || check == data_check ? CHAIN_LOOK_RESULT : CHAIN_LOOK_BOTH;
+}
+
 void evm_verify(void *state, const struct chain_method *method, struct view params,
 		struct view result, struct chain_finding *ret)
 {
 	struct evm_verifier *verifier = state;
 	struct evm_check *check = &verifier->check;
 	struct answer answer = {.walk = json_walk_of(result)};
+	answer_check *look = check_of(verifier, method);
 
-	if (method->id >= METHOD_IDS || !verifier->by_id[method->id] || json_token_is_null(result))
+	if (!look || json_token_is_null(result))
 		return;
 	check->fault = check->differs = NULL;
 	check->unjudged = check->hashed = false;
 	params_read(params, answer.params);
-	verifier->by_id[method->id](check, &answer);
+	look(check, &answer);
 	ret->hashed = check->hashed;
 	ret->why = check->fault ? check->fault : check->differs;
 	if (check->fault)

@@ -10,6 +10,7 @@
 void *evm_verifier_create(void);
 void evm_verifier_destroy(void *state);
 
+enum chain_look evm_verify_look(const void *state, const struct chain_method *method);
 /* See chain_verify(); *ret is plain. */
 void evm_verify(void *state, const struct chain_method *method, struct view params,
 		struct view result, struct chain_finding *ret);

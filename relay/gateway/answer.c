@@ -16,7 +16,7 @@
 #define COPY_MAX 4096		/* larger answers are handed over, not copied */
 
 static const char expose[] = "Counterfoil-Receipt, Counterfoil-Supplier, Counterfoil-Session, "
-			     "Counterfoil-Cache";
+			     "Counterfoil-Cache, Counterfoil-Verified";
 
 void answer_cors(struct worker *w, struct evhttp_request *http)
 {
@@ -284,6 +284,15 @@ static void put_cache(struct buf *head, const struct call *call)
 	buf_put_str(head, call->reuse.body ? "hit" : call->reuse.joined ? "shared" : "-");
 }
 
+static void put_verified(struct buf *head, const struct call *call)
+{
+	const struct cache_body *kept = call->reuse.body;
+	bool recomputed =
+		kept ? (kept->flags & LEAF_RECOMPUTED) != 0 : call_relay(call)->ask->recomputed;
+
+	buf_put_str(head, recomputed ? "recomputed" : "single");
+}
+
 /* One line: a value for each of the first `listed` calls, `-` where there is none. */
 static void put_list(struct buf *head, const char *name, const struct request *request,
 		     size_t listed, void (*put)(struct buf *head, const struct call *call))
@@ -328,6 +337,7 @@ static void put_lines(struct buf *head, const struct request *request)
 	if (any && request->count <= NAMES_LISTED_MAX) {
 		put_list(head, "\r\nCounterfoil-Supplier: ", request, request->count, put_supplier);
 		put_list(head, "\r\nCounterfoil-Session: ", request, request->count, put_session);
+		put_list(head, "\r\nCounterfoil-Verified: ", request, request->count, put_verified);
 	}
 }
 

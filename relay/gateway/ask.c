@@ -412,7 +412,7 @@ static bool take_answer(struct ask *ask, struct relay *relay, struct err *err)
 		code = err_from_wire(relay->status);
 		return err_set(err, code, "%s", err_info(code)->text);
 	}
-	if (ask->notification || rpc_answer_scan(buf_view(&relay->body), &ask->answer, err))
+	if (ask->notification || verify_answer(ask, relay, err))
 		return true;
 	attempt_is_bad(relay, err);
 	return false;

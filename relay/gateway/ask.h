@@ -106,6 +106,7 @@ struct ask {
 	struct buf picks;	  /* struct pick_note, one after the other; see quality.h */
 	struct relay *answered;	  /* FLOWING, DONE */
 	struct rpc_answer answer; /* DONE with an answer that is one leaf */
+	bool recomputed;	  /* that answer, from hashes in it ([G9]) */
 	struct err err;		  /* how the last attempt ended */
 	usec_t deadline_us;
 	struct heap_node wake; /* worker->wakes: when something is next to be looked at */

@@ -28,6 +28,7 @@
 #include "relay/gateway/quality.h"
 #include "relay/gateway/report.h"
 #include "relay/gateway/reuse.h"
+#include "relay/gateway/verify.h"
 #include "relay/ledger/ledger.h"
 #include "relay/ledger/reader.h"
 #include "relay/link/pool.h"
@@ -416,7 +417,8 @@ struct worker {
 	msec_t date_s;
 	struct account *accounts;
 	struct account *main_account;
-	struct serving *servings; /* by name */
+	struct serving *servings;	    /* by name */
+	struct verification *verifications; /* by service */
 	struct supplier *suppliers;
 	struct supplier *owed[GATEWAY_OWED_MAX]; /* refs; see owed.c */
 	size_t owed_n;

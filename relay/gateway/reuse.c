@@ -264,6 +264,7 @@ void reuse_keep(const struct call *call)
 		return;
 	answer.id_at = (uint32_t)(ask_answer(ask)->id.p - body.p);
 	answer.supplier = relay->member->supplier->key;
+	answer.flags = ask->recomputed ? LEAF_RECOMPUTED : 0;
 	pthread_mutex_lock(&reuse->lock);
 	chain = cache_chain(reuse->cache, &call->request->account->key.service);
 	cache_fill(chain, &call->reuse.key, &answer);

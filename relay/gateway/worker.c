@@ -298,6 +298,7 @@ void gateway_worker_destroy(struct worker *w)
 	}
 	sessions_finish(w);
 	servings_finish(&w->servings);
+	verify_finish(w);
 	pool_destroy(w->pool);
 	if (w->port)
 		ledger_port_destroy(w->port);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What answers say of themselves: blocks, transactions, receipts and logs of real networks and of
-anvil under each fork's rules are no faults, and each value that is changed makes one."""
+anvil under each fork's rules are no faults, and each value that is changed makes one.  And what the
+gateway makes of it, when suppliers lie ([G9])."""
 
 import json
 
@@ -9,6 +10,7 @@ import pytest
 from support import beacon, net
 from support.anvil import Anvil
 from support.counts import count
+from support.liar import Liar
 from support.verify import Verifier
 
 FORKS = ("frontier", "homestead", "tangerine", "spuriousdragon", "byzantium", "constantinople", "petersburg",
@@ -151,3 +153,120 @@ def check_logs(url, verifier):
     tried, unnoticed = verifier.unnoticed("eth_getLogs", [asked], logs)
     assert {path for path, _ in unnoticed} <= LOGS | {"logIndex"} and tried > 0
     return len(everything)
+
+
+# --- the gateway ---
+
+FRESH = {"Content-Type": "application/json", "Cache-Control": "no-cache"}  # [G6]
+
+
+def altered(text):
+    """Another value of the same form."""
+    return text[:-1] + ("1" if text[-1] != "1" else "2")
+
+
+def lie(method, result):
+    """Something that the hash, the filter or the question tells."""
+    if not result:
+        return result
+    if method == "eth_getBlockByNumber":
+        return result | {"stateRoot": altered(result["stateRoot"])}
+    if method == "eth_getBlockByHash" and result["transactions"]:
+        result["transactions"][0]["value"] = altered(result["transactions"][0]["value"])
+    elif method == "eth_getTransactionByHash":
+        return result | {"input": result["input"] + "00"}
+    elif method == "eth_getTransactionReceipt":
+        return result | {"transactionHash": altered(result["transactionHash"])}
+    elif method == "eth_getBlockReceipts":
+        result[0]["logsBloom"] = altered(result[0]["logsBloom"])
+    elif method == "eth_getLogs":
+        result[0]["address"] = altered(result[0]["address"])
+    elif method == "eth_getBalance":
+        return 12
+    return result
+
+
+def questions(url):
+    """(method, parameters, what it is called when it is true)."""
+    block = net.result(url, "eth_getBlockByNumber", "0x2", False)
+    tx = block["transactions"][0]
+    log = net.result(url, "eth_getLogs", {"fromBlock": "0x2", "toBlock": "0x2"})[0]
+    return [("eth_getBlockByNumber", ["0x2", True], "recomputed"),
+            ("eth_getBlockByNumber", ["0x2", False], "single"),
+            ("eth_getBlockByHash", [block["hash"], True], "recomputed"),
+            ("eth_getTransactionByHash", [tx], "recomputed"),
+            ("eth_getTransactionReceipt", [tx], "single"),
+            ("eth_getBlockReceipts", ["0x2"], "recomputed"),
+            ("eth_getLogs", [{"fromBlock": "0x2", "toBlock": "0x2", "address": log["address"]}], "single"),
+            ("eth_getBalance", [log["address"], "latest"], "single"),
+            ("eth_chainId", [], "single")]
+
+
+@pytest.fixture(scope="module")
+def chain(anvil_factory):
+    one = anvil_factory()
+    fill(one.url, "prague")
+    return one
+
+
+@pytest.fixture
+def liars(chain):
+    """Starts liars that end with the test."""
+    made = []
+
+    def start(say=lie):
+        made.append(Liar(chain.url, say))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.end()
+
+
+def test_what_cannot_be_true_is_asked_elsewhere(chain, liars, network_factory):  # [G9]
+    liar = liars()
+    honest = liars(lambda method, result: result)
+    network = network_factory(upstreams=[liar.url, chain.url, honest.url])
+    rounds = count("integrity_rounds")
+    client = net.Http(network.url)
+    for method, params, verified in questions(chain.url) * rounds:
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        status, headers, told = client.post(json.dumps(body), FRESH)
+        assert status == 200
+        assert json.loads(told).get("result") == net.result(chain.url, method, *params), (method, told)
+        # The header that receipts are held against may not have come this way yet.
+        assert headers["counterfoil-verified"] == verified or method == "eth_getBlockReceipts"
+    client.close()
+    assert liar.lies > 0  # and then it rests
+    assert network.metric(network.gateway, "counterfoil_gateway_verified_total") > 0
+    assert "gateway.untrue_answer" in network.gateway.log()
+    network.settled()  # what was untrue is receipted like every answer
+
+
+def test_a_batch_says_how_each_call_was_verified(chain, network_factory):  # [G9]
+    network = network_factory(upstreams=[chain.url])
+    calls = [{"jsonrpc": "2.0", "id": i, "method": method, "params": params}
+             for i, (method, params, _) in enumerate(questions(chain.url)[:4])]
+    client = net.Http(network.url)
+    status, headers, _ = client.post(json.dumps(calls))
+    client.close()
+    assert status == 200
+    assert headers["counterfoil-verified"] == "recomputed, single, recomputed, recomputed"
+
+
+def test_a_network_that_hashes_in_its_own_way_is_served(chain, liars, network_factory):  # [G9]
+    """All its suppliers agree with each other, and no hash of theirs is that of its fields."""
+    def own(method, result):
+        if method == "eth_getBlockByNumber" and result:
+            return result | {"extraData": result["extraData"] + "07"}
+        return result
+
+    network = network_factory(upstreams=[liars(own).url for _ in range(3)])
+    client = net.Http(network.url)
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": ["0x1", False]})
+    for _ in range(5):
+        _, headers, told = client.post(body, FRESH)
+        assert json.loads(told)["result"] == own("eth_getBlockByNumber", net.result(chain.url, "eth_getBlockByNumber", "0x1",
+                                                                          False))
+        assert headers["counterfoil-verified"] == "single"
+    client.close()
