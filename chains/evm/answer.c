@@ -61,7 +61,8 @@ static bool read_height(struct view token, uint64_t *ret)
 	       (token.n > 0 && u64_parse((const char *)token.p, token.n, ret));
 }
 
-/* The members of a block, or of something in one.  A null is what has no block yet. */
+/* The members of a block, or of something in one, which has no parent.  A null is what has no block
+ * yet. */
 static void read_object(struct view object, const char *const *list, size_t count,
 			struct chain_answer *ret)
 {
@@ -76,8 +77,7 @@ static void read_object(struct view object, const char *const *list, size_t coun
 		return;
 	ret->number_known = read_height(values[0], &ret->number);
 	ret->hash_known = json_token_hex(values[1], ret->hash.b, sizeof(ret->hash.b));
-	if (count > 2)
-		ret->parent_known = json_token_hex(values[2], ret->parent.b, sizeof(ret->parent.b));
+	ret->parent_known = json_token_hex(values[2], ret->parent.b, sizeof(ret->parent.b));
 }
 
 static void read_items(const struct chain_call *call, struct view list, struct chain_answer *ret)

@@ -178,6 +178,9 @@ static void reverts_that_come_as_results_are_known(void **state)
 {
 	assert_true(answer_of("eth_call", "[{}]", "\"0x08c379a0" WORD "\"").reverted);
 	assert_true(answer_of("eth_call", "[{}]", "\"0x4e487b71" WORD "\"").reverted);
+	assert_true(answer_of("eth_call", "[{}]", "\"0x4e487b71\"").reverted);
+	assert_false(answer_of("eth_call", "[{}]", "\"0x4e487b70" WORD "\"").reverted);
+	assert_false(answer_of("eth_call", "[{}]", "\"0x4e487b7\"").reverted);
 	assert_false(answer_of("eth_call", "[{}]", "\"0x08c379a1" WORD "\"").reverted);
 	assert_false(answer_of("eth_call", "[{}]", "\"0x08c379a000" WORD "\"").reverted);
 	assert_false(answer_of("eth_call", "[{}]", "\"0x" WORD "\"").reverted);
