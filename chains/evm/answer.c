@@ -85,7 +85,7 @@ static void read_items(const struct chain_call *call, struct view list, struct c
 	struct json_walk walk = json_walk_of(list);
 
 	/* Of a range each item may have another block. */
-	if (call->traits->life == CHAIN_LIFE_BLOCK && call->refs == 2 && !chain_call_is_fixed(call))
+	if (call->refs == 2 && !chain_call_is_fixed(call))
 		return;
 	if (json_walk_peek(&walk) != '[' || !json_walk_enter(&walk, '[') ||
 	    !json_walk_element(&walk))
@@ -130,14 +130,13 @@ void evm_answer_read(const struct chain_call *call, struct view result, struct c
 		ret->head = ret->number_known;
 		break;
 	case CHAIN_SHAPE_BLOCK:
-		if (ret->null || is_of_tag(call, CHAIN_TAG_PENDING))
+		if (is_of_tag(call, CHAIN_TAG_PENDING))
 			break;
 		read_object(result, block_names, ARRAY_SIZE(block_names), ret);
 		ret->head = ret->number_known && is_of_tag(call, CHAIN_TAG_LATEST);
 		break;
 	case CHAIN_SHAPE_ITEM:
-		if (!ret->null)
-			read_object(result, item_names, ARRAY_SIZE(item_names), ret);
+		read_object(result, item_names, ARRAY_SIZE(item_names), ret);
 		break;
 	case CHAIN_SHAPE_ITEMS:
 		read_items(call, result, ret);
@@ -156,7 +155,7 @@ bool evm_sent_hash(struct view digits, struct hash *ret)
 	const uint8_t *from;
 	bool is_list;
 
-	if (n == 0 || digits.n % 2 != 0)
+	if (n == 0)
 		return false;
 	raw = xmalloc(n);
 	if (!hex_decode_either((const char *)digits.p, digits.n, raw, n))
