@@ -36,14 +36,13 @@ def verifier():
     assert one.close() == 0
 
 
-def assert_covered(verifier, uncovered, method, params, result, stride=1):
-    tried, unnoticed = verifier.unnoticed(method, params, result, stride)
+def assert_covered(verifier, uncovered, method, params, result, stride=None):
+    tried, unnoticed = verifier.unnoticed(method, params, result, stride or count("flips_stride"))
     assert tried > 0
     assert {path for path, _ in unnoticed} <= uncovered, (method, unnoticed)
     return tried
 
 
-@pytest.mark.skipif(beacon.folder() is None, reason="no go-ethereum module: no Go, or no module proxy")
 @pytest.mark.parametrize("name", beacon.NAMES)
 def test_whole_blocks_of_real_networks(verifier, name):
     block = beacon.block(name)

@@ -36,7 +36,6 @@ def test_a_mainnet_block_and_its_receipts():
         assert "0x" + evm.bloom(receipt["logs"]).hex() == receipt["logsBloom"]
 
 
-@pytest.mark.skipif(beacon.folder() is None, reason="no go-ethereum module: no Go, or no module proxy")
 @pytest.mark.parametrize("name", beacon.NAMES)
 def test_blocks_that_consensus_clients_hold(name):
     block = beacon.block(name)

@@ -11,11 +11,14 @@ import pathlib
 import subprocess
 import tempfile
 
+import pytest
+
 from reference.counterfoil_ref import evm
 from support import paths
 
 MODULE = "github.com/ethereum/go-ethereum@v1.16.7"
 SUM = "h1:qeM4TvbrWK0UC0tgkZ7NiRsmBGwsjqc64BHo20U59UQ="
+FETCH_S = 180
 # mainnet's Capella and Deneb; three of a test network's Electra
 NAMES = ("capella", "deneb", "electra_consolidations", "electra_deposits", "electra_withdrawals")
 
@@ -27,15 +30,19 @@ def folder():
         return None
     with tempfile.TemporaryDirectory() as empty:
         (pathlib.Path(empty) / "go.mod").write_text("module counterfoil.invalid/none\n\ngo 1.24.0\n")
-        done = subprocess.run([paths.go(), "mod", "download", "-json", MODULE], cwd=empty, check=False,
-                              capture_output=True, text=True, env={**os.environ, "GOTOOLCHAIN": "local"})
-    if done.returncode != 0:
-        return None
+        try:
+            done = subprocess.run([paths.go(), "mod", "download", "-json", MODULE], cwd=empty, check=True,
+                                  capture_output=True, text=True, timeout=FETCH_S,
+                                  env={**os.environ, "GOTOOLCHAIN": "local"})
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            return None
     module = json.loads(done.stdout)
     assert module["Sum"] == SUM
     return pathlib.Path(module["Dir"]) / "beacon/types/testdata"
 
 
 def block(name):
-    """One block as JSON-RPC shows it, with whole transactions."""
+    """One block as JSON-RPC shows it, with whole transactions; skips the test that wants it without."""
+    if folder() is None:
+        pytest.skip("no go-ethereum module: no Go, or no module proxy")
     return evm.block_of(json.loads((folder() / f"block_{name}.json").read_text()))
