@@ -289,13 +289,14 @@ static void on_leave(struct lineage_block *block, enum lineage_leave why, void *
 
 struct cache_chain *cache_chain(struct cache *c, const struct service_name *service)
 {
-	size_t blocks = blocks_for(&c->options);
 	struct cache_chain *chain;
+	size_t blocks;
 
 	for (size_t i = 0; i < c->chain_count; i++)
 		if (strcmp(c->chains[i].service.s, service->s) == 0)
 			return &c->chains[i];
 	assert(c->chain_count < c->options.chains_max);
+	blocks = blocks_for(&c->options);
 	chain = &c->chains[c->chain_count++];
 	chain->cache = c;
 	chain->service = *service;
@@ -420,7 +421,8 @@ static void store(struct cache_chain *chain, const struct cache_key *key,
 	struct cache *c = chain->cache;
 	struct entry **bucket = bucket_of(c, key);
 	struct entry *e = find(c, key);
-	bool lasting = answer->vouched || (e && is_confirmed_by(e, answer));
+	bool sure = answer->vouched && (block || answer->named);
+	bool lasting = sure || (e && is_confirmed_by(e, answer));
 
 	if (e)
 		evict(e, CACHE_EVICTED_REPLACED);

@@ -241,6 +241,7 @@ static bool describe(const struct call *call, struct cache_answer *ret)
 	else
 		chain_answer_read(family, &asked, answer->result, &told);
 	ret->content = content_of(answer, &told);
+	ret->named = asked.refs == 1 && asked.ref[0].kind == CHAIN_REF_HASH;
 	put_block(ret, &told);
 	return describe_life(&asked, ret);
 }
@@ -264,6 +265,7 @@ void reuse_keep(const struct call *call)
 		return;
 	answer.id_at = (uint32_t)(ask_answer(ask)->id.p - body.p);
 	answer.supplier = relay->member->supplier->key;
+	answer.vouched = ask->recomputed;
 	answer.flags = ask->recomputed ? LEAF_RECOMPUTED : 0;
 	pthread_mutex_lock(&reuse->lock);
 	chain = cache_chain(reuse->cache, &call->request->account->key.service);

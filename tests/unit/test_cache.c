@@ -62,6 +62,7 @@ static struct cache_answer answer_at(const struct block_claim *at, const char *t
 				     .has_number = true,
 				     .has_hash = true,
 				     .vouched = true,
+				     .named = true,
 				     .block = *at,
 				     .body = VIEW_STR(text),
 				     .id_at = 3,
@@ -360,6 +361,27 @@ static void what_nobody_can_recompute_is_found_for_one_head_or_needs_two_supplie
 	cache_destroy(c);
 }
 
+static void what_is_final_and_named_by_number_needs_two_suppliers(void **state)
+{
+	struct cache *c = make_cache();
+	struct cache_chain *chain = cache_chain(c, &eth);
+	struct block_claim nine = block_on(9, 7, 0); /* whose hash and contents go together */
+	struct cache_answer answer = answer_at(&nine, "x");
+
+	set_head(chain, 20, 0);
+	cache_final(chain, 10);
+	answer.head_serial = cache_head_serial(chain);
+	answer.named = false;
+	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
+	set_head(chain, 21, 0);
+	assert_false(finds(c, 1, 0));
+	answer.supplier.b[0] ^= 1;
+	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
+	set_head(chain, 22, 0);
+	assert_true(finds(c, 1, 0));
+	cache_destroy(c);
+}
+
 static void what_is_of_the_head_goes_with_it(void **state)
 {
 	struct cache *c = make_cache();
@@ -493,8 +515,10 @@ static void one_long_scan_does_not_throw_out_what_is_asked_again(void **state)
 {
 	struct cache *c = make_cache();
 	char text[4000] = {0};
-	struct cache_answer answer = {
-		.life = CACHE_FOREVER, .vouched = true, .body = VIEW(text, sizeof(text))};
+	struct cache_answer answer = {.life = CACHE_FOREVER,
+				      .vouched = true,
+				      .named = true,
+				      .body = VIEW(text, sizeof(text))};
 
 	for (uint64_t i = 0; i < 50; i++) {
 		assert_int_equal(fill(c, i, &answer), CACHE_STORED);
@@ -777,6 +801,7 @@ int main(void)
 		cmocka_unit_test(until_then_it_holds_for_one_head),
 		cmocka_unit_test(
 			what_nobody_can_recompute_is_found_for_one_head_or_needs_two_suppliers),
+		cmocka_unit_test(what_is_final_and_named_by_number_needs_two_suppliers),
 		cmocka_unit_test(what_is_of_the_head_goes_with_it),
 		cmocka_unit_test(keys_tell_secrets_services_pins_and_calls_apart),
 		cmocka_unit_test(a_reorg_evicts_exactly_its_branch),
