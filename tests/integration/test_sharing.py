@@ -97,17 +97,17 @@ def test_a_hundred_calls_at_once_are_one_relay(network, backend):
 
 def test_what_is_not_the_same_is_asked_by_itself(network, backend):
     """White space means nothing; parameters, methods and a wish for an answer of one's own do."""
-    backend.script(methods={name: {"echo": True, **SLOW} for name in ("eth_getBalance", "eth_getCode")})
-    calls = [call("eth_getBalance", '["0xAA","0x1"]'), call("eth_getBalance", '[ "0xAA" ,\t"0x1" ]'),
-             call("eth_getBalance", '["0xAB","0x1"]'), call("eth_getBalance", '["0xAA","0x2"]'),
-             call("eth_getCode", '["0xAA","0x1"]'), call("eth_getBalance", '["0xAA","0x1"]')]
+    backend.script(methods={name: {"echo": True, **SLOW} for name in ("debug_traceCall", "debug_traceTransaction")})
+    calls = [call("debug_traceCall", '["0xAA","0x1"]'), call("debug_traceCall", '[ "0xAA" ,\t"0x1" ]'),
+             call("debug_traceCall", '["0xAB","0x1"]'), call("debug_traceCall", '["0xAA","0x2"]'),
+             call("debug_traceTransaction", '["0xAA","0x1"]'), call("debug_traceCall", '["0xAA","0x1"]')]
     headers = [None] * 5 + [{"Content-Type": "application/json", "Cache-Control": "no-cache"}]
     got = start_together(len(calls), lambda i: ask(network.url, calls[i], headers[i]))
     assert all(status == 200 for status, _, _ in got)
     assert json.loads(got[5][2])["result"] == ["0xAA", "0x1"]
     assert "counterfoil-cache" not in got[5][1] and got[5][1]["counterfoil-receipt"].count("/") == 2
     assert sorted(headers.get("counterfoil-cache", "own") for _, headers, _ in got[:2]) == ["own", "shared"]
-    assert backend.asked("eth_getBalance") == 4 and backend.asked("eth_getCode") == 1
+    assert backend.asked("debug_traceCall") == 4 and backend.asked("debug_traceTransaction") == 1
 
 
 def test_what_writes_or_is_not_known_is_never_shared(network, backend):
