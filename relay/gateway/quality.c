@@ -319,6 +319,22 @@ void quality_on_settled(struct ask *ask, const struct relay *answered)
 	}
 }
 
+void quality_on_broken_rule(struct worker *w, const struct key_id *supplier)
+{
+	usec_t now = clock_mono_us();
+	struct serving *serving, *tmp;
+
+	HASH_ITER (hh, w->servings, serving, tmp) {
+		struct standing *s = standing_find(serving, supplier);
+
+		if (!s)
+			continue;
+		metric_add_at(METRIC_GATEWAY_OUTCOMES, s->label, QUALITY_MISBEHAVED, 1);
+		quality_turn(&s->q, now);
+		quality_end(&s->q, quality_begin(&s->q), QUALITY_MISBEHAVED, now, 0, now);
+	}
+}
+
 enum quality_outcome quality_outcome_of(enum err_code code)
 {
 	switch ((int)code) {

@@ -75,6 +75,8 @@ void quality_on_answer(struct relay *relay);
 void quality_on_given_up(struct relay *relay);
 /* The ask has this relay's answer: who was asked before did not answer, and it could be done. */
 void quality_on_settled(struct ask *ask, const struct relay *answered);
+/* It broke a rule of the protocol, at whatever service. */
+void quality_on_broken_rule(struct worker *w, const struct key_id *supplier);
 /* How an attempt that failed so is counted. */
 enum quality_outcome quality_outcome_of(enum err_code code);
 

@@ -353,6 +353,7 @@ void supplier_drop(struct worker *w, const struct supplier *supplier)
 {
 	struct account *a, *tmp;
 
+	quality_on_broken_rule(w, &supplier->key);
 	HASH_ITER (hh, w->accounts, a, tmp) {
 		for (size_t i = 0; a->current && i < a->current->count; i++) {
 			if (a->current->members[i].supplier == supplier)

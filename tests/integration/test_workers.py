@@ -2,6 +2,7 @@
 """Several workers in gateway and nodes: links are spread over them, and sessions roll over, nodes
 restart and die while all of them are busy.  The `tsan` step runs this file too."""
 
+import json
 import os
 import pathlib
 import socket
@@ -82,6 +83,32 @@ def test_workers_cosign_before_their_node_refuses_what_they_owe_together(network
         for number, client in enumerate(clients):
             answer, _ = client.call("eth_getBalance", f"0x{turn:020x}{number:020x}", "latest")
             assert "error" not in answer, (turn, number, answer)
+    network.stop()
+
+
+def whole_page(network):
+    """/admin/suppliers with the part of every worker; else None."""
+    page = json.loads(net.get(network.gateway.admin + "/admin/suppliers")[2])
+    return page if page["workers_silent"] == 0 else None
+
+
+def test_the_page_of_suppliers_adds_up_what_busy_workers_have_seen(network_factory, anvil):
+    network = network_factory(upstreams=[anvil.url], node=WORKERS,
+                              gateway=WORKERS | {"quality_window": "1 h"})
+    with Load(network.url, clients=4):
+        for _ in range(20):
+            page = json.loads(net.get(network.gateway.admin + "/admin/suppliers")[2])
+            assert page["workers"] == 2 and page["workers_silent"] <= 2
+    page = wait_for("the part of each worker", lambda: whole_page(network))
+    assert {s["supplier"] for s in page["suppliers"]} == set(network.node_keys)
+    for supplier in page["suppliers"]:
+        assert [w["worker"] for w in supplier["workers"]] == [0, 1]
+        assert all(0 <= w["health"] <= 256 for w in supplier["workers"])
+    answers = sum(s["outcomes"]["answer"] for s in page["suppliers"])
+    assert answers == sum(
+        float(line.rpartition(" ")[2])
+        for line in net.get(network.gateway.admin + "/metrics")[2].decode().splitlines()
+        if line.startswith("counterfoil_gateway_outcomes_total{") and 'outcome="answer"' in line)
     network.stop()
 
 

@@ -462,6 +462,15 @@ static unsigned cancelled(struct world *w)
 
 /* --- tests --- */
 
+/* What the gateway's page of suppliers says must have that in it, or not. */
+static bool page_has(struct world *w, const char *text)
+{
+	CLEANUP(buf_finish) struct buf page = {0};
+
+	gateway_suppliers(w->gateway, &page);
+	return strstr(buf_cstr(&page), text) != NULL;
+}
+
 static void lies_are_never_answered_with_and_never_cosigned(void **state)
 {
 	static const enum way lies[] = {LIE_HASH, LIE_ROOT, LIE_SIGNATURE, LIE_CU, LIE_RELAY};
@@ -473,6 +482,8 @@ static void lies_are_never_answered_with_and_never_cosigned(void **state)
 			assert_non_null(strstr(post(w, READ), "\"result\":\"0x5\""));
 		/* The liar is asked until its first lie, then no more in this session. */
 		assert_true(atomic_load(&w->nodes[0].asked) <= 1);
+		assert_true(page_has(w, "\"misbehaved\":1,") ==
+			    (atomic_load(&w->nodes[0].asked) == 1));
 		for (int k = 0; k < 30000 && atomic_load(&w->nodes[1].cosigned) == 0; k++)
 			usleep(2000);
 		usleep(100000); /* two intervals more */
