@@ -197,6 +197,39 @@ bool chain_call_target(const struct chain *chain, const struct chain_method *met
 	return chain->family->call_target(method, params, ret);
 }
 
+bool chain_logs_read_filter(const struct chain *chain, struct view params, struct chain_logs *ret)
+{
+	return chain_logs_read(chain, named(chain, VIEW_STR(chain->family->logs_method)), params,
+			       ret);
+}
+
+void chain_logs_put_filter(const struct chain *chain, struct view params, struct buf *ret)
+{
+	buf_putf(ret, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":",
+		 chain->family->logs_method);
+	buf_put(ret, params.p, params.n);
+	buf_put_u8(ret, '}');
+}
+
+enum chain_filter_call chain_filter_call(const struct chain *chain, struct view name)
+{
+	const struct chain_method *method = named(chain, name);
+
+	if (!method || method->refusal != CHAIN_STATEFUL)
+		return CHAIN_FILTER_NONE;
+	return chain->family->filter_call(name);
+}
+
+void chain_block_call(const struct chain *chain, const struct chain_ref *ref, struct buf *ret)
+{
+	chain->family->block_call(ref, ret);
+}
+
+bool chain_block_read(const struct chain *chain, struct view result, struct chain_block *ret)
+{
+	return chain->family->block_read(result, ret);
+}
+
 struct view chain_probe_call(const struct chain *chain)
 {
 	return VIEW_STR(chain->family->probe);

@@ -8,6 +8,7 @@
 #include "chains/answer.h"
 #include "chains/call.h"
 #include "chains/error.h"
+#include "chains/logs.h"
 #include "chains/table.h"
 #include "chains/traits.h"
 #include "relay/base/bytes.h"

@@ -52,6 +52,10 @@ struct family {
 	void (*answer_read)(const struct chain_call *call, struct view result,
 			    struct chain_answer *ret);
 	bool (*sent_hash)(struct view raw, struct hash *ret);
+	const char *logs_method; /* that asks for logs */
+	enum chain_filter_call (*filter_call)(struct view name);
+	void (*block_call)(const struct chain_ref *ref, struct buf *ret);
+	bool (*block_read)(struct view result, struct chain_block *ret);
 	const char *probe; /* a call with the id 1 */
 	bool (*probe_id)(struct view result, uint64_t *ret);
 	bool (*call_target)(const struct chain_method *method, struct view params,

@@ -192,7 +192,7 @@ FORMS = {"NONE": "", "NUMBER": "number", "HASH": "hash", "ANY": "number or hash"
 LIVES = {"NEVER": "-", "HEAD": "to the next block", "BLOCK": "with the block", "ITEM": "with its block",
          "FOREVER": "for ever"}
 EMPTIES = {"VALUE": "-", "MISSING": "null", "MISSING_LIST": "null, []"}
-REFUSALS = {"CHAIN_STATEFUL": "it lives in one node's memory", "CHAIN_ACCOUNT": "it uses accounts of a node",
+REFUSALS = {"CHAIN_STATEFUL": "it lives in one node's memory; a gateway keeps filters of logs and blocks itself", "CHAIN_ACCOUNT": "it uses accounts of a node",
             "CHAIN_OPERATOR": "it is for a node's operator", "CHAIN_DEVELOPER": "it controls a development chain",
             "CHAIN_INTERNAL": "it is internal to a node"}
 NEXT = {"ANSWER": "nobody: it is the answer", "OPINION": "one other owner", "OTHERS": "others, within the budget"}

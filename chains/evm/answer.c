@@ -177,3 +177,17 @@ bool evm_sent_hash(struct view digits, struct hash *ret)
 	keccak256_end(&keccak, ret);
 	return true;
 }
+
+bool evm_block_read(struct view result, struct chain_block *ret)
+{
+	struct json_walk walk = json_walk_of(result);
+	struct json_names names;
+	struct view values[ARRAY_SIZE(block_names)];
+
+	json_names_init(&names, block_names, ARRAY_SIZE(block_names));
+	return json_walk_peek(&walk) == '{' &&
+	       json_walk_members(&walk, &names, values) == JSON_MEMBERS &&
+	       json_token_u64(values[0], JSON_LENIENT, &ret->number) &&
+	       json_token_hex(values[1], ret->hash.b, sizeof(ret->hash.b)) &&
+	       json_token_hex(values[2], ret->parent.b, sizeof(ret->parent.b));
+}

@@ -35,17 +35,17 @@ static bool read_params(struct view text, struct params *ret)
 	return !walk.bad;
 }
 
+static const struct {
+	const char *word;
+	enum chain_tag tag;
+} tags[] = {
+	{"latest", CHAIN_TAG_LATEST},	  {"safe", CHAIN_TAG_SAFE},
+	{"pending", CHAIN_TAG_PENDING},	  {"finalized", CHAIN_TAG_FINALIZED},
+	{"earliest", CHAIN_TAG_EARLIEST},
+};
+
 static bool read_tag(struct view text, struct chain_ref *ref)
 {
-	static const struct {
-		const char *word;
-		enum chain_tag tag;
-	} tags[] = {
-		{"latest", CHAIN_TAG_LATEST},	  {"safe", CHAIN_TAG_SAFE},
-		{"pending", CHAIN_TAG_PENDING},	  {"finalized", CHAIN_TAG_FINALIZED},
-		{"earliest", CHAIN_TAG_EARLIEST},
-	};
-
 	for (size_t i = 0; i < ARRAY_SIZE(tags); i++) {
 		if (view_eq(text, VIEW_STR(tags[i].word))) {
 			ref->kind = CHAIN_REF_TAG;
@@ -297,4 +297,27 @@ bool evm_call_pin(const struct chain_call *call, struct view text,
 	}
 	buf_put(ret, at, (size_t)(end - at));
 	return true;
+}
+
+/* --- calls of the gateway's own --- */
+
+static const char *tag_word(enum chain_tag tag)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(tags); i++) {
+		if (tags[i].tag == tag)
+			return tags[i].word;
+	}
+	return "latest";
+}
+
+void evm_block_call(const struct chain_ref *ref, struct buf *ret)
+{
+	assert(ref->kind != CHAIN_REF_HASH);
+	buf_put_str(ret, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_getBlockByNumber\","
+			 "\"params\":[\"");
+	if (ref->kind == CHAIN_REF_NUMBER)
+		buf_putf(ret, "0x%" PRIx64, ref->number);
+	else
+		buf_put_str(ret, tag_word(ref->tag));
+	buf_put_str(ret, "\",false]}");
 }

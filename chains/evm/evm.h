@@ -14,4 +14,10 @@ void evm_answer_read(const struct chain_call *call, struct view result, struct c
 /* Of the digits of a signed transaction. */
 MUST_USE bool evm_sent_hash(struct view digits, struct hash *ret);
 
+/* As chain_filter_call(). */
+enum chain_filter_call evm_filter_call(struct view name);
+/* As chain_block_call() and chain_block_read(). */
+void evm_block_call(const struct chain_ref *ref, struct buf *ret);
+MUST_USE bool evm_block_read(struct view result, struct chain_block *ret);
+
 #endif
