@@ -11,8 +11,8 @@
 #include "relay/gateway/internal.h"
 #include "relay/rpc/reply.h"
 
-#define RECEIPTS_LISTED_MAX 180 /* of a batch ([G2]) */
-#define NAMES_LISTED_MAX 64	/* calls of a batch whose suppliers and sessions are listed */
+#define RECEIPTS_LISTED_MAX 180 /* ([G2]); a call has fewer */
+#define NAMES_LISTED_MAX 64	/* of which suppliers and sessions are listed too */
 #define COPY_MAX 4096		/* larger answers are handed over, not copied */
 
 static const char expose[] = "Counterfoil-Receipt, Counterfoil-Supplier, Counterfoil-Session, "
@@ -148,7 +148,9 @@ static struct view body_of(const struct call *call)
 {
 	const struct cache_body *kept = call->reuse.body;
 
-	return kept ? VIEW(kept->bytes, kept->n) : ask_body(call->asker.ask);
+	if (kept)
+		return VIEW(kept->bytes, kept->n);
+	return made_is_there(&call->made) ? buf_view(&call->made.body) : ask_body(call->asker.ask);
 }
 
 /* The answer with the client's id. */
@@ -158,7 +160,10 @@ static struct reply_parts parts_of(const struct call *call)
 
 	if (kept)
 		return reply_splice_piece(body_of(call), 0, kept->id_at, call->rpc->id);
-	return reply_splice(body_of(call), ask_answer(call->asker.ask), call->rpc->id);
+	return reply_splice(body_of(call),
+			    made_is_there(&call->made) ? &call->made.answer
+						       : ask_answer(call->asker.ask),
+			    call->rpc->id);
 }
 
 /* The answer in the client's words, or its error. */
@@ -195,7 +200,7 @@ static bool lend(struct evbuffer *out, struct call *call, struct view bytes)
 		cache_unref(call->reuse.body);
 		return false;
 	}
-	own = ask_own_body(call->asker.ask);
+	own = made_is_there(&call->made) ? &call->made.body : ask_own_body(call->asker.ask);
 	if (!own || evbuffer_add_reference(out, bytes.p, bytes.n, free_body, own->p) != 0)
 		return false;
 	*own = (struct buf){0}; /* the evbuffer's now */
@@ -237,107 +242,129 @@ static bool is_second_hand(const struct call *call)
 	return call->reuse.body || call->reuse.joined;
 }
 
-static bool has_receipt(const struct call *call)
+/* Relays that the answer is of ([G7]). */
+static size_t relays_of(const struct call *call)
 {
 	const struct relay *relay = call_relay(call);
 
+	if (call->made.count > 0)
+		return call->made.count;
 	return call->reuse.body || (relay && relay->has_receipt);
 }
 
-static void put_supplier(struct buf *head, const struct call *call)
+/* What is told of one of them; without its session and salt when it is second-hand. */
+static struct made_receipt receipt_at(const struct call *call, size_t i)
 {
 	const struct cache_body *kept = call->reuse.body;
 
+	if (call->made.count > 0)
+		return call->made.receipts[i];
 	if (kept)
-		buf_put_hex(head, kept->supplier.b, sizeof(kept->supplier.b));
-	else
-		buf_put(head, call_relay(call)->member->supplier->hex, 64);
+		return (struct made_receipt){
+			.supplier = kept->supplier,
+			.lane = kept->lane,
+			.seq = kept->seq,
+			.recomputed = (kept->flags & LEAF_RECOMPUTED) != 0,
+		};
+	return made_receipt_of(call_relay(call));
+}
+
+static void put_supplier(struct buf *head, const struct call *call, size_t i)
+{
+	const struct made_receipt r = receipt_at(call, i);
+
+	buf_put_hex(head, r.supplier.b, sizeof(r.supplier.b));
 }
 
 /* A session tells which application has paid: nobody else's affair. */
-static void put_session(struct buf *head, const struct call *call)
+static void put_session(struct buf *head, const struct call *call, size_t i)
 {
-	const struct relay *r = call_relay(call);
+	const struct made_receipt r = receipt_at(call, i);
 
 	if (is_second_hand(call))
 		buf_put_str(head, "-");
 	else
-		buf_put_hex(head, r->in.session.b, sizeof(r->in.session.b));
+		buf_put_hex(head, r.session.b, sizeof(r.session.b));
 }
 
-static void put_receipt(struct buf *head, const struct call *call)
+static void put_receipt(struct buf *head, const struct call *call, size_t i)
 {
-	const struct cache_body *kept = call->reuse.body;
-	const struct relay *r = call_relay(call);
+	const struct made_receipt r = receipt_at(call, i);
 	char text[REPLY_RECEIPT_MAX];
 
-	if (kept)
-		reply_receipt_text(&kept->lane, kept->seq, NULL, text);
-	else
-		reply_receipt_text(&r->lane, r->seq, is_second_hand(call) ? NULL : &r->in.salt,
-				   text);
+	reply_receipt_text(&r.lane, r.seq, is_second_hand(call) ? NULL : &r.salt, text);
 	buf_put_str(head, text);
 }
 
-static void put_cache(struct buf *head, const struct call *call)
+static void put_cache(struct buf *head, const struct call *call, size_t i)
 {
 	buf_put_str(head, call->reuse.body ? "hit" : call->reuse.joined ? "shared" : "-");
 }
 
-static void put_verified(struct buf *head, const struct call *call)
+static void put_verified(struct buf *head, const struct call *call, size_t i)
 {
-	const struct cache_body *kept = call->reuse.body;
-	bool recomputed =
-		kept ? (kept->flags & LEAF_RECOMPUTED) != 0 : call_relay(call)->ask->recomputed;
+	const struct made_receipt r = receipt_at(call, i);
 
-	buf_put_str(head, recomputed ? "recomputed" : "single");
+	buf_put_str(head, r.recomputed ? "recomputed" : "single");
 }
 
-/* One line: a value for each of the first `listed` calls, `-` where there is none. */
+/* One line: for each call a value for each of its relays, with `+` between them, `-` where there
+ * is none; RECEIPTS_LISTED_MAX at most. */
 static void put_list(struct buf *head, const char *name, const struct request *request,
-		     size_t listed, void (*put)(struct buf *head, const struct call *call))
+		     void (*put)(struct buf *head, const struct call *call, size_t i))
 {
+	size_t listed = 0;
+
 	buf_put_str(head, name);
 	for (size_t i = 0; i < request->count; i++) {
+		size_t relays = relays_of(&request->calls[i]);
+
 		if (i > 0)
 			buf_put_str(head, ", ");
-		if (i == listed) {
+		listed += MAX(relays, (size_t)1);
+		if (listed > RECEIPTS_LISTED_MAX) {
 			buf_put_str(head, "...");
 			return;
 		}
-		if (has_receipt(&request->calls[i]))
-			put(head, &request->calls[i]);
-		else
+		if (relays == 0)
 			buf_put_str(head, "-");
+		for (size_t k = 0; k < relays; k++) {
+			if (k > 0)
+				buf_put_u8(head, '+');
+			put(head, &request->calls[i], k);
+		}
 	}
 }
 
 /* The lines from the value of Date on.  Clients refuse heads of more than 16 KiB, so the lists of
- * large batches are kept below that. */
+ * large batches, and of calls with many parts, are kept below that. */
 static void put_lines(struct buf *head, const struct request *request)
 {
 	struct worker *w = request->worker;
 	bool any = false, second_hand = false;
+	size_t listed = 0;
 
-	for (size_t i = 0; i < request->count && !(any && second_hand); i++) {
-		any = any || has_receipt(&request->calls[i]);
+	for (size_t i = 0; i < request->count; i++) {
+		size_t relays = relays_of(&request->calls[i]);
+
+		any = any || relays > 0;
+		listed += MAX(relays, (size_t)1);
 		second_hand = second_hand || is_second_hand(&request->calls[i]);
 	}
 	buf_put_str(head, http_date(w));
 	buf_put(head, w->fixed_headers.p, w->fixed_headers.n);
 	if (any)
-		put_list(head, "\r\nCounterfoil-Receipt: ", request, RECEIPTS_LISTED_MAX,
-			 put_receipt);
+		put_list(head, "\r\nCounterfoil-Receipt: ", request, put_receipt);
 	if (any && second_hand)
-		put_list(head, "\r\nCounterfoil-Cache: ", request, RECEIPTS_LISTED_MAX, put_cache);
+		put_list(head, "\r\nCounterfoil-Cache: ", request, put_cache);
 	if (request->debug) {
 		buf_put_str(head, "\r\nCounterfoil-Debug: ");
 		debug_put(head, request);
 	}
-	if (any && request->count <= NAMES_LISTED_MAX) {
-		put_list(head, "\r\nCounterfoil-Supplier: ", request, request->count, put_supplier);
-		put_list(head, "\r\nCounterfoil-Session: ", request, request->count, put_session);
-		put_list(head, "\r\nCounterfoil-Verified: ", request, request->count, put_verified);
+	if (any && listed <= NAMES_LISTED_MAX) {
+		put_list(head, "\r\nCounterfoil-Supplier: ", request, put_supplier);
+		put_list(head, "\r\nCounterfoil-Session: ", request, put_session);
+		put_list(head, "\r\nCounterfoil-Verified: ", request, put_verified);
 	}
 }
 

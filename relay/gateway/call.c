@@ -43,7 +43,7 @@ static void mark_done(struct call *call)
 	count(call, call->rpc->id_kind == RPC_ID_NONE ? ERR_NONE : call->err.code);
 }
 
-static void fail(struct call *call, const struct err *why)
+void call_fail(struct call *call, const struct err *why)
 {
 	call->err = *why;
 	mark_done(call);
@@ -96,14 +96,15 @@ void call_start(struct call *call)
 	if (call->rpc->error != ERR_NONE) {
 		err_set(&err, call->rpc->error, "%s: %s", err_info(call->rpc->error)->text,
 			call->rpc->why);
-		fail(call, &err);
+		call_fail(call, &err);
 	} else if (w->in_flight > w->cfg->gateway.in_flight_max) {
 		note_overload();
 		err_set(&err, ERR_OVERLOAD, "gateway.in_flight_max is reached");
-		fail(call, &err);
+		call_fail(call, &err);
 	} else {
 		set_state(call, CALL_ASKING);
-		ask(call);
+		if (!poll_start(call) && !wide_start(call))
+			ask(call);
 	}
 }
 
@@ -113,7 +114,17 @@ void call_abandon(struct call *call)
 		return;
 	worker_of(call)->in_flight--;
 	call->state = CALL_DONE;
+	call_drop_work(call);
 	ask_leave(&call->asker);
+}
+
+void call_drop_work(struct call *call)
+{
+	struct work *work = call->work;
+
+	call->work = NULL;
+	if (work)
+		work->destroy(work);
 }
 
 struct relay *call_relay(const struct call *call)
@@ -131,6 +142,8 @@ static void on_answer(struct asker *asker)
 		ask_again(call);
 		return;
 	}
+	if (wide_divide(call))
+		return;
 	reuse_keep(call);
 	call_settle(call);
 }
@@ -142,7 +155,7 @@ static void on_failed(struct asker *asker, const struct err *why)
 	if (reuse_may_ask_again(call, why))
 		ask_again(call);
 	else
-		fail(call, why);
+		call_fail(call, why);
 }
 
 static bool on_part(struct asker *asker, struct buf *part, bool last, struct err *err)

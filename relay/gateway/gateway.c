@@ -95,6 +95,11 @@ bool gateway_create(const struct config *cfg, const struct relay_key *key, struc
 	g->key = key;
 	g->house = http_house(cfg);
 	g->reuse = reuse_create(cfg);
+	g->filters = filters_create(&(struct filters_limits){
+		.count_max = cfg->gateway.filters_max,
+		.per_address_max = cfg->gateway.filters_per_address_max,
+		.idle_us = cfg->gateway.filter_timeout,
+	});
 	g->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (g->stop_fd < 0)
 		return err_set(err, ERR_IO, "eventfd: %s", strerror(errno));
@@ -113,6 +118,7 @@ void gateway_destroy(struct gateway *g)
 	for (size_t i = 0; i < g->worker_count; i++)
 		gateway_worker_destroy(g->workers[i]);
 	reuse_destroy(g->reuse);
+	filters_destroy(g->filters);
 	house_destroy(g->house);
 	tls_destroy(g->tls);
 	ledger_close(g->ledger);

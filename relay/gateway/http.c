@@ -46,6 +46,8 @@ void request_destroy(struct request *r)
 		struct call *call = &r->calls[i];
 
 		flow_drop(call, ERR_CANCELLED);
+		call_drop_work(call);
+		made_finish(&call->made);
 		ask_leave(&call->asker);
 		reuse_leave(call);
 	}

@@ -23,12 +23,16 @@
 #include "relay/crypto/table.h"
 #include "relay/gateway/ask.h"
 #include "relay/gateway/door.h"
+#include "relay/gateway/filters.h"
 #include "relay/gateway/gateway.h"
 #include "relay/gateway/inbound.h"
+#include "relay/gateway/logs.h"
+#include "relay/gateway/made.h"
 #include "relay/gateway/quality.h"
 #include "relay/gateway/report.h"
 #include "relay/gateway/reuse.h"
 #include "relay/gateway/verify.h"
+#include "relay/gateway/whole.h"
 #include "relay/ledger/ledger.h"
 #include "relay/ledger/reader.h"
 #include "relay/link/pool.h"
@@ -114,6 +118,7 @@ struct account {
 	height_t failed_start;
 	bool failed; /* failed_start cannot be served, for the reason in why */
 	struct err why;
+	struct logs_seen logs;
 	UT_hash_handle hh;
 };
 
@@ -256,6 +261,12 @@ enum call_state {
 	CALL_DONE,    /* its ask or the cache has the answer, or err is set */
 };
 
+/* What makes the answer of a call that no single ask has; stands first in the struct of whoever
+ * that is. */
+struct work {
+	void (*destroy)(struct work *work); /* the call is over, or needs it no more */
+};
+
 /* What a client has sent, and gets an answer to. */
 struct call {
 	struct request *request;
@@ -265,6 +276,8 @@ struct call {
 	struct asker asker;
 	struct reuse_call reuse;
 	struct stream *stream; /* of a long answer, from its part 0 on; NULL */
+	struct work *work;     /* what makes its answer of several; NULL: its one ask has it */
+	struct made made;      /* that answer, when the call is DONE */
 	bool has_answer;       /* DONE with a result or error of the backend */
 	struct err err;	       /* DONE without an answer: the client's error */
 };
@@ -273,10 +286,27 @@ struct call {
 void call_start(struct call *call);
 /* The client is gone. */
 void call_abandon(struct call *call);
-/* It has its answer: its ask's, or one that was kept. */
+/* It has its answer: its ask's, one that was kept, or one that was made; or an error.  The call may
+ * be gone when these return, and its work with it. */
 void call_settle(struct call *call);
-/* The relay that answers it; NULL: none does. */
+void call_fail(struct call *call, const struct err *why);
+/* Ends what makes its answer, if anything does. */
+void call_drop_work(struct call *call);
+/* What answers it, and has its receipt; NULL: nothing does, or several do. */
 struct relay *call_relay(const struct call *call);
+
+/* --- wide.c: calls for the logs of many blocks --- */
+
+/* A call begins.  True: it is asked in parts, and may be done when this returns. */
+MUST_USE bool wide_start(struct call *call);
+/* The call was asked whole, and its ask has an answer.  True: that says that it is too large, and
+ * the call is asked in parts now; it may be done when this returns. */
+MUST_USE bool wide_divide(struct call *call);
+
+/* --- poll.c: filters --- */
+
+/* A call begins.  True: it is about a filter, and may be done when this returns. */
+MUST_USE bool poll_start(struct call *call);
 
 /* --- flow.c: long answers, sent while they come --- */
 
@@ -430,6 +460,7 @@ struct worker {
 	struct ask_list waiting;	      /* asks: for a session or a member */
 	uint64_t kicks;			      /* how often they were tried again */
 	struct heap wakes;		      /* of asks, by the time of what is next to be done */
+	LIST_HEAD(, whole) wholes;	      /* long answers that are being gathered */
 	struct relay_list orphans;
 	struct relay *free_relays;
 	unsigned free_relay_count;
@@ -476,11 +507,13 @@ struct gateway {
 	uint16_t port;
 	struct house *house; /* its clients */
 	struct reuse *reuse;
+	struct filters *filters;
 	struct event_base *base; /* of the control thread */
 	int stop_fd;		 /* eventfd: gateway_stop() */
 	_Atomic unsigned stops;
 	size_t worker_count;
 	struct worker *workers[64];
+	_Atomic size_t gathered_bytes; /* of answers that others are made of */
 };
 
 #endif

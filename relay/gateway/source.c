@@ -86,3 +86,8 @@ void source_give_calls(struct source *source, size_t n)
 
 	assert(before >= n);
 }
+
+uint64_t source_address_key(const struct source *source)
+{
+	return source->key;
+}

@@ -27,4 +27,7 @@ void sources_leave(struct sources *sources, struct source *source);
 MUST_USE bool source_take_calls(struct source *source, size_t n, size_t max);
 void source_give_calls(struct source *source, size_t n);
 
+/* Which address it is; 0: a unix socket. */
+uint64_t source_address_key(const struct source *source);
+
 #endif

@@ -115,6 +115,9 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	peers_resume(w);
 	asks_look(w, now);
 	flows_look(w, now);
+	wholes_look(w, now);
+	if (w->id == 0)
+		filters_expire(w->gateway->filters, now);
 	relays_expire(w, now);
 	if (!TAILQ_EMPTY(&w->waiting))
 		asks_kick(w);

@@ -148,6 +148,6 @@ def test_two_lengths_of_one_body_are_refused_and_the_connection_ends(network, tm
 
 
 def test_methods_that_need_one_nodes_memory_are_refused_by_name(network, tmp_path):
-    status, answer = curl(network.url, GOOD.replace(b"eth_chainId", b"eth_newBlockFilter"), tmp_path)
+    status, answer = curl(network.url, GOOD.replace(b"eth_chainId", b"eth_newPendingTransactionFilter"), tmp_path)
     assert status == 200 and json.loads(answer)["error"]["code"] == errors()["METHOD"][1], answer
-    assert "eth_newBlockFilter" in json.loads(answer)["error"]["message"]
+    assert "eth_newPendingTransactionFilter" in json.loads(answer)["error"]["message"]

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/gateway/logs.h"
+
+#include <assert.h>
+
+#include "relay/gateway/internal.h"
+
+#define SEEN_US 600000000  /* what was too large is not tried again for this long */
+#define DOUBTS_MAX 3	   /* refusals in a row of what has worked */
+#define LOGS_PARTS_MAX 128 /* the largest gateway.logs_parts_max */
+
+enum part_state {
+	PART_QUEUED, /* to be asked, in the order of the list */
+	PART_ASKED,
+	PART_DONE, /* its logs are there */
+};
+
+struct part {
+	struct logs *logs;
+	struct chain_logs_part what;
+	enum part_state state;
+	struct whole whole;
+	struct view inside; /* DONE: the logs in its answer */
+	TAILQ_ENTRY(part) entry;
+};
+
+static uint64_t blocks_of(const struct chain_logs_part *part)
+{
+	return part->last - part->first + 1;
+}
+
+/* --- memory --- */
+
+static void on_part_end(struct whole *whole);
+
+static struct part *part_create(struct logs *l, const struct chain_logs_part *what)
+{
+	struct part *part = xcalloc(1, sizeof(*part));
+
+	part->logs = l;
+	part->what = *what;
+	part->whole.on_end = on_part_end;
+	l->count++;
+	return part;
+}
+
+static void drop_parts(struct logs *l)
+{
+	struct part *part;
+
+	while ((part = TAILQ_FIRST(&l->parts))) {
+		TAILQ_REMOVE(&l->parts, part, entry);
+		whole_drop(&part->whole);
+		free(part);
+	}
+}
+
+void logs_drop(struct logs *l)
+{
+	assert(l->busy == 0);
+	if (!l->worker)
+		return; /* it was not begun */
+	drop_parts(l);
+	made_finish(&l->made);
+}
+
+/* --- what was seen of ranges --- */
+
+/* What the account has seen lately. */
+static struct logs_seen *seen_of(struct account *account)
+{
+	struct logs_seen *seen = &account->logs;
+
+	if (seen->until_us <= clock_mono_us())
+		*seen = (struct logs_seen){.until_us = clock_mono_us() + SEEN_US};
+	return seen;
+}
+
+/* Blocks from which on a range is too large; 0: no such limit is known.  When as much or more
+ * worked elsewhere there were too many logs, not too many blocks. */
+static uint64_t refused_from(struct account *account)
+{
+	const struct logs_seen *seen = seen_of(account);
+
+	return seen->refused > seen->worked ? seen->refused : 0;
+}
+
+void logs_note_refused(struct account *account, uint64_t blocks)
+{
+	struct logs_seen *seen = seen_of(account);
+
+	if (seen->refused == 0 || blocks < seen->refused)
+		seen->refused = blocks;
+	if (seen->refused <= seen->worked && ++seen->doubts == DOUBTS_MAX) {
+		seen->worked = 0; /* it did so once, and does no more */
+		seen->doubts = 0;
+	}
+}
+
+static void note_worked(struct account *account, uint64_t blocks)
+{
+	struct logs_seen *seen = seen_of(account);
+
+	seen->worked = MAX(seen->worked, blocks);
+	if (blocks >= seen->refused)
+		seen->refused = seen->doubts = 0;
+}
+
+/* --- the end --- */
+
+static void fail(struct logs *l, const struct err *why)
+{
+	if (l->over)
+		return;
+	l->over = true;
+	l->err = *why;
+}
+
+/* The parts of one block, each with some of its addresses or topics, from this one on: their logs
+ * in the order of the block.  Returns the last of them; NULL: their order cannot be told. */
+static struct part *join_block(struct part *part, struct buf *out)
+{
+	struct view insides[LOGS_PARTS_MAX];
+	struct part *last = part, *next = part;
+	size_t count = 0;
+
+	for (; next && next->what.first == part->what.first; next = TAILQ_NEXT(next, entry)) {
+		assert(count < ARRAY_SIZE(insides));
+		insides[count++] = next->inside;
+		last = next;
+	}
+	if (count > 1)
+		return chain_logs_merge(insides, count, out) ? last : NULL;
+	buf_put(out, insides[0].p, insides[0].n);
+	return last;
+}
+
+static bool join_parts(struct logs *l, struct buf *out)
+{
+	struct part *part = TAILQ_FIRST(&l->parts);
+	size_t from = out->n;
+
+	buf_reserve(out, *l->sum);
+	while (part) {
+		size_t before = out->n;
+
+		if (before > from)
+			buf_put_u8(out, ',');
+		part = join_block(part, out);
+		if (!part)
+			return false;
+		if (out->n == before + (before > from))
+			out->n = before; /* none */
+		part = TAILQ_NEXT(part, entry);
+	}
+	return true;
+}
+
+static void join(struct logs *l)
+{
+	struct made *made = &l->made;
+	struct part *part;
+
+	made_begin(made);
+	buf_put_u8(&made->body, '[');
+	if (!join_parts(l, &made->body)) {
+		made_finish(made);
+		err_set(&l->err, ERR_UPSTREAM, "a log does not tell its place in the block");
+		return;
+	}
+	buf_put_u8(&made->body, ']');
+	made_end(made);
+	TAILQ_FOREACH (part, &l->parts, entry)
+		made_add(made, &part->whole.receipt);
+}
+
+/* Nothing of it may be touched afterwards. */
+static void settle(struct logs *l)
+{
+	if (l->busy > 0 || (!l->over && l->done < l->count))
+		return;
+	if (!l->over)
+		join(l);
+	drop_parts(l);
+	l->on_end(l);
+}
+
+/* --- asking --- */
+
+static void ask_part(struct part *part)
+{
+	struct logs *l = part->logs;
+	CLEANUP(buf_finish) struct buf text = {0};
+
+	part->state = PART_ASKED;
+	l->asked++;
+	metric_add(METRIC_GATEWAY_LOGS_PARTS, 1);
+	chain_logs_put(l->read, &part->what, l->text, &text);
+	whole_start(&part->whole, l->worker, l->account, buf_view(&text), l->deadline_us, l->sum);
+}
+
+/* False: it cannot be divided, or there are as many parts as there may be. */
+static bool halve(struct part *part)
+{
+	struct logs *l = part->logs;
+	struct chain_logs_part halves[2];
+	struct part *second;
+
+	if (l->count >= l->worker->cfg->gateway.logs_parts_max ||
+	    !chain_logs_halve(&part->what, halves))
+		return false;
+	second = part_create(l, &halves[1]);
+	part->what = halves[0];
+	part->state = PART_QUEUED;
+	TAILQ_INSERT_AFTER(&l->parts, part, second, entry);
+	return true;
+}
+
+static struct part *next_queued(struct logs *l)
+{
+	struct part *part;
+
+	TAILQ_FOREACH (part, &l->parts, entry) {
+		if (part->state == PART_QUEUED)
+			return part;
+	}
+	return NULL;
+}
+
+/* Asks as many as may be. */
+static void pump(struct logs *l)
+{
+	struct part *part;
+
+	l->busy++;
+	while (!l->over && l->asked < l->worker->cfg->gateway.logs_parallel &&
+	       (part = next_queued(l))) {
+		uint64_t refused = refused_from(l->account);
+
+		while (refused > 1 && blocks_of(&part->what) >= refused && halve(part))
+			;
+		ask_part(part);
+	}
+	l->busy--;
+	settle(l);
+}
+
+/* --- answers --- */
+
+bool logs_too_large(const struct chain *chain, const struct rpc_answer *answer)
+{
+	enum chain_error error;
+
+	if (answer->error.n == 0)
+		return false;
+	error = chain_error_class(chain, answer->error_code, answer->error_message,
+				  answer->error_data);
+	return chain_error_info(error)->divide;
+}
+
+/* The supplier's own error is the call's answer. */
+static void answer_with(struct logs *l, struct whole *whole)
+{
+	struct made *made = &l->made;
+
+	if (l->over)
+		return;
+	l->over = true;
+	made->answer = whole->answer;
+	made->body = whole_take(whole);
+	made_add(made, &whole->receipt);
+}
+
+static void on_error(struct part *part)
+{
+	struct logs *l = part->logs;
+
+	if (!logs_too_large(l->chain, &part->whole.answer)) {
+		answer_with(l, &part->whole);
+		return;
+	}
+	if (part->what.first < part->what.last)
+		logs_note_refused(l->account, blocks_of(&part->what));
+	if (halve(part))
+		whole_drop(&part->whole);
+	else
+		answer_with(l, &part->whole);
+}
+
+static void on_part_end(struct whole *whole)
+{
+	struct part *part = CONTAINER_OF(whole, struct part, whole);
+	struct logs *l = part->logs;
+	struct err err;
+
+	l->busy++;
+	l->asked--;
+	if (whole->err.code != ERR_NONE) {
+		fail(l, &whole->err);
+	} else if (whole->answer.error.n > 0) {
+		on_error(part);
+	} else if (chain_logs_inside(whole->answer.result, &part->inside)) {
+		part->state = PART_DONE;
+		l->done++;
+		note_worked(l->account, blocks_of(&part->what));
+	} else {
+		err_set(&err, ERR_UPSTREAM, "the answer to a call for logs is no list");
+		fail(l, &err);
+	}
+	l->busy--;
+	pump(l);
+}
+
+/* --- the parts to begin with --- */
+
+uint64_t logs_chunk(const struct worker *w, struct account *account, uint64_t blocks)
+{
+	uint64_t chunk = w->cfg->gateway.logs_chunk, refused = refused_from(account);
+	uint64_t parts_max = w->cfg->gateway.logs_parts_max;
+
+	if (refused > 1)
+		chunk = MIN(chunk, MAX(seen_of(account)->worked, 1));
+	return MAX(chunk, (blocks + parts_max - 1) / parts_max);
+}
+
+static bool check_width(const struct worker *w, uint64_t first, uint64_t last, struct err *err)
+{
+	uint64_t max = w->cfg->gateway.logs_blocks_max;
+
+	if (last - first < max)
+		return true;
+	return err_set(err, ERR_TOO_WIDE, "%s: gateway.logs_blocks_max is %llu",
+		       err_info(ERR_TOO_WIDE)->text, (unsigned long long)max);
+}
+
+/* What is too large is divided at once, into parts that are not. */
+static void plan(struct logs *l, uint64_t first, uint64_t last)
+{
+	uint64_t chunk = logs_chunk(l->worker, l->account, last - first + 1), at = first;
+
+	for (;;) {
+		uint64_t to = last - at < chunk ? last : at + chunk - 1;
+		struct chain_logs_part what = chain_logs_whole(l->read, at, to);
+		struct part *part = part_create(l, &what);
+
+		TAILQ_INSERT_TAIL(&l->parts, part, entry);
+		if (to == last)
+			return;
+		at = to + 1;
+	}
+}
+
+void logs_begin(struct logs *l, uint64_t first, uint64_t last)
+{
+	struct err err;
+
+	assert(l->worker && !l->made.count && l->err.code == ERR_NONE);
+	TAILQ_INIT(&l->parts);
+	if (check_width(l->worker, first, last, &err))
+		plan(l, first, last);
+	else
+		fail(l, &err);
+	pump(l);
+}
