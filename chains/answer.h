@@ -35,4 +35,10 @@ void chain_answer_read(const struct chain *chain, const struct chain_call *call,
 MUST_USE bool chain_sent_hash(const struct chain *chain, const struct chain_call *call,
 			      struct hash *ret);
 
+/* Appends what a node answers that accepts this transaction, with the id 1. */
+void chain_put_sent(const struct chain *chain, const struct hash *sent, struct buf *out);
+/* Appends a call, with the id 1, whose result is this transaction if the node has it, and holds its
+ * hash in hexadecimal. */
+void chain_put_lookup(const struct chain *chain, const struct hash *sent, struct buf *out);
+
 #endif

@@ -282,6 +282,16 @@ bool chain_sent_hash(const struct chain *chain, const struct chain_call *call, s
 	return call->raw.n > 0 && chain->family->sent_hash(call->raw, ret);
 }
 
+void chain_put_sent(const struct chain *chain, const struct hash *sent, struct buf *out)
+{
+	chain->family->put_sent(sent, out);
+}
+
+void chain_put_lookup(const struct chain *chain, const struct hash *sent, struct buf *out)
+{
+	chain->family->put_lookup(sent, out);
+}
+
 /* Behind the string whose inside begins at p. */
 static const uint8_t *skip_string(const uint8_t *p, const uint8_t *end)
 {

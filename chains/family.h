@@ -56,6 +56,8 @@ struct family {
 	enum chain_filter_call (*filter_call)(struct view name);
 	void (*block_call)(const struct chain_ref *ref, struct buf *ret);
 	bool (*block_read)(struct view result, struct chain_block *ret);
+	void (*put_sent)(const struct hash *sent, struct buf *out);
+	void (*put_lookup)(const struct hash *sent, struct buf *out);
 	const char *probe; /* a call with the id 1 */
 	bool (*probe_id)(struct view result, uint64_t *ret);
 	bool (*call_target)(const struct chain_method *method, struct view params,

@@ -191,3 +191,18 @@ bool evm_block_read(struct view result, struct chain_block *ret)
 	       json_token_hex(values[1], ret->hash.b, sizeof(ret->hash.b)) &&
 	       json_token_hex(values[2], ret->parent.b, sizeof(ret->parent.b));
 }
+
+void evm_put_sent(const struct hash *sent, struct buf *out)
+{
+	buf_put_str(out, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"0x");
+	buf_put_hex(out, sent->b, sizeof(sent->b));
+	buf_put_str(out, "\"}");
+}
+
+void evm_put_lookup(const struct hash *sent, struct buf *out)
+{
+	buf_put_str(out, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_getTransactionByHash\","
+			 "\"params\":[\"0x");
+	buf_put_hex(out, sent->b, sizeof(sent->b));
+	buf_put_str(out, "\"]}");
+}

@@ -13,6 +13,8 @@ MUST_USE bool evm_call_pin(const struct chain_call *call, struct view text,
 void evm_answer_read(const struct chain_call *call, struct view result, struct chain_answer *ret);
 /* Of the digits of a signed transaction. */
 MUST_USE bool evm_sent_hash(struct view digits, struct hash *ret);
+void evm_put_sent(const struct hash *sent, struct buf *out);
+void evm_put_lookup(const struct hash *sent, struct buf *out);
 
 /* As chain_filter_call(). */
 enum chain_filter_call evm_filter_call(struct view name);

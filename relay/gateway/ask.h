@@ -6,14 +6,16 @@
  * of a long answer, and may leave at any time.  The ask has its own copy of the question, so an
  * asker's bytes may go.
  *
- * An attempt is a relay that the ask waits for.  All attempts of an ask, whatever they are made
- * for, count against gateway.attempts and end at its one deadline; no member is asked twice.  There
- * may be several at once: the first valid answer that is recorded is the ask's, and the others are
- * given up, which costs no receipt: what they still bring is recorded, cosigned and paid ([R9]).
+ * An attempt is a relay that the ask waits for.  All attempts of an ask, whatever for, count
+ * against gateway.attempts and end at its one deadline; no member is asked twice.  There may be
+ * several at once: the first answer that is the last word (verdict.c) is the ask's, once it is
+ * recorded, and the others are given up, which costs no receipt: what they still bring is
+ * recorded, cosigned and paid ([R9]).  Answers that are not the last word are set aside: the best
+ * of them is the ask's when nobody has a better one.
  *
- *	NEW -> WAITING <-> SENT -> FLOWING -> DONE
- *	  \_______\__________\________\______^
- *	a refusal or a lost link, with no other attempt in flight: SENT, FLOWING -> NEW again
+ *	NEW -> WAITING <-> SENT -> FLOWING, CHECKING -> DONE
+ *	  \_______\__________\________\__________\______^
+ *	an attempt that failed, with no other in flight: SENT, FLOWING -> NEW again
  *
  * All on one worker's thread.  Private to relay/gateway.  Not here: what is said to clients
  * (call.c, answer.c), the bytes on the link (relay.c). */
@@ -31,6 +33,7 @@ struct account;
 struct ask;
 struct asker;
 struct member;
+struct pace;
 struct relay;
 struct session;
 struct worker;
@@ -64,11 +67,12 @@ struct asker {
 };
 
 enum ask_state {
-	ASK_NEW,     /* somebody is to be asked, now */
-	ASK_WAITING, /* worker->waiting: for a session or a member */
-	ASK_SENT,    /* attempts are in flight */
-	ASK_FLOWING, /* of ask->answered parts have committed, and the last has not */
-	ASK_DONE,    /* nothing is in flight: ask->answered (an answer) or err is set */
+	ASK_NEW,      /* somebody is to be asked, now */
+	ASK_WAITING,  /* worker->waiting: for a session or a member */
+	ASK_SENT,     /* attempts are in flight */
+	ASK_FLOWING,  /* of ask->answered parts have committed, and the last has not */
+	ASK_CHECKING, /* a transaction was refused: is it there already? (copies.c) */
+	ASK_DONE,     /* nothing is in flight: ask->answered (an answer) or err is set */
 };
 
 #define ASK_FAILED_MAX 4 /* suppliers that failed an ask and are remembered until its end */
@@ -88,6 +92,7 @@ struct ask {
 	struct account *account;
 	struct session *session; /* ref; NULL until one was found, and when DONE */
 	const struct chain_method *method;
+	const struct chain_traits *traits; /* of the method */
 	bool notification;
 	bool open; /* worker->open, by key: others may join */
 	struct cache_key key;
@@ -107,7 +112,13 @@ struct ask {
 	struct relay *answered;	  /* FLOWING, DONE */
 	struct rpc_answer answer; /* DONE with an answer that is one leaf */
 	bool recomputed;	  /* that answer, from hashes in it ([G9]) */
-	struct err err;		  /* how the last attempt ended */
+	struct relay *aside;	  /* the best answer that is not the last word; NULL */
+	enum chain_error aside_class;
+	unsigned opinions; /* answers set aside that another supplier is to confirm */
+	bool hedged;
+	usec_t hedge_at_us;   /* 0: it will not be */
+	struct asker checker; /* of CHECKING */
+	struct err err;	      /* how the last attempt ended */
 	usec_t deadline_us;
 	struct heap_node wake; /* worker->wakes: when something is next to be looked at */
 	TAILQ_ENTRY(ask) waiting;
@@ -187,15 +198,61 @@ struct ask *open_add(struct ask *ask, const struct cache_key *key);
 /* No-op for one that is not open. */
 void open_remove(struct ask *ask);
 
-/* --- attempt.c --- */
+/* --- between ask.c, attempt.c, verdict.c and copies.c --- */
 
-/* Picks a member that can be asked now and marks it as asked.  False: there is none; *ret_hope
- * tells whether one of those that were passed over may still become ready. */
-MUST_USE bool attempt_pick(struct ask *ask, struct member **ret, bool *ret_hope);
-/* The member's bit in ask->asked. */
-uint64_t attempt_bit(const struct ask *ask, const struct member *member);
-/* Until when this next attempt may take before another member is asked; 0: to the end. */
-usec_t attempt_until(const struct ask *ask);
+void ask_set_state(struct ask *ask, enum ask_state to);
+/* Askers are being told something, and may leave: the ask stays until all of that is over. */
+void ask_hold(struct ask *ask);
+void ask_release(struct ask *ask);
+/* The ask is over: its askers are told ask->answered, or what is set aside, or ask->err. */
+void ask_end(struct ask *ask);
+/* The same with this error, if nothing is set aside. */
+void ask_fail(struct ask *ask, const struct err *why);
+/* The same, and the askers know it already. */
+void ask_mark_done(struct ask *ask);
+void ask_leave_waiting(struct ask *ask);
+void ask_drop_aside(struct ask *ask);
+/* The ask now waits for its checker. */
+void ask_begin_check(struct ask *ask);
+/* The parameters of the question as written; n = 0: none.  They stay as long as the ask. */
+struct view ask_params_text(const struct ask *ask);
+
+/* --- copies.c: signed transactions, which go to several suppliers at once --- */
+
+/* The first relay was sent: sends the others. */
+void copies_send(struct ask *ask);
+/* The relay's error says that the transaction is there: makes it the answer that the client would
+ * have got from the first who took it. */
+void copies_accept(struct ask *ask, struct relay *relay);
+/* All have answered, and nobody took it: the end, or first a look whether it is there already. */
+void copies_end(struct ask *ask);
+
+/* --- pace.c --- */
+
+/* When the attempt that was just made may be followed by a hedge; 0: never. */
+usec_t pace_hedge_at(const struct ask *ask);
+/* An answer came: how long it took. */
+void pace_note(const struct ask *ask, const struct relay *relay);
+/* Of the service, made when it is new. */
+struct pace *pace_of(struct worker *w, const struct service_name *service);
+void paces_finish(struct worker *w);
+
+/* --- attempt.c: who is asked, and when --- */
+
+/* A new ask, or one that is to go on: sends to the next pick, lets it wait, or ends it. */
+void attempt_dispatch(struct ask *ask);
+/* The same for one whose attempts are over. */
+void attempt_next(struct ask *ask);
+/* One more attempt at once, beside those in flight.  NULL: there is nobody that could be asked, or
+ * nothing is left of gateway.attempts. */
+struct relay *attempt_more(struct ask *ask);
+/* Whether another member may be asked after an attempt that ended so. */
+bool attempt_may_follow(const struct ask *ask, enum err_code code);
+/* An attempt ended without an answer, and has been given up: the next pick, or the end, unless
+ * another one is in flight. */
+void attempt_go_on(struct ask *ask, const struct err *why);
+/* Gives up a failed attempt and goes on. */
+void attempt_fail(struct relay *relay, const struct err *why);
 /* How a failed attempt bears on its supplier. */
 void attempt_judge(struct relay *relay, enum err_code code);
 /* It brought what cannot be an answer. */
@@ -205,7 +262,7 @@ void attempt_is_bad(struct relay *relay, const struct err *why);
 bool attempt_cannot_yet(enum err_code code);
 /* An attempt that was not begun, and may be later, does not count as made. */
 void attempt_forgive(struct ask *ask, const struct member *member, enum err_code code);
-/* Whether another member may be asked after an attempt that ended so. */
-bool attempt_may_follow(const struct ask *ask, enum err_code code);
+/* What is awaited has changed: sets when the ask is next looked at. */
+void attempt_set_wake(struct ask *ask);
 
 #endif

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Whom an ask turns to next, for how long, and what a failed attempt says about its supplier. */
+#include <assert.h>
+
 #include "relay/base/log.h"
 #include "relay/gateway/internal.h"
 
-uint64_t attempt_bit(const struct ask *ask, const struct member *member)
+static uint64_t member_bit(const struct ask *ask, const struct member *member)
 {
 	return (uint64_t)1 << (member - ask->session->members);
 }
 
-bool attempt_pick(struct ask *ask, struct member **ret, bool *ret_hope)
+static bool pick_ready(struct ask *ask, struct member **ret, bool *ret_hope)
 {
 	struct worker *w = ask->worker;
 	struct session *s = ask->session;
@@ -37,7 +39,7 @@ bool attempt_pick(struct ask *ask, struct member **ret, bool *ret_hope)
 	return false;
 }
 
-usec_t attempt_until(const struct ask *ask)
+static usec_t attempt_until(const struct ask *ask)
 {
 	const struct worker *w = ask->worker;
 	usec_t until = clock_mono_us() + w->attempt_us;
@@ -78,7 +80,7 @@ void attempt_forgive(struct ask *ask, const struct member *member, enum err_code
 {
 	if (!attempt_cannot_yet(code))
 		return;
-	ask->asked &= ~attempt_bit(ask, member);
+	ask->asked &= ~member_bit(ask, member);
 	ask->attempts_made--;
 	member->supplier->rests_until_us = clock_mono_us() + REST_US;
 }
@@ -111,4 +113,274 @@ bool attempt_may_follow(const struct ask *ask, enum err_code code)
 	       (ask->method->effect == CHAIN_READ || refused_before_backend(code)) &&
 	       ask->attempts_made < ask->worker->cfg->gateway.attempts &&
 	       clock_mono_us() < ask->deadline_us;
+}
+
+/* --- asking --- */
+
+/* When something is next to be looked at.  What came meanwhile moves it only when it is due: then
+ * it is seen to be too early. */
+void attempt_set_wake(struct ask *ask)
+{
+	usec_t at = ask->deadline_us;
+	const struct relay *r;
+
+	LIST_FOREACH (r, &ask->attempts, of_ask) {
+		if (r->state == RELAY_SENT && r->until_us)
+			at = MIN(at, r->until_us);
+	}
+	if (ask->hedge_at_us) {
+		at = MIN(at, ask->hedge_at_us);
+		worker_wake_at(ask->worker, at);
+	}
+	heap_set(&ask->worker->wakes, &ask->wake, at);
+}
+
+/* Moves to the session of now; while a relay of the ask may still be answered nobody comes here. */
+static bool take_session(struct ask *ask, struct err *err)
+{
+	struct worker *w = ask->worker;
+	struct session *now;
+
+	assert(LIST_EMPTY(&ask->attempts));
+	if (!account_session(w, ask->account, &now, err))
+		return false;
+	if (now == ask->session)
+		return true;
+	session_unref(w, ask->session);
+	ask->session = session_ref(now);
+	ask->asked = 0;
+	return true;
+}
+
+static void wait_for_member(struct ask *ask)
+{
+	struct worker *w = ask->worker;
+
+	ask_set_state(ask, ASK_WAITING);
+	ask->waits_since = w->kicks;
+	TAILQ_INSERT_TAIL(&w->waiting, ask, waiting);
+	attempt_set_wake(ask);
+}
+
+static void mark_sent(struct ask *ask)
+{
+	ask_set_state(ask, ASK_SENT);
+	ask->attempts_made++;
+	ask->hedge_at_us = pace_hedge_at(ask);
+	attempt_set_wake(ask);
+	if (ask->traits->send == CHAIN_SEND_SPREAD)
+		copies_send(ask);
+}
+
+/* Has no node failed it by itself?  A node that stops, or whose link went, leaves the others time
+ * to come back: of two nodes that restart one after the other one is always there. */
+static bool is_untried(const struct ask *ask)
+{
+	return ask->attempts_made == 0 || attempt_cannot_yet(ask->err.code) ||
+	       ask->err.code == ERR_LINK;
+}
+
+/* Nobody could be asked: waits if that may change, else ends the ask. */
+static void nobody_left(struct ask *ask, bool hope)
+{
+	if (hope && is_untried(ask) && !ask->aside) {
+		wait_for_member(ask);
+		return;
+	}
+	if (ask->err.code == ERR_NONE)
+		err_set(&ask->err, ERR_NO_NODE, "%s", err_info(ERR_NO_NODE)->text);
+	ask_end(ask);
+}
+
+/* The method must be known before anybody is asked; it is the session's chain that knows. */
+static bool find_method(struct ask *ask, struct err *err)
+{
+	if (ask->method)
+		return true;
+	if (!chain_method_find(ask->session->chain, VIEW(ask->name, ask->name_n), &ask->method,
+			       err))
+		return false;
+	ask->traits = chain_traits(ask->session->chain, ask->method);
+	return true;
+}
+
+/* Sends to the next pick, or lets the ask wait, or ends it. */
+void attempt_dispatch(struct ask *ask)
+{
+	uint64_t owed = 0; /* members that wait for cosignatures, by bit: as good as not asked */
+	struct member *member;
+	struct err err;
+	bool hope;
+
+	if (!take_session(ask, &err)) {
+		if (err.code == ERR_REGISTRY_STALE && ask->attempts_made == 0)
+			wait_for_member(ask);
+		else
+			ask_fail(ask, &err);
+		return;
+	}
+	if (!find_method(ask, &err)) {
+		ask_fail(ask, &err);
+		return;
+	}
+	while (ask->attempts_made < ask->worker->cfg->gateway.attempts) {
+		if (!pick_ready(ask, &member, &hope)) {
+			ask->asked &= ~owed;
+			nobody_left(ask, hope || owed != 0);
+			return;
+		}
+		if (relay_send(ask, member, attempt_until(ask), &ask->err)) {
+			mark_sent(ask);
+			return;
+		}
+		if (ask->err.code == ERR_UNPAID)
+			owed |= member_bit(ask, member);
+	}
+	nobody_left(ask, false);
+}
+
+struct relay *attempt_more(struct ask *ask)
+{
+	struct session *now;
+	struct member *member;
+	struct err err;
+	bool hope;
+
+	if (ask->attempts_made >= ask->worker->cfg->gateway.attempts ||
+	    !account_session(ask->worker, ask->account, &now, &err) || now != ask->session ||
+	    !pick_ready(ask, &member, &hope))
+		return NULL;
+	if (!relay_send(ask, member, attempt_until(ask), &err)) {
+		ask->asked &= ~member_bit(ask, member);
+		return NULL;
+	}
+	ask->attempts_made++;
+	attempt_set_wake(ask);
+	return LIST_FIRST(&ask->attempts);
+}
+
+void attempt_next(struct ask *ask)
+{
+	ask_set_state(ask, ASK_NEW);
+	attempt_dispatch(ask);
+}
+
+/* An attempt ended without an answer, and has been given up: the next pick, or the end, unless
+ * another one is in flight. */
+void attempt_go_on(struct ask *ask, const struct err *why)
+{
+	ask->err = *why;
+	if (!LIST_EMPTY(&ask->attempts)) {
+		attempt_set_wake(ask);
+	} else if (attempt_may_follow(ask, why->code)) {
+		metric_add_at(METRIC_GATEWAY_RETRIES, why->code, 0, 1);
+		attempt_next(ask);
+	} else if (ask->aside) {
+		copies_end(ask);
+	} else {
+		ask_end(ask);
+	}
+}
+
+/* Gives up a failed attempt and goes on. */
+void attempt_fail(struct relay *relay, const struct err *why)
+{
+	struct ask *ask = relay->ask;
+
+	attempt_judge(relay, why->code);
+	attempt_forgive(ask, relay->member, why->code);
+	relay_give_up(relay);
+	attempt_go_on(ask, why);
+}
+
+/* --- time --- */
+
+void asks_kick(struct worker *w)
+{
+	struct ask *ask;
+
+	w->kicks++;
+	/* Those that must wait on go to the end of the list anew. */
+	while ((ask = TAILQ_FIRST(&w->waiting)) && ask->waits_since != w->kicks) {
+		ask_leave_waiting(ask);
+		ask_set_state(ask, ASK_NEW);
+		attempt_dispatch(ask);
+	}
+}
+
+/* An attempt had its share of the time: another node is asked beside it.  It may still answer: what
+ * takes long with one may take long with all. */
+static void attempt_over(struct relay *relay)
+{
+	relay->until_us = 0;
+	quality_on_end(relay, QUALITY_SILENT);
+	if (attempt_more(relay->ask))
+		metric_add_at(METRIC_GATEWAY_RETRIES, ERR_DEADLINE, 0, 1);
+}
+
+static void deadline_over(struct ask *ask)
+{
+	struct relay *r;
+
+	LIST_FOREACH (r, &ask->attempts, of_ask) {
+		if (r->state == RELAY_SENT)
+			continue;
+		/* An answer is here, and will be told as soon as it is recorded. */
+		heap_remove(&ask->worker->wakes, &ask->wake);
+		return;
+	}
+	if (!ask->aside) { /* else they had less time than they were told */
+		LIST_FOREACH (r, &ask->attempts, of_ask)
+			attempt_judge(r, ERR_DEADLINE);
+	}
+	if (ask->err.code == ERR_NONE)
+		err_set(&ask->err, ask->attempts_made > 0 ? ERR_DEADLINE : ERR_NO_NODE, "%s",
+			ask->attempts_made > 0 ? err_info(ERR_DEADLINE)->text
+					       : "no node of the session could be reached in time");
+	ask_end(ask);
+}
+
+/* The first attempt is slow: a second one is made beside it, and the faster one counts. */
+static void hedge(struct ask *ask)
+{
+	const struct relay *first = LIST_FIRST(&ask->attempts);
+	struct relay *second;
+
+	ask->hedge_at_us = 0;
+	if (ask->state != ASK_SENT || first->state != RELAY_SENT || LIST_NEXT(first, of_ask))
+		return;
+	if (!patience_spend(&ask->worker->hedges)) {
+		metric_add(METRIC_GATEWAY_HEDGES_SPARED, 1);
+		return;
+	}
+	second = attempt_more(ask);
+	if (!second)
+		return;
+	second->hedge = ask->hedged = true;
+	metric_add(METRIC_GATEWAY_HEDGES, 1);
+}
+
+static void look(struct ask *ask, usec_t now)
+{
+	struct relay *r;
+
+	if (ask->deadline_us <= now) {
+		deadline_over(ask);
+		return;
+	}
+	LIST_FOREACH (r, &ask->attempts, of_ask) {
+		if (r->state == RELAY_SENT && r->until_us && r->until_us <= now)
+			attempt_over(r);
+	}
+	if (ask->hedge_at_us && ask->hedge_at_us <= now)
+		hedge(ask);
+	attempt_set_wake(ask);
+}
+
+void asks_look(struct worker *w, usec_t now)
+{
+	struct heap_node *first;
+
+	while ((first = heap_first(&w->wakes)) && first->at_us <= now)
+		look(CONTAINER_OF(first, struct ask, wake), now);
 }

@@ -38,6 +38,7 @@
 #include "relay/link/pool.h"
 #include "relay/link/recovery.h"
 #include "relay/rpc/envelope.h"
+#include "session/patience.h"
 #include "session/pick.h"
 #include "session/registry/registry.h"
 
@@ -45,6 +46,7 @@
 #define ORPHAN_US 120000000	 /* a relay that nobody waits for is forgotten after this */
 #define REFUSED_AGAIN_US 1000000 /* a session that a node refused is offered again */
 #define GATEWAY_OWED_MAX 256	 /* suppliers that are linked to only to close lanes */
+#define MISSING_SLOTS 1024	 /* questions that are known to have no answer yet */
 #define REST_US 100000		 /* of one that said that it cannot yet */
 
 struct peer;
@@ -111,6 +113,7 @@ struct account_key {
 struct account {
 	struct account_key key;
 	unsigned label;
+	struct pace *pace; /* of the service */
 	struct session *current;
 	struct session *next;
 	height_t used_start;   /* session in which it was last used */
@@ -156,7 +159,7 @@ enum relay_state {
 	RELAY_SENT,	  /* ask->attempts: it waits for its first leaf */
 	RELAY_COMMITTING, /* ask->attempts: its only leaf, or part 0, is going into the ledger */
 	RELAY_FLOWING,	  /* ask->attempts, and ask->answered: later parts are to come */
-	RELAY_KEPT,	  /* ask->answered: it has brought the ask's answer */
+	RELAY_KEPT,	  /* ask->answered or ask->aside: it has brought an answer */
 	RELAY_LATE,	  /* worker->orphans while it is on a link: nobody waits any more */
 };
 
@@ -177,6 +180,7 @@ struct relay {
 	bool lost;	/* with its link; its ask is to be told */
 	bool judged;	/* its supplier's standing knows how it ended */
 	unsigned epoch; /* of the standing when it was sent */
+	bool hedge;
 	uint8_t kind;
 	uint16_t status;
 	struct lane_id lane; /* of its first leaf */
@@ -194,12 +198,12 @@ TAILQ_HEAD(relay_list, relay);
 
 /* Sends a relay of the ask to a member that is ready; it is one of ask->attempts then.
  *
- * In:     until_us  when the ask turns to somebody else; 0: not before its deadline
+ * In:     until_us  when the ask turns to somebody else too; 0: not before its deadline
  * Errors: ERR_ALLOWANCE, ERR_UNPAID (until more is cosigned), ERR_FRAME_TOO_LARGE. */
 MUST_USE bool relay_send(struct ask *ask, struct member *member, usec_t until_us, struct err *err);
 /* Makes room for so many bytes more of its parts ([F10]), if any are to come. */
 void relay_credit(struct relay *relay, size_t bytes);
-/* Its ask is over and it has the answer: it is no attempt any more. */
+/* Its answer has committed and is kept by the ask: it is no attempt any more. */
 void relay_keep(struct relay *relay);
 /* Its ask does not need it any more: asks the node to stop, and keeps what a late leaf needs. */
 void relay_give_up(struct relay *relay);
@@ -414,6 +418,12 @@ const struct key_id *tokens_find(const struct tokens *tokens, struct view token)
 
 /* --- worker.c, gateway.c --- */
 
+/* A question that two suppliers have answered with "not there". */
+struct missing {
+	uint64_t key; /* keyed_hash() of its encoding */
+	usec_t until_us;
+};
+
 /* What other threads may read. */
 struct worker_state {
 	_Atomic unsigned sessions, suppliers, links_up, members_ready, members, in_flight;
@@ -461,6 +471,12 @@ struct worker {
 	uint64_t kicks;			      /* how often they were tried again */
 	struct heap wakes;		      /* of asks, by the time of what is next to be done */
 	LIST_HEAD(, whole) wholes;	      /* long answers that are being gathered */
+	struct event *alarm;		      /* ... when that is before the next tick */
+	usec_t alarm_at_us;		      /* 0: not set */
+	struct pace *paces;
+	struct patience_budget hedges;
+	struct missing missing[MISSING_SLOTS];	  /* see verdict.c */
+	unsigned class_labels[CHAIN_ERROR_COUNT]; /* of metrics */
 	struct relay_list orphans;
 	struct relay *free_relays;
 	unsigned free_relay_count;
@@ -477,6 +493,9 @@ struct worker {
 	struct worker_state state;
 	struct report report;
 };
+
+/* Asks are looked at when that time has come, and not only at the next tick. */
+void worker_wake_at(struct worker *w, usec_t at_us);
 
 /* --- wanted.c, owed.c --- */
 /* A session's ref to a member's supplier. */

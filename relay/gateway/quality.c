@@ -220,6 +220,15 @@ static void add_failed(const struct relay *relay, bool erred)
 		ask->failed[ask->failed_count++] = (struct ask_failed){*supplier, erred};
 }
 
+static void take_failed(const struct relay *relay)
+{
+	struct ask *ask = relay->ask;
+	struct ask_failed *failed = failed_of(ask, &relay->member->supplier->key);
+
+	if (failed)
+		*failed = ask->failed[--ask->failed_count];
+}
+
 static void add_refusal(const struct relay *relay, const struct key_id *supplier, bool late)
 {
 	struct ask *ask = relay->ask;
@@ -270,6 +279,7 @@ void quality_on_answer(struct relay *relay)
 
 	if (relay->kind != LEAF_RPC_ERROR) {
 		quality_on_end(relay, QUALITY_ANSWER);
+		take_failed(relay); /* it was only late */
 		return;
 	}
 	info = chain_error_info(chain_error_class(relay->session->chain, a->error_code,

@@ -148,7 +148,7 @@ bool relay_send(struct ask *ask, struct member *member, usec_t until_us, struct 
 	LIST_INSERT_HEAD(&ask->attempts, r, of_ask);
 	frame = (struct frame_relay){
 		.session = member->handle,
-		.deadline_ms = ms_until(until_us ? until_us : ask->deadline_us),
+		.deadline_ms = ms_until(ask->deadline_us),
 		.salt = r->in.salt,
 		.request = r->in.request,
 	};
@@ -176,7 +176,6 @@ void relay_keep(struct relay *r)
 	assert(r->state == RELAY_COMMITTING || r->state == RELAY_FLOWING);
 	LIST_REMOVE(r, of_ask);
 	quality_on_answer(r);
-	quality_on_settled(r->ask, r);
 	r->state = RELAY_KEPT;
 }
 
@@ -195,6 +194,8 @@ void relay_give_up(struct relay *r)
 	}
 	r->orphaned_us = clock_mono_us();
 	TAILQ_INSERT_TAIL(&r->worker->orphans, r, orphans);
+	if (r->ask->traits->send == CHAIN_SEND_SPREAD)
+		return; /* a transaction is to reach whom it was sent to */
 	frame_put_cancel(link_out(r->peer->link), r->in.number);
 	link_sent(r->peer->link);
 }

@@ -200,6 +200,7 @@ struct account *account_get(struct worker *w, const struct key_id *application,
 	a = xcalloc(1, sizeof(*a));
 	a->key = key;
 	a->label = metrics_label(METRIC_LABEL_SERVICE, service->s);
+	a->pace = pace_of(w, service);
 	HASH_ADD(hh, w->accounts, key, sizeof(a->key), a);
 	return a;
 }
@@ -374,4 +375,5 @@ void sessions_finish(struct worker *w)
 		free(a);
 	}
 	w->main_account = NULL;
+	paces_finish(w);
 }

@@ -131,6 +131,31 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static void on_alarm(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	const struct heap_node *first;
+
+	clock_tick();
+	w->alarm_at_us = 0;
+	asks_look(w, clock_mono_us());
+	first = heap_first(&w->wakes);
+	if (first)
+		worker_wake_at(w, first->at_us);
+}
+
+void worker_wake_at(struct worker *w, usec_t at_us)
+{
+	usec_t left = MAX(at_us - clock_mono_us(), 0);
+	struct timeval tv = {left / 1000000, left % 1000000};
+
+	if (w->alarm_at_us && w->alarm_at_us <= at_us)
+		return;
+	w->alarm_at_us = at_us;
+	if (event_add(w->alarm, &tv) != 0)
+		abort(); /* memory is gone */
+}
+
 static void on_cosign(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker *w = arg;
@@ -262,6 +287,9 @@ bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret, 
 	w->port_event = add_event(w, ledger_port_fd(w->port), on_port, 0);
 	w->stop_event = add_event(w, w->stop_fd, on_stop, 0);
 	w->cuts = event_new(w->base, -1, 0, flows_on_cut, w);
+	w->alarm = evtimer_new(w->base, on_alarm, w);
+	for (unsigned k = 0; k < CHAIN_ERROR_COUNT; k++)
+		w->class_labels[k] = metrics_label(METRIC_LABEL_CLASS, chain_error_info(k)->name);
 	w->tick = add_event(w, -1, on_tick, TICK_US);
 	w->cosign = add_event(w, -1, on_cosign, cfg->gateway.cosign_interval);
 	sessions_refresh(w);
@@ -314,6 +342,7 @@ void gateway_worker_destroy(struct worker *w)
 	free_event(w->port_event);
 	free_event(w->stop_event);
 	free_event(w->cuts);
+	free_event(w->alarm);
 	free_event(w->tick);
 	free_event(w->cosign);
 	if (w->base)

@@ -67,7 +67,7 @@ class Mixed:
 def fixture_mixed(network_factory, folder):
     backends = [Backend(folder, f"backend{n}", SCRIPT).start() for n in range(3)]
     network = network_factory(upstreams=[b.url for b in backends], by_url=True, limits={},
-                              gateway={"workers": 2},
+                              gateway={"workers": 2, "copies": 1},
                               node={"workers": 2, "response_max": f"{RESPONSE_MAX >> 20} MiB"})
     yield Mixed(network, backends).run()
     for backend in backends:

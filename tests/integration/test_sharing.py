@@ -30,9 +30,9 @@ def fixture_backend(folder):
 
 @pytest.fixture(scope="module", name="network")
 def fixture_network(network_factory, backend):
-    """Two nodes, two applications, and a gateway that shares calls and keeps no answers."""
+    """Two nodes, two applications, and a gateway that shares calls, keeps no answers and sends each once."""
     return network_factory(upstreams=[backend.url], stakes=(1, 1), applications=2,
-                           gateway={"share": True})
+                           gateway={"share": True, "hedge_percent": 0, "copies": 1})
 
 
 def start_together(count, work):

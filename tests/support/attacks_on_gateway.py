@@ -308,15 +308,18 @@ def never_answers(_link, _relay):
     pass
 
 
+LATE_S = 1.5  # more than gateway.deadline / gateway.attempts where these are played
+
+
 @lie
 def answers_after_its_deadline(link, relay):
-    time.sleep(relay.deadline_ms / 1000 + 0.3)
+    time.sleep(LATE_S)
     link.turn([relay])
 
 
 @lie
 def answers_too_late_and_wrong(link, relay):
-    time.sleep(relay.deadline_ms / 1000 + 0.3)
+    time.sleep(LATE_S)
     link.turn([relay], sent=WRONG)
 
 

@@ -11,8 +11,10 @@
 #include <curl/curl.h>
 #include <event2/event.h>
 
+#include "chains/evm/keccak.h"
 #include "relay/base/clock.h"
 #include "relay/base/mem.h"
+#include "relay/base/metrics.h"
 #include "relay/base/rng.h"
 #include "relay/crypto/digest.h"
 #include "relay/gateway/gateway.h"
@@ -27,7 +29,17 @@
 #define NODES 2
 #define REFUSALS 4 /* of those that then answer */
 #define READ "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"eth_getBalance\",\"params\":[]}"
-#define WRITE "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"eth_sendRawTransaction\",\"params\":[]}"
+#define RECEIPT                                                                                    \
+	"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"eth_getTransactionReceipt\",\"params\":["      \
+	"\"0x1\"]}"
+#define COUNT                                                                                      \
+	"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"eth_getBlockTransactionCountByNumber\","       \
+	"\"params\":[\"0x1\"]}"
+#define WRITE                                                                                      \
+	"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"eth_sendPrivateTransaction\",\"params\":[]}"
+#define SEND                                                                                       \
+	"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"eth_sendRawTransaction\","                     \
+	"\"params\":[\"0x0203c0\"]}"
 
 /* What a node does with a relay. */
 enum way {
@@ -51,6 +63,14 @@ enum way {
 	BEGIN_AND_LEAVE, /* ..., and the link is closed */
 	HANG_UP,
 	NEW_LANE, /* each answer is in a lane of its own */
+	SAY_NULL,
+	SAY_RATE, /* these are errors of the backend */
+	SAY_PARAMS,
+	SAY_REVERT,
+	SAY_FUNDS,
+	SAY_KNOWN,
+	SAY_NONCE,	 /* and has the transaction when it is looked for */
+	SAY_NONCE_TAKEN, /* by another one */
 };
 
 struct world;
@@ -108,23 +128,68 @@ static enum err_code refusal_of(enum way way)
 	}
 }
 
+/* The backend's error, without its braces; NULL: a result. */
+static const char *error_of(enum way way)
+{
+	switch ((int)way) {
+	case SAY_RATE:
+		return "\"code\":-32005,\"message\":\"rate limit exceeded\"";
+	case SAY_PARAMS:
+		return "\"code\":-32602,\"message\":\"invalid argument 0\"";
+	case SAY_REVERT:
+		return "\"code\":3,\"message\":\"execution reverted\",\"data\":\"0x01\"";
+	case SAY_FUNDS:
+		return "\"code\":-32000,\"message\":\"insufficient funds for gas\"";
+	case SAY_KNOWN:
+		return "\"code\":-32000,\"message\":\"already known\"";
+	case SAY_NONCE:
+	case SAY_NONCE_TAKEN:
+		return "\"code\":-32000,\"message\":\"nonce too low\"";
+	default:
+		return NULL;
+	}
+}
+
+static const struct {
+	const char *name;
+	uint32_t id, cu;
+} methods[] = {
+	{"eth_getBalance", 20, 20},
+	{"eth_getTransactionByHash", 60, 20},
+	{"eth_getTransactionReceipt", 67, 20},
+	{"eth_getBlockTransactionCountByNumber", 45, 10},
+	{"eth_sendRawTransaction", 80, 40},
+	{"eth_sendPrivateTransaction", 83, 40},
+};
+
+static size_t method_of(struct view request)
+{
+	size_t i = 0;
+
+	while (!memmem(request.p, request.n, methods[i].name, strlen(methods[i].name)))
+		assert_true(++i < ARRAY_SIZE(methods));
+	return i;
+}
+
 static void fill_leaf(struct fake *n, const struct frame_relay *relay, enum way way,
 		      struct view response, uint16_t status, struct leaf *leaf)
 {
 	bool refused = refusal_of(way) != ERR_NONE;
-	bool is_read = memmem(relay->request.p, relay->request.n, "getBalance", 10) != NULL;
+	bool failed = error_of(way) != NULL;
+	size_t method = method_of(relay->request);
 
 	*leaf = (struct leaf){
-		.kind = refused ? LEAF_REFUSAL : LEAF_ANSWER,
+		.kind = refused	 ? LEAF_REFUSAL
+			: failed ? LEAF_RPC_ERROR
+				 : LEAF_ANSWER,
 		.status = status,
 		.seq = n->tree.size,
 		.session = n->session,
 		.cu_before = n->cu,
-		.cu = refused	      ? 0
-		      : way == LIE_CU ? 41
-		      : is_read	      ? 20
-				      : 40,
-		.method = is_read ? 20 : 80,
+		.cu = refused || (failed && way != SAY_REVERT) ? 0
+		      : way == LIE_CU			       ? 41
+							       : methods[method].cu,
+		.method = methods[method].id,
 		.time_ms = (uint64_t)clock_wall_ms(),
 		.block = LEAF_BLOCK_UNKNOWN,
 	};
@@ -137,17 +202,43 @@ static bool begins(enum way way)
 	return way == BEGIN_AND_REST || way == BEGIN_AND_ERROR || way == BEGIN_AND_LEAVE;
 }
 
-static void put_response(enum way way, struct buf *out, uint16_t *ret_status)
+/* What the backend says of a call. */
+static void put_body(enum way way, struct buf *out)
+{
+	if (error_of(way))
+		buf_putf(out, "{\"id\":1,\"error\":{%s}}", error_of(way));
+	else if (way == SAY_NULL)
+		buf_put_str(out, "{\"id\":1,\"result\":null}");
+	else
+		buf_putf(out, "{\"id\":%d,\"result\":\"%s\"}", way == ANSWER_WRONG_ID ? 2 : 1,
+			 way == ANSWER ? "0x5" : "0xbad");
+}
+
+/* ... and of one that looks for the transaction that had to be sent. */
+static void put_lookup(enum way way, struct view request, struct buf *out)
+{
+	const char *hash = memmem(request.p, request.n, "[\"0x", 4);
+
+	if (way == SAY_NONCE)
+		buf_putf(out, "{\"id\":1,\"result\":{\"hash\":\"%.66s\"}}", hash + 2);
+	else
+		buf_put_str(out, "{\"id\":1,\"result\":null}");
+}
+
+static void put_response(enum way way, struct view request, struct buf *out, uint16_t *ret_status)
 {
 	static char part[INBOUND_PART_BYTES];
+	CLEANUP(buf_finish) struct buf body = {0};
 	struct response_encoding response = {
 		.status = 200,
 		.content_type = VIEW_STR(RESPONSE_JSON_TYPE),
-		.body = VIEW_STR(way == ANSWER_WRONG_ID ? "{\"id\":2,\"result\":\"0xbad\"}"
-				 : way == ANSWER	? "{\"id\":1,\"result\":\"0x5\"}"
-							: "{\"id\":1,\"result\":\"0xbad\"}"),
 	};
 
+	if (strcmp(methods[method_of(request)].name, "eth_getTransactionByHash") == 0)
+		put_lookup(way, request, &body);
+	else
+		put_body(way, &body);
+	response.body = buf_view(&body);
 	*ret_status = 200;
 	if (begins(way)) {
 		memset(part, 'a', sizeof(part));
@@ -173,7 +264,9 @@ static void send_batch(struct fake *n, uint32_t number, const struct frame_relay
 	uint16_t status;
 	size_t begun;
 
-	put_response(way, &response, &status);
+	put_response(way, relay->request, &response, &status);
+	if (strcmp(methods[method_of(relay->request)].name, "eth_getTransactionByHash") == 0)
+		way = ANSWER; /* a lookup is no error, whatever sending was */
 	fill_leaf(n, relay, way, buf_view(&response), status, &leaf);
 	if (begins(way)) {
 		leaf.kind = LEAF_PART;
@@ -367,6 +460,8 @@ static void start_gateway(struct world *w)
 	buf_putf(&yaml,
 		 "gateway:\n  key: %s\n  listen: 127.0.0.1:0\n  application: \"%s\"\n"
 		 "  deadline: 3 s\n  drain: 100 ms\n  cosign_interval: 50 ms\n"
+		 "  hedge_min: 20 ms\n  hedge_max: 100 ms\n  hedge_percent: 50\n"
+		 "  second_opinion_wait: 1 s\n"
 		 "  stall_timeout: 400 ms\n"
 		 "  lanes_max: 2\n"
 		 "  share: false\n  cache_bytes: 0 B\n" /* each call is a relay */
@@ -577,6 +672,183 @@ static void a_node_that_cannot_yet_is_asked_again_until_the_deadline(void **stat
 	}
 }
 
+/* --- answers that are not the last word [G10] --- */
+
+static void what_is_not_there_is_asked_for_once_more_and_then_remembered(void **state)
+{
+	struct world *w = world_create(SAY_NULL, SAY_NULL);
+
+	assert_string_equal(post(w, RECEIPT), "{\"id\":7,\"result\":null}");
+	assert_int_equal(asked(w), 2);
+	for (unsigned k = 1; k <= 50; k++) { /* a client that waits for its receipt */
+		assert_string_equal(post(w, RECEIPT), "{\"id\":7,\"result\":null}");
+		assert_int_equal(asked(w), 2 + k);
+	}
+	world_destroy(w);
+}
+
+static void what_one_node_does_not_have_another_is_asked_for(void **state)
+{
+	static const enum way ways[] = {SAY_NULL, SAY_PARAMS, SAY_RATE};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct world *w = world_create(ways[i], ANSWER);
+
+		for (unsigned k = 1; k <= 12; k++) {
+			assert_string_equal(post(w, COUNT), "{\"id\":7,\"result\":\"0x5\"}");
+			assert_int_equal(atomic_load(&w->nodes[1].asked), k);
+		}
+		assert_true(atomic_load(&w->nodes[0].asked) <= 12);
+		world_destroy(w);
+	}
+}
+
+static void an_error_that_all_tell_reaches_the_client_as_it_is(void **state)
+{
+	static const enum way ways[] = {SAY_RATE, SAY_PARAMS};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct world *w = world_create(ways[i], ways[i]);
+		CLEANUP(buf_finish) struct buf want = {0};
+
+		buf_putf(&want, "{\"id\":7,\"error\":{%s}}", error_of(ways[i]));
+		assert_string_equal(post(w, READ), buf_cstr(&want));
+		assert_int_equal(asked(w), 2);
+		world_destroy(w);
+	}
+}
+
+static void a_revert_is_the_answer_and_nobody_else_is_asked(void **state)
+{
+	struct world *w = world_create(SAY_REVERT, SAY_REVERT);
+
+	assert_string_equal(post(w, READ), "{\"id\":7,\"error\":{\"code\":3,\"message\":"
+					   "\"execution reverted\",\"data\":\"0x01\"}}");
+	assert_int_equal(asked(w), 1);
+	world_destroy(w);
+}
+
+static void an_answer_that_was_set_aside_is_given_when_the_other_is_silent(void **state)
+{
+	struct world *w = world_create(SAY_NULL, SILENT);
+
+	for (int k = 0; k < 3; k++)
+		assert_string_equal(post(w, RECEIPT), "{\"id\":7,\"result\":null}");
+	world_destroy(w);
+}
+
+/* --- hedges --- */
+
+static void a_slow_node_is_raced_by_another(void **state)
+{
+	struct world *w = world_create(SILENT, ANSWER);
+	int64_t before = metric_value_at(METRIC_GATEWAY_HEDGES_WON, 0, 0);
+	int64_t retries = metric_value_at(METRIC_GATEWAY_RETRIES, ERR_DEADLINE, 0);
+
+	for (int k = 0; k < 12; k++)
+		assert_string_equal(post(w, READ), "{\"id\":7,\"result\":\"0x5\"}");
+	assert_true(metric_value_at(METRIC_GATEWAY_HEDGES_WON, 0, 0) > before ||
+		    metric_value_at(METRIC_GATEWAY_RETRIES, ERR_DEADLINE, 0) > retries ||
+		    atomic_load(&w->nodes[0].asked) == 0);
+	for (int k = 0; k < 5000 && cancelled(w) < atomic_load(&w->nodes[0].asked); k++)
+		usleep(2000);
+	assert_int_equal(cancelled(w), atomic_load(&w->nodes[0].asked));
+	world_destroy(w);
+}
+
+static void hedges_are_no_more_than_their_share(void **state)
+{
+	struct world *w = world_create(SILENT, SILENT);
+	int64_t before = metric_value_at(METRIC_GATEWAY_HEDGES, 0, 0);
+	struct buf batch = {0};
+
+	buf_put_str(&batch, "[" READ);
+	for (int i = 1; i < 20; i++)
+		buf_put_str(&batch, "," READ);
+	buf_put_str(&batch, "]");
+	post(w, buf_cstr(&batch));
+	/* 50 of a hundred, of 20 calls, and never more than 10 in a row */
+	assert_int_equal(metric_value_at(METRIC_GATEWAY_HEDGES, 0, 0) - before, 10);
+	buf_finish(&batch);
+	world_destroy(w);
+}
+
+static void a_write_is_never_hedged(void **state)
+{
+	struct world *w = world_create(SILENT, SILENT);
+
+	assert_non_null(strstr(post(w, WRITE), "\"error\":{\"code\":-32002"));
+	assert_int_equal(asked(w), 1);
+	world_destroy(w);
+}
+
+/* --- signed transactions [G10] --- */
+
+static const char *sent_answer(struct buf *out)
+{
+	static const uint8_t transaction[] = {2, 3, 0xc0};
+	struct hash hash;
+
+	keccak256(transaction, sizeof(transaction), &hash);
+	buf_put_str(out, "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":\"0x");
+	buf_put_hex(out, hash.b, sizeof(hash.b));
+	buf_put_str(out, "\"}");
+	return buf_cstr(out);
+}
+
+static void a_transaction_goes_to_several_and_each_gets_it_once(void **state)
+{
+	static const enum way others[] = {ANSWER, SILENT, SAY_FUNDS, SAY_RATE, REFUSE_UPSTREAM};
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		struct world *w = world_create(others[i], ANSWER);
+
+		assert_string_equal(post(w, SEND), "{\"id\":7,\"result\":\"0x5\"}");
+		for (int k = 0; k < 1000 && asked(w) < 2; k++)
+			usleep(2000);
+		usleep(20000);
+		assert_int_equal(atomic_load(&w->nodes[0].asked), 1);
+		assert_int_equal(atomic_load(&w->nodes[1].asked), 1);
+		assert_int_equal(cancelled(w), 0); /* it is to reach all */
+		world_destroy(w);
+	}
+}
+
+static void a_transaction_that_is_there_already_is_a_success(void **state)
+{
+	static const enum way ways[][2] = {
+		{SAY_KNOWN, SAY_KNOWN}, {SAY_KNOWN, SAY_FUNDS}, {SAY_KNOWN, SILENT},
+		{SAY_NONCE, SAY_NONCE}, {SAY_NONCE, SAY_FUNDS},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct world *w = world_create(ways[i][0], ways[i][1]);
+		CLEANUP(buf_finish) struct buf want = {0};
+
+		assert_string_equal(post(w, SEND), sent_answer(&want));
+		world_destroy(w);
+	}
+}
+
+static void a_transaction_that_all_refuse_is_refused(void **state)
+{
+	static const enum way ways[][2] = {
+		{SAY_FUNDS, SAY_FUNDS},
+		{SAY_NONCE_TAKEN, SAY_NONCE_TAKEN},
+		{SAY_NONCE_TAKEN, SAY_FUNDS},
+		{SAY_FUNDS, SAY_RATE},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct world *w = world_create(ways[i][0], ways[i][1]);
+		CLEANUP(buf_finish) struct buf want = {0};
+
+		buf_putf(&want, "{\"id\":7,\"error\":{%s}}", error_of(ways[i][0]));
+		assert_string_equal(post(w, SEND), buf_cstr(&want));
+		world_destroy(w);
+	}
+}
+
 static void a_node_that_opens_lane_after_lane_is_left(void **state)
 {
 	struct world *w = world_create(NEW_LANE, NEW_LANE);
@@ -608,6 +880,17 @@ int main(void)
 		cmocka_unit_test(writes_are_not_sent_twice_once_they_may_have_left),
 		cmocka_unit_test(writes_that_a_node_refused_unseen_go_to_the_next_pick),
 		cmocka_unit_test(a_node_that_cannot_yet_is_asked_again_until_the_deadline),
+		cmocka_unit_test(what_is_not_there_is_asked_for_once_more_and_then_remembered),
+		cmocka_unit_test(what_one_node_does_not_have_another_is_asked_for),
+		cmocka_unit_test(an_error_that_all_tell_reaches_the_client_as_it_is),
+		cmocka_unit_test(a_revert_is_the_answer_and_nobody_else_is_asked),
+		cmocka_unit_test(an_answer_that_was_set_aside_is_given_when_the_other_is_silent),
+		cmocka_unit_test(a_slow_node_is_raced_by_another),
+		cmocka_unit_test(hedges_are_no_more_than_their_share),
+		cmocka_unit_test(a_write_is_never_hedged),
+		cmocka_unit_test(a_transaction_goes_to_several_and_each_gets_it_once),
+		cmocka_unit_test(a_transaction_that_is_there_already_is_a_success),
+		cmocka_unit_test(a_transaction_that_all_refuse_is_refused),
 		cmocka_unit_test(a_node_that_opens_lane_after_lane_is_left),
 	};
 

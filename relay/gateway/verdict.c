@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Whether an answer is the last word.  What backends say about data that is not there, about
+ * themselves and about the caller is classed by the chain's tables (chains/error.h,
+ * chains/traits.h); here is what follows from it.  The answer itself is never changed. */
+#include "relay/gateway/internal.h"
+
+/* Whether what has committed may be the ask's answer. */
+enum verdict {
+	VERDICT_BAD,	 /* it is none; err says why */
+	VERDICT_ANSWER,	 /* it is the last word */
+	VERDICT_OPINION, /* one other supplier is heard before it is given */
+	VERDICT_OTHERS,	 /* only if nobody has a better one */
+};
+
+/* --- what two suppliers did not have ---
+ *
+ * A client that waits for a receipt asks for it every second or two, and most of its answers are
+ * null.  Two suppliers are asked the first time, and one after that, until about a block later. */
+
+static struct missing *missing_at(const struct ask *ask, uint64_t *ret_key)
+{
+	*ret_key = keyed_hash(ask->encoding.p, ask->encoding.n);
+	return &ask->worker->missing[*ret_key % MISSING_SLOTS];
+}
+
+static bool is_remembered(const struct ask *ask)
+{
+	uint64_t key;
+	const struct missing *m = missing_at(ask, &key);
+
+	return m->key == key && clock_mono_us() < m->until_us;
+}
+
+static void remember(const struct ask *ask)
+{
+	uint64_t key;
+	struct missing *m = missing_at(ask, &key);
+
+	m->key = key;
+	m->until_us = clock_mono_us() + ask->worker->cfg->gateway.missing_memory;
+}
+
+/* --- classes --- */
+
+static bool is_empty(const struct chain_traits *traits, struct view result)
+{
+	switch (traits->empty) {
+	case CHAIN_EMPTY_VALUE:
+		return false;
+	case CHAIN_EMPTY_MISSING:
+		return view_eq(result, VIEW_STR("null"));
+	case CHAIN_EMPTY_MISSING_LIST:
+		return view_eq(result, VIEW_STR("null")) || view_eq(result, VIEW_STR("[]"));
+	}
+	return false;
+}
+
+/* What an answer says that is more than a result: CHAIN_ERROR_COUNT, nothing. */
+static enum chain_error class_of(const struct ask *ask, const struct relay *relay)
+{
+	const struct rpc_answer *a = &ask->answer;
+
+	if (a->error.n == 0)
+		return is_empty(ask->traits, a->result) ? CHAIN_ERROR_MISSING : CHAIN_ERROR_COUNT;
+	return chain_error_class(relay->in.chain, a->error_code_known ? a->error_code : 0,
+				 a->error_message, a->error_data);
+}
+
+static enum verdict judge(const struct ask *ask, enum chain_error class)
+{
+	if (class == CHAIN_ERROR_COUNT)
+		return VERDICT_ANSWER;
+	if (class == CHAIN_ERROR_MISSING) {
+		if (!is_remembered(ask))
+			return VERDICT_OPINION;
+		metric_add(METRIC_GATEWAY_REMEMBERED, 1);
+		return VERDICT_ANSWER;
+	}
+	if (class == CHAIN_ERROR_TOO_LARGE || class == CHAIN_ERROR_TOO_MANY)
+		return VERDICT_OPINION; /* limits differ, but not so much that all need be asked */
+	switch (chain_error_info(class)->next) {
+	case CHAIN_NEXT_ANSWER:
+		return VERDICT_ANSWER;
+	case CHAIN_NEXT_OPINION:
+		return VERDICT_OPINION;
+	case CHAIN_NEXT_OTHERS:
+		return VERDICT_OTHERS;
+	}
+	return VERDICT_ANSWER;
+}
+
+static enum verdict verdict_of(struct ask *ask, struct relay *relay, enum chain_error *ret_class,
+			       struct err *err)
+{
+	enum err_code code;
+
+	*ret_class = CHAIN_ERROR_COUNT;
+	if (relay->kind == LEAF_REFUSAL) {
+		code = err_from_wire(relay->status);
+		err_set(err, code, "%s", err_info(code)->text);
+		return VERDICT_BAD;
+	}
+	if (ask->notification)
+		return VERDICT_ANSWER;
+	if (!verify_answer(ask, relay, err)) {
+		attempt_is_bad(relay, err);
+		return VERDICT_BAD;
+	}
+	*ret_class = class_of(ask, relay);
+	return judge(ask, *ret_class);
+}
+
+/* What is about the question tells the client more than what is about a backend. */
+static unsigned worth(enum chain_error class)
+{
+	switch ((int)class) {
+	case CHAIN_ERROR_NONCE:
+		return 3;
+	case CHAIN_ERROR_MISSING:
+	case CHAIN_ERROR_CLIENT:
+	case CHAIN_ERROR_REJECTED:
+	case CHAIN_ERROR_TOO_LARGE:
+	case CHAIN_ERROR_TOO_MANY:
+		return 2;
+	default:
+		return 1;
+	}
+}
+
+static bool is_better(enum chain_error a, enum chain_error b)
+{
+	return worth(a) > worth(b);
+}
+
+/* --- what comes in --- */
+
+void ask_on_leaf(struct relay *relay)
+{
+	relay->state = RELAY_COMMITTING;
+	relay->leaf_us = clock_mono_us();
+}
+
+/* An answer that is not the last word: the better one of two is kept. */
+static void set_aside(struct relay *relay, enum chain_error class)
+{
+	struct ask *ask = relay->ask;
+
+	metric_add_at(METRIC_GATEWAY_SET_ASIDE, ask->worker->class_labels[class], 0, 1);
+	if (ask->aside && !is_better(class, ask->aside_class)) {
+		relay_give_up(relay);
+		return;
+	}
+	ask_drop_aside(ask);
+	relay_keep(relay);
+	ask->aside = relay;
+	ask->aside_class = class;
+}
+
+/* An answer was set aside: somebody else is heard, or it is the answer, unless another attempt is
+ * in flight. */
+static void hear_another(struct ask *ask, enum verdict verdict)
+{
+	usec_t until = clock_mono_us() + ask->worker->cfg->gateway.second_opinion_wait;
+
+	if (verdict == VERDICT_OPINION && ask->opinions++ == 0)
+		ask->deadline_us = MIN(ask->deadline_us, until);
+	if (!LIST_EMPTY(&ask->attempts))
+		attempt_set_wake(ask);
+	else if (attempt_may_follow(ask, ERR_UPSTREAM))
+		attempt_next(ask);
+	else
+		copies_end(ask);
+}
+
+/* The last word. */
+static void take_answer(struct relay *relay)
+{
+	struct ask *ask = relay->ask;
+
+	pace_note(ask, relay);
+	if (relay->hedge)
+		metric_add(METRIC_GATEWAY_HEDGES_WON, 1);
+	ask->answered = relay;
+	ask_end(ask);
+}
+
+/* Of a signed transaction an error is the last word only when all have answered. */
+static void on_copy(struct relay *relay, enum chain_error class)
+{
+	if (class == CHAIN_ERROR_KNOWN)
+		copies_accept(relay->ask, relay);
+	if (class == CHAIN_ERROR_KNOWN || class == CHAIN_ERROR_COUNT) {
+		take_answer(relay);
+		return;
+	}
+	set_aside(relay, class);
+	hear_another(relay->ask, VERDICT_OTHERS);
+}
+
+static void on_answer(struct relay *relay, enum verdict verdict, enum chain_error class)
+{
+	struct ask *ask = relay->ask;
+
+	if (verdict == VERDICT_OPINION &&
+	    ask->opinions >= ask->worker->cfg->gateway.second_opinions) {
+		if (class == CHAIN_ERROR_MISSING && ask->opinions > 0)
+			remember(ask);
+		verdict = VERDICT_ANSWER;
+	}
+	if (verdict == VERDICT_ANSWER) {
+		take_answer(relay);
+		return;
+	}
+	set_aside(relay, class);
+	hear_another(ask, verdict);
+}
+
+void ask_on_commit(struct relay *relay, const struct err *err)
+{
+	struct ask *ask = relay->ask;
+	enum chain_error class;
+	enum verdict verdict;
+	struct err why;
+
+	if (err) {
+		relay_give_up(relay);
+		attempt_go_on(ask, err);
+		return;
+	}
+	verdict = verdict_of(ask, relay, &class, &why);
+	if (verdict == VERDICT_BAD) {
+		attempt_fail(relay, &why);
+		return;
+	}
+	quality_on_answer(relay);
+	if (ask->traits->send == CHAIN_SEND_SPREAD)
+		on_copy(relay, class);
+	else
+		on_answer(relay, verdict, class);
+}
+
+/* --- long answers --- */
+
+/* The long answer will not end: the ask goes on as long as nothing was made of its parts. */
+static void lose_flow(struct ask *ask, const struct err *why)
+{
+	struct asker *asker = TAILQ_FIRST(&ask->askers);
+	struct relay *r = ask->answered;
+
+	if (!asker->ops->on_broken(asker, why))
+		return;
+	ask->answered = NULL;
+	relay_give_up(r);
+	attempt_go_on(ask, why);
+}
+
+void ask_fail_flow(struct ask *ask, const struct err *why)
+{
+	attempt_judge(ask->answered, why->code);
+	lose_flow(ask, why);
+}
+
+/* Part 0 is there: it is this attempt that answers, and the first asker that gets it. */
+static void begin_flow(struct ask *ask, struct relay *relay)
+{
+	struct relay *r, *next;
+	struct asker *asker;
+
+	open_remove(ask);
+	ask_set_state(ask, ASK_FLOWING);
+	relay->state = RELAY_FLOWING;
+	ask->answered = relay;
+	pace_note(ask, relay);
+	if (relay->hedge)
+		metric_add(METRIC_GATEWAY_HEDGES_WON, 1);
+	for (r = LIST_FIRST(&ask->attempts); r; r = next) {
+		next = LIST_NEXT(r, of_ask);
+		if (r != relay)
+			relay_give_up(r);
+	}
+	while ((asker = TAILQ_NEXT(TAILQ_FIRST(&ask->askers), entry))) {
+		ask_leave(asker);
+		asker->ops->on_alone(asker);
+	}
+}
+
+/* The last part has been taken. */
+static void end_flow(struct ask *ask)
+{
+	struct asker *asker = TAILQ_FIRST(&ask->askers);
+
+	if (asker) { /* it has not left meanwhile */
+		TAILQ_REMOVE(&ask->askers, asker, entry);
+		asker->told = true;
+	}
+	ask_mark_done(ask);
+}
+
+void ask_on_part(struct relay *relay, struct buf *part, bool last, const struct err *err)
+{
+	struct ask *ask = relay->ask;
+	struct asker *asker;
+	struct err why;
+
+	if (err) {
+		ask_on_loss(relay, err);
+		return;
+	}
+	ask_hold(ask);
+	if (relay->state == RELAY_COMMITTING)
+		begin_flow(ask, relay);
+	asker = TAILQ_FIRST(&ask->askers);
+	if (!asker->ops->on_part(asker, part, last, &why)) {
+		attempt_is_bad(relay, &why);
+		ask_fail_flow(ask, &why);
+	} else if (last) {
+		end_flow(ask);
+	}
+	ask_release(ask);
+}
+
+void ask_on_loss(struct relay *relay, const struct err *why)
+{
+	struct ask *ask = relay->ask;
+
+	if (relay->state == RELAY_FLOWING) {
+		lose_flow(ask, why);
+		return;
+	}
+	attempt_forgive(ask, relay->member, why->code);
+	relay_give_up(relay);
+	attempt_go_on(ask, why);
+}
