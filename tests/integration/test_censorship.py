@@ -27,8 +27,9 @@ def suppliers(network):
 
 @pytest.fixture(scope="module")
 def network(network_factory, folder):
-    """Node 0's backend says an HTTP error about the address, node 1's says nothing at all."""
-    about = [{REFUSED[2:]: {"status": 403, "body": "not served"}}, {REFUSED[2:]: {"hang": True}}]
+    """Node 0's backend has an error for whoever asks about the address, node 1's says nothing."""
+    about = [{REFUSED[2:]: {"error": {"code": -32000, "message": "this address is not served"}}},
+             {REFUSED[2:]: {"hang": True}}]
     backends = [Backend(folder, f"backend{n}", {"default": {"result": "0x2a"},
                                                 "about": about[n] if n < len(about) else {}}).start()
                 for n in range(NODES)]
@@ -107,11 +108,11 @@ def test_they_are_asked_no_more_for_that_and_for_the_rest_as_before(network, ask
 
 
 def test_what_leaves_can_show_is_in_the_stats(network, asked):
-    """A refusal has a leaf; silence has none: `stats` names the one, and cannot name the other."""
+    """An error has a leaf; silence has none: `stats` names the one, and cannot name the other."""
     status, said = audit_json("stats", network.export(network.gateway).folder)
     assert status == 0
     rows = {r["supplier"]: r for r in said["rows"] if r["method"] == "eth_call"}
-    assert rows[network.node_keys[0]]["refused"] >= 3
+    assert rows[network.node_keys[0]]["unanswered"] >= 3
     assert all(rows[key]["unanswered"] == 0 for key in network.node_keys[2:])
 
 
