@@ -283,6 +283,24 @@ def test_an_answer_that_breaks_off_is_seen_to_be_cut(world, fault):
     assert one.leaf.kind == leaf.PART and not one.leaf.flags & leaf.LAST
 
 
+@pytest.mark.parametrize("fault", [
+    {"long": 2_000_000, "cut": "half"},
+    {"size": 2_000_000, "drip_bytes": 900_000, "drip_ms": 60_000},
+    {"long": 2_000_000},
+])
+def test_a_part_of_a_call_for_logs_that_breaks_off_or_is_no_list_fails_it_by_name(world, fault):
+    """[G7]"""
+    backend, network = world
+    backend.script(default={"result": "0x1"}, methods={"eth_getLogs": fault})
+    client = net.Http(network.url, timeout=60)
+    answer, _ = client.call("eth_getLogs", {"fromBlock": "0x0", "toBlock": hex(9999)})
+    client.close()
+    assert answer["error"]["data"]["error"] in ("upstream", "stalled"), answer
+    backend.script()
+    assert network.metric(network.gateway, "counterfoil_gateway_gathered_bytes") == 0
+    assert net.result(network.url, "eth_chainId") == "0x1"
+
+
 def test_an_answer_of_http_1_0_ends_with_its_connection(world):
     backend, network = world
     backend.script(default={"long": 1_000_000})
