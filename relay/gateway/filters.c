@@ -20,7 +20,7 @@ struct entry {
 	struct filter_id id;
 	struct filter_owner owner;
 	struct source_count *source; /* NULL: not limited */
-	struct filter filter;	     /* empty while it is lent */
+	struct filter filter;	     /* without what it has told while it is lent */
 	bool lent;
 	usec_t used_us;
 	TAILQ_ENTRY(entry) by_use;
@@ -182,6 +182,13 @@ bool filters_add(struct filters *f, const struct filter_owner *owner, uint64_t s
 	return ok;
 }
 
+/* All but what it has told. */
+static void copy(const struct filter *filter, struct filter *ret)
+{
+	*ret = (struct filter){.blocks = filter->blocks};
+	buf_put(&ret->text, filter->text.p, filter->text.n);
+}
+
 enum filters_found filters_take(struct filters *f, const struct filter_owner *owner,
 				const struct filter_id *id, usec_t now, struct filter *ret)
 {
@@ -195,12 +202,28 @@ enum filters_found filters_take(struct filters *f, const struct filter_owner *ow
 		use(f, e, now);
 	}
 	if (found == FILTERS_LENT) {
-		*ret = e->filter;
-		e->filter = (struct filter){0};
+		copy(&e->filter, ret);
+		ret->told = e->filter.told;
+		e->filter.told = (struct track){0};
 		e->lent = true;
 	}
 	pthread_mutex_unlock(&f->lock);
 	return found;
+}
+
+bool filters_look(struct filters *f, const struct filter_owner *owner, const struct filter_id *id,
+		  usec_t now, struct filter *ret)
+{
+	struct entry *e;
+
+	pthread_mutex_lock(&f->lock);
+	e = find(f, owner, id);
+	if (e) {
+		use(f, e, now);
+		copy(&e->filter, ret);
+	}
+	pthread_mutex_unlock(&f->lock);
+	return e != NULL;
 }
 
 void filters_give(struct filters *f, const struct filter_id *id, struct filter *filter, usec_t now)
@@ -212,8 +235,8 @@ void filters_give(struct filters *f, const struct filter_id *id, struct filter *
 	if (e) {
 		assert(e->lent);
 		e->lent = false;
-		e->filter = *filter;
-		*filter = (struct filter){0};
+		e->filter.told = filter->told;
+		filter->told = (struct track){0};
 		use(f, e, now);
 	}
 	pthread_mutex_unlock(&f->lock);

@@ -53,9 +53,13 @@ void filters_destroy(struct filters *filters);
 MUST_USE bool filters_add(struct filters *filters, const struct filter_owner *owner,
 			  uint64_t source, struct filter *filter, usec_t now, struct filter_id *ret,
 			  struct err *err);
-/* Lends one; its time begins anew.  LENT: it is in *ret until filters_give(). */
+/* Lends one, with a copy of its text; its time begins anew.  LENT: it is in *ret until
+ * filters_give(). */
 enum filters_found filters_take(struct filters *filters, const struct filter_owner *owner,
 				const struct filter_id *id, usec_t now, struct filter *ret);
+/* The same but for what it has told, which is not in *ret: it is not lent.  False: NONE. */
+MUST_USE bool filters_look(struct filters *filters, const struct filter_owner *owner,
+			   const struct filter_id *id, usec_t now, struct filter *ret);
 /* Takes it back, and empties it; also one that has been removed meanwhile. */
 void filters_give(struct filters *filters, const struct filter_id *id, struct filter *filter,
 		  usec_t now);

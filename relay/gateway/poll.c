@@ -248,12 +248,12 @@ static void on_head(struct whole *whole)
 	if (!chain_block_read(p->chain, whole->answer.result, &p->head)) {
 		err_set(&err, ERR_UPSTREAM, "the answer tells no block");
 		poll_fail(p, &err);
-	} else if (!p->lent) {
-		keep(p);
+	} else if (p->what == CHAIN_FILTER_CHANGES) {
+		poll_tell_changes(p);
 	} else if (p->what == CHAIN_FILTER_ALL) {
 		tell_all(p);
 	} else {
-		poll_tell_changes(p);
+		keep(p);
 	}
 }
 
@@ -289,11 +289,17 @@ static bool read_kept(struct poll *p)
 static enum filters_found take(struct poll *p, const struct filter_owner *owner)
 {
 	enum filters_found found = FILTERS_NONE;
+	usec_t now = clock_mono_us();
 
-	if (read_id(p->call, &p->id))
-		found = filters_take(filters_of(p), owner, &p->id, clock_mono_us(), &p->filter);
-	p->lent = found == FILTERS_LENT;
-	return p->lent && !read_kept(p) ? FILTERS_NONE : found;
+	if (!read_id(p->call, &p->id))
+		return FILTERS_NONE;
+	if (p->what == CHAIN_FILTER_CHANGES) {
+		found = filters_take(filters_of(p), owner, &p->id, now, &p->filter);
+		p->lent = found == FILTERS_LENT;
+	} else if (filters_look(filters_of(p), owner, &p->id, now, &p->filter)) {
+		found = FILTERS_LENT;
+	}
+	return found == FILTERS_LENT && !read_kept(p) ? FILTERS_NONE : found;
 }
 
 static void begin_kept(struct poll *p, const struct filter_owner *owner)

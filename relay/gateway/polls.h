@@ -20,7 +20,7 @@ struct poll {
 	struct call *call;
 	const struct chain *chain;
 	enum chain_filter_call what;
-	bool lent; /* filter is; else it is a new one */
+	bool lent; /* filter is, and must be given back */
 	struct filter_id id;
 	struct filter filter;
 	struct chain_logs read; /* of filter.text */

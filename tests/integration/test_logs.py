@@ -45,8 +45,11 @@ def fixture_world(folder, anvil_factory):
         "gather_bytes_max": "300 KiB", "logs_parallel": 10})
     network.start()
     yield chain, backend, network, emitters
-    network.end()
-    backend.end()
+    try:
+        network.stop()  # a leak would be an exit of its own
+    finally:
+        network.end()
+        backend.end()
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from concurrent import futures
 
 import pytest
 from web3 import HTTPProvider, Web3
@@ -28,7 +29,10 @@ def fixture_world(folder, anvil_factory):
         "workers": 2, "filter_bytes_max": "16 KiB"})
     network.start()
     yield chain, emitter, network
-    network.end()
+    try:
+        network.stop()  # a leak would be an exit of its own
+    finally:
+        network.end()
 
 
 @pytest.fixture(autouse=True)
@@ -165,6 +169,29 @@ def test_logs_of_a_branch_that_is_gone_are_told_as_removed(world, depth):
         net.result(chain.url, "eth_getBlockByNumber", hex(n), False)["hash"]
         for n in range(before - depth + 1, head(chain) + 1)]
     assert told(network, watched) == []
+
+
+def test_polls_side_by_side_tell_each_log_once(world):
+    chain, emitter, network = world
+    watched = net.result(network.url, "eth_newFilter", {"address": emitter.address})
+    first, seen = head(chain) + 1, []
+
+    def poll(_):
+        return told(network, watched)
+
+    def all_there():
+        for got in pool.map(poll, range(4)):
+            seen.extend(got)
+        return len(seen) >= 12
+
+    with futures.ThreadPoolExecutor(5) as pool:
+        sending = pool.submit(lambda: [emitter.log_now(n) for n in range(12)])
+        wait_for("all of them", all_there)
+        sending.result()
+    assert sorted(log["blockNumber"] for log in seen) == sorted(
+        log["blockNumber"] for log in logs(chain, first, head(chain), address=emitter.address))
+    assert net.result(network.url, "eth_getFilterLogs", watched) == logs(
+        chain, head(chain), head(chain), address=emitter.address)
 
 
 def test_a_filter_outlives_a_node_and_its_session(world):

@@ -48,12 +48,31 @@ static void a_filter_is_lent_to_one_at_a_time(void **state)
 	assert_true(filter.blocks);
 	assert_int_equal(filter.text.n, 4);
 	assert_int_equal(take(filters, 1, id, &other), FILTERS_BUSY);
-	buf_put_str(&filter.text, "more");
+	track_add_block(&filter.told, 7, &(struct hash){{7}});
 	filters_give(filters, &id, &filter, 0);
 	assert_int_equal(filter.text.n, 0);
+	assert_int_equal(filter.told.count, 0);
 	assert_int_equal(take(filters, 1, id, &filter), FILTERS_LENT);
-	assert_int_equal(filter.text.n, 8);
+	assert_int_equal(filter.text.n, 4);
+	assert_int_equal(filter.told.count, 1);
 	filters_give(filters, &id, &filter, 0);
+	filters_destroy(filters);
+}
+
+static void a_filter_that_is_lent_can_be_looked_at(void **state)
+{
+	struct filters *filters = filters_create(&limits);
+	struct filter_id id = add(filters, 1, 7, 0);
+	struct filter_owner owner = owner_of(1), other = owner_of(2);
+	struct filter lent, filter;
+
+	assert_int_equal(take(filters, 1, id, &lent), FILTERS_LENT);
+	assert_true(filters_look(filters, &owner, &id, 0, &filter));
+	assert_int_equal(filter.text.n, 4);
+	assert_int_equal(filter.told.count, 0);
+	filter_finish(&filter);
+	assert_false(filters_look(filters, &other, &id, 0, &filter));
+	filters_give(filters, &id, &lent, 0);
 	filters_destroy(filters);
 }
 
@@ -163,6 +182,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_filter_is_lent_to_one_at_a_time),
+		cmocka_unit_test(a_filter_that_is_lent_can_be_looked_at),
 		cmocka_unit_test(a_filter_is_its_owners_only),
 		cmocka_unit_test(one_that_is_removed_while_it_is_lent_is_gone),
 		cmocka_unit_test(filters_have_limits_in_all_and_for_each_address),
