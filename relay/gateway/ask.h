@@ -241,15 +241,13 @@ void paces_finish(struct worker *w);
 
 /* A new ask, or one that is to go on: sends to the next pick, lets it wait, or ends it. */
 void attempt_dispatch(struct ask *ask);
-/* The same for one whose attempts are over. */
-void attempt_next(struct ask *ask);
 /* One more attempt at once, beside those in flight.  NULL: there is nobody that could be asked, or
  * nothing is left of gateway.attempts. */
 struct relay *attempt_more(struct ask *ask);
-/* Whether another member may be asked after an attempt that ended so. */
-bool attempt_may_follow(const struct ask *ask, enum err_code code);
-/* An attempt ended without an answer, and has been given up: the next pick, or the end, unless
- * another one is in flight. */
+/* An attempt ended so, and is none any more: asks somebody else if that may be done.  False: nobody
+ * is being asked any more. */
+MUST_USE bool attempt_next(struct ask *ask, enum err_code why);
+/* The same, without any answer of that attempt; the ask may end. */
 void attempt_go_on(struct ask *ask, const struct err *why);
 /* Gives up a failed attempt and goes on. */
 void attempt_fail(struct relay *relay, const struct err *why);

@@ -107,7 +107,8 @@ static bool refused_before_backend(enum err_code code)
 	}
 }
 
-bool attempt_may_follow(const struct ask *ask, enum err_code code)
+/* Whether another member may be asked after an attempt that ended so. */
+static bool may_follow(const struct ask *ask, enum err_code code)
 {
 	return err_info(code)->retry &&
 	       (ask->method->effect == CHAIN_READ || refused_before_backend(code)) &&
@@ -259,27 +260,33 @@ struct relay *attempt_more(struct ask *ask)
 	return LIST_FIRST(&ask->attempts);
 }
 
-void attempt_next(struct ask *ask)
+bool attempt_next(struct ask *ask, enum err_code why)
 {
+	bool may = may_follow(ask, why);
+
+	if (!LIST_EMPTY(&ask->attempts)) { /* and they may be those that hang */
+		if (may && attempt_more(ask))
+			metric_add_at(METRIC_GATEWAY_RETRIES, why, 0, 1);
+		attempt_set_wake(ask);
+		return true;
+	}
+	if (!may)
+		return false;
+	metric_add_at(METRIC_GATEWAY_RETRIES, why, 0, 1);
 	ask_set_state(ask, ASK_NEW);
 	attempt_dispatch(ask);
+	return true;
 }
 
-/* An attempt ended without an answer, and has been given up: the next pick, or the end, unless
- * another one is in flight. */
 void attempt_go_on(struct ask *ask, const struct err *why)
 {
 	ask->err = *why;
-	if (!LIST_EMPTY(&ask->attempts)) {
-		attempt_set_wake(ask);
-	} else if (attempt_may_follow(ask, why->code)) {
-		metric_add_at(METRIC_GATEWAY_RETRIES, why->code, 0, 1);
-		attempt_next(ask);
-	} else if (ask->aside) {
+	if (attempt_next(ask, why->code))
+		return;
+	if (ask->aside)
 		copies_end(ask);
-	} else {
+	else
 		ask_end(ask);
-	}
 }
 
 /* Gives up a failed attempt and goes on. */

@@ -164,11 +164,7 @@ static void hear_another(struct ask *ask, enum verdict verdict)
 
 	if (verdict == VERDICT_OPINION && ask->opinions++ == 0)
 		ask->deadline_us = MIN(ask->deadline_us, until);
-	if (!LIST_EMPTY(&ask->attempts))
-		attempt_set_wake(ask);
-	else if (attempt_may_follow(ask, ERR_UPSTREAM))
-		attempt_next(ask);
-	else
+	if (!attempt_next(ask, ERR_UPSTREAM))
 		copies_end(ask);
 }
 
