@@ -230,6 +230,20 @@ bool chain_block_read(const struct chain *chain, struct view result, struct chai
 	return chain->family->block_read(result, ret);
 }
 
+struct view chain_head_call(const struct chain *chain, enum chain_tag tag)
+{
+	const char *call = chain->family->heads[tag].call;
+
+	return call ? VIEW_STR(call) : VIEW(NULL, 0);
+}
+
+struct view chain_head_params(const struct chain *chain, enum chain_tag tag)
+{
+	const char *params = chain->family->heads[tag].params;
+
+	return params ? VIEW_STR(params) : VIEW(NULL, 0);
+}
+
 struct view chain_probe_call(const struct chain *chain)
 {
 	return VIEW_STR(chain->family->probe);

@@ -76,6 +76,11 @@ MUST_USE bool chain_method_find(const struct chain *chain, struct view name,
 MUST_USE bool chain_call_target(const struct chain *chain, const struct chain_method *method,
 				struct view params, struct chain_target *ret);
 
+/* A call with the id 1 whose answer is the newest block of a tag (LATEST, SAFE or FINALIZED), and
+ * its parameters; n = 0: the family has no such blocks. */
+struct view chain_head_call(const struct chain *chain, enum chain_tag tag);
+struct view chain_head_params(const struct chain *chain, enum chain_tag tag);
+
 /* A cheap call that every backend of the family answers, with the id 1. */
 struct view chain_probe_call(const struct chain *chain);
 /* Which network the answer to it tells: `result` is that member's value as written. */

@@ -58,6 +58,12 @@ struct family {
 	bool (*block_read)(struct view result, struct chain_block *ret);
 	void (*put_sent)(const struct hash *sent, struct buf *out);
 	void (*put_lookup)(const struct hash *sent, struct buf *out);
+	/* Calls with the id 1 for the newest block of a tag, by enum chain_tag; NULL: there are
+	 * none. */
+	struct {
+		const char *call;
+		const char *params;
+	} heads[CHAIN_TAG_EARLIEST + 1];
 	const char *probe; /* a call with the id 1 */
 	bool (*probe_id)(struct view result, uint64_t *ret);
 	bool (*call_target)(const struct chain_method *method, struct view params,

@@ -5,9 +5,9 @@
  * Each supplier's last word is taken forward by the time that has passed since, at the chain's
  * pace, but not past what somebody has really told.  The served height is the lowest of the
  * heaviest group of suppliers that are within HEAD_GAP blocks of each other.  It does not go
- * backwards while it stands (head_falls()), and does not run ahead of time: what nobody could have
- * mined yet counts only when enough say it.  So a minority of less than a third of the stake moves
- * it down by at most HEAD_GAP blocks and up not at all.
+ * backwards while it stands (see head_look()), and does not run ahead of time: what nobody could
+ * have mined yet counts only when enough say it.  So a minority of less than a third of the stake
+ * moves it down by at most HEAD_GAP blocks and up not at all.
  *
  * Pure: time is an argument and never goes backwards.  Not thread-safe.  Not here: asking
  * (relay/gateway/head.h). */
@@ -16,7 +16,7 @@
 
 #include "relay/base/ids.h"
 
-#define HEAD_SOURCES_MAX 64 /* suppliers of a service; one that was heard last goes first */
+#define HEAD_SOURCES_MAX 64 /* suppliers of a service; the one heard longest ago gives way */
 #define HEAD_GAP 3	    /* blocks that suppliers of one group may be apart */
 #define HEAD_MARGIN 5	    /* blocks that may come at once, whatever the pace */
 #define HEAD_START_US 250000

@@ -116,6 +116,14 @@ static bool probe_id(struct view result, uint64_t *ret)
 	return true;
 }
 
+#define HEAD_PARAMS(tag) "[\"" tag "\",false]"
+#define HEAD(tag)                                                                                  \
+	{                                                                                          \
+		.call = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_getBlockByNumber\","       \
+			"\"params\":" HEAD_PARAMS(tag) "}",                                        \
+		.params = HEAD_PARAMS(tag)                                                         \
+	}
+
 const struct family family_evm = {
 	.name = "evm",
 	.methods = methods,
@@ -140,6 +148,9 @@ const struct family family_evm = {
 	.block_read = evm_block_read,
 	.put_sent = evm_put_sent,
 	.put_lookup = evm_put_lookup,
+	.heads = {[CHAIN_TAG_LATEST] = HEAD("latest"),
+		  [CHAIN_TAG_SAFE] = HEAD("safe"),
+		  [CHAIN_TAG_FINALIZED] = HEAD("finalized")},
 	.probe = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_chainId\",\"params\":[]}",
 	.probe_id = probe_id,
 	.call_target = evm_call_target,

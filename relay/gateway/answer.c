@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What goes back to the client: answers with its own ids, in its order, and the Counterfoil-*
  * headers ([G2], [G4]). */
+#include <inttypes.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -16,7 +17,7 @@
 #define COPY_MAX 4096		/* larger answers are handed over, not copied */
 
 static const char expose[] = "Counterfoil-Receipt, Counterfoil-Supplier, Counterfoil-Session, "
-			     "Counterfoil-Cache, Counterfoil-Verified";
+			     "Counterfoil-Cache, Counterfoil-Pinned, Counterfoil-Verified";
 
 void answer_cors(struct worker *w, struct evhttp_request *http)
 {
@@ -177,6 +178,12 @@ static void put_call(struct buf *out, const struct call *call)
 		reply_put_error(out, call->rpc->error != ERR_NONE ? VIEW(NULL, 0) : id, &call->err);
 		return;
 	}
+	if (call->pin.replaced) {
+		buf_put_str(out, "{\"jsonrpc\":\"2.0\",\"id\":");
+		buf_put(out, id.p, id.n);
+		buf_putf(out, ",\"result\":\"0x%" PRIx64 "\"}", call->pin.number);
+		return;
+	}
 	parts = parts_of(call);
 	buf_put(out, parts.before.p, parts.before.n);
 	buf_put(out, parts.id.p, parts.id.n);
@@ -247,6 +254,8 @@ static size_t relays_of(const struct call *call)
 {
 	const struct relay *relay = call_relay(call);
 
+	if (call->pin.replaced)
+		return 0;
 	if (call->made.count > 0)
 		return call->made.count;
 	return call->reuse.body || (relay && relay->has_receipt);
@@ -285,6 +294,16 @@ static void put_session(struct buf *head, const struct call *call, size_t i)
 		buf_put_str(head, "-");
 	else
 		buf_put_hex(head, r.session.b, sizeof(r.session.b));
+}
+
+static void put_pinned(struct buf *head, const struct call *call, size_t i)
+{
+	if (call->pin.is_pinned) {
+		buf_put_str(head, "0x");
+		buf_put_hex(head, call->pin.block.hash.b, sizeof(call->pin.block.hash.b));
+	} else {
+		buf_put_str(head, "-");
+	}
 }
 
 static void put_receipt(struct buf *head, const struct call *call, size_t i)
@@ -341,7 +360,7 @@ static void put_list(struct buf *head, const char *name, const struct request *r
 static void put_lines(struct buf *head, const struct request *request)
 {
 	struct worker *w = request->worker;
-	bool any = false, second_hand = false;
+	bool any = false, second_hand = false, pinned = false;
 	size_t listed = 0;
 
 	for (size_t i = 0; i < request->count; i++) {
@@ -350,6 +369,7 @@ static void put_lines(struct buf *head, const struct request *request)
 		any = any || relays > 0;
 		listed += MAX(relays, (size_t)1);
 		second_hand = second_hand || is_second_hand(&request->calls[i]);
+		pinned = pinned || request->calls[i].pin.is_pinned;
 	}
 	buf_put_str(head, http_date(w));
 	buf_put(head, w->fixed_headers.p, w->fixed_headers.n);
@@ -365,6 +385,8 @@ static void put_lines(struct buf *head, const struct request *request)
 		put_list(head, "\r\nCounterfoil-Supplier: ", request, put_supplier);
 		put_list(head, "\r\nCounterfoil-Session: ", request, put_session);
 		put_list(head, "\r\nCounterfoil-Verified: ", request, put_verified);
+		if (pinned)
+			put_list(head, "\r\nCounterfoil-Pinned: ", request, put_pinned);
 	}
 }
 

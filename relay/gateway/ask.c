@@ -247,6 +247,7 @@ bool ask_start(struct asker *asker, struct worker *w, const struct ask_params *p
 	ask = open_add(ask_create(w), params->key);
 	ask->account = params->account;
 	ask->deadline_us = params->deadline_us;
+	ask->terms = params->terms;
 	patience_earn(&w->hedges, (unsigned)w->cfg->gateway.hedge_percent);
 	add_asker(ask, asker);
 	if (!copy_question(ask, params->call, &err)) {

@@ -28,6 +28,7 @@
 #include "relay/base/heap.h"
 #include "relay/cache/cache.h"
 #include "relay/rpc/envelope.h"
+#include "session/head.h"
 
 struct account;
 struct ask;
@@ -36,6 +37,7 @@ struct member;
 struct pace;
 struct relay;
 struct session;
+struct supplier;
 struct worker;
 
 /* What an asker is told, by the loop of its worker.  It may leave the ask from within each of
@@ -64,6 +66,17 @@ struct asker {
 	struct ask *ask;	  /* held, so that the answer stays; NULL: none, or left */
 	bool told;		  /* the end */
 	TAILQ_ENTRY(asker) entry; /* ask->askers, until it is told the end */
+};
+
+/* Who may be asked, how often, and about which block. */
+struct ask_terms {
+	unsigned attempts_max; /* at least 1 */
+	bool pinned;	       /* the question is, to a block [F14], */
+	bool by_hash;	       /* and names it by its hash */
+	struct head_block pin;
+	uint64_t below; /* the served head is the block that is asked, and members that are further
+			   behind are passed over; UINT64_MAX: they are not */
+	const struct supplier *only; /* nobody else; NULL: whoever is picked.  Compared only */
 };
 
 enum ask_state {
@@ -102,9 +115,10 @@ struct ask {
 	struct buf encoding;	   /* of the request ([E2]) */
 	TAILQ_HEAD(, asker) askers;
 	LIST_HEAD(, relay) attempts; /* in flight */
-	unsigned attempts_made;	     /* so far, those in flight too */
-	uint64_t asked;		     /* members, by bit */
-	unsigned failed_count;	     /* suppliers that did not answer, or with an error */
+	struct ask_terms terms;
+	unsigned attempts_made; /* so far, those in flight too */
+	uint64_t asked;		/* members, by bit */
+	unsigned failed_count;	/* suppliers that did not answer, or with an error */
 	struct ask_failed failed[ASK_FAILED_MAX]; /* quality.c's */
 	bool target_known;			  /* `target` has been read */
 	struct chain_target target;		  /* n = 0: none */
@@ -135,6 +149,7 @@ struct ask_params {
 	struct account *account;     /* pays for it */
 	const struct rpc_call *call; /* the question; borrowed for the call */
 	usec_t deadline_us;	     /* monotonic */
+	struct ask_terms terms;
 	/* Two with the same key are the same question, whoever pays, and one answer does for both;
 	 * NULL: it is asked alone.  Borrowed for the call. */
 	const struct cache_key *key;

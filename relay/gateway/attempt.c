@@ -45,7 +45,7 @@ static usec_t attempt_until(const struct ask *ask)
 	usec_t until = clock_mono_us() + w->attempt_us;
 
 	if (ask->method->effect == CHAIN_WRITE ||
-	    ask->attempts_made + 1 >= w->cfg->gateway.attempts || until >= ask->deadline_us)
+	    ask->attempts_made + 1 >= ask->terms.attempts_max || until >= ask->deadline_us)
 		return 0;
 	return until;
 }
@@ -112,8 +112,7 @@ static bool may_follow(const struct ask *ask, enum err_code code)
 {
 	return err_info(code)->retry &&
 	       (ask->method->effect == CHAIN_READ || refused_before_backend(code)) &&
-	       ask->attempts_made < ask->worker->cfg->gateway.attempts &&
-	       clock_mono_us() < ask->deadline_us;
+	       ask->attempts_made < ask->terms.attempts_max && clock_mono_us() < ask->deadline_us;
 }
 
 /* --- asking --- */
@@ -224,7 +223,7 @@ void attempt_dispatch(struct ask *ask)
 		ask_fail(ask, &err);
 		return;
 	}
-	while (ask->attempts_made < ask->worker->cfg->gateway.attempts) {
+	while (ask->attempts_made < ask->terms.attempts_max) {
 		if (!pick_ready(ask, &member, &hope)) {
 			ask->asked &= ~owed;
 			nobody_left(ask, hope || owed != 0);
@@ -247,7 +246,7 @@ struct relay *attempt_more(struct ask *ask)
 	struct err err;
 	bool hope;
 
-	if (ask->attempts_made >= ask->worker->cfg->gateway.attempts ||
+	if (ask->attempts_made >= ask->terms.attempts_max ||
 	    !account_session(ask->worker, ask->account, &now, &err) || now != ask->session ||
 	    !pick_ready(ask, &member, &hope))
 		return NULL;

@@ -50,21 +50,10 @@ void call_fail(struct call *call, const struct err *why)
 	request_on_call(call->request);
 }
 
-static void ask(struct call *call)
-{
-	const struct ask_params params = {
-		.account = call->request->account,
-		.call = call->rpc,
-		.deadline_us = call->deadline_us,
-	};
-
-	reuse_ask(call, &params);
-}
-
 static void ask_again(struct call *call)
 {
 	ask_leave(&call->asker);
-	ask(call);
+	pin_alone(call);
 }
 
 void call_settle(struct call *call)
@@ -104,7 +93,7 @@ void call_start(struct call *call)
 	} else {
 		set_state(call, CALL_ASKING);
 		if (!poll_start(call) && !wide_start(call))
-			ask(call);
+			pin_start(call);
 	}
 }
 
@@ -115,6 +104,7 @@ void call_abandon(struct call *call)
 	worker_of(call)->in_flight--;
 	call->state = CALL_DONE;
 	call_drop_work(call);
+	pin_leave(call);
 	ask_leave(&call->asker);
 }
 
@@ -138,13 +128,16 @@ static void on_answer(struct asker *asker)
 {
 	struct call *call = call_of(asker);
 
-	if (reuse_may_ask_after_error(call)) {
+	if (reuse_may_ask_after_error(call))
 		ask_again(call);
-		return;
-	}
-	if (wide_divide(call))
-		return;
-	reuse_keep(call);
+	else if (!wide_divide(call) && pin_take(call))
+		call_give(call);
+}
+
+void call_give(struct call *call)
+{
+	if (!call->pin.replaced)
+		reuse_keep(call);
 	call_settle(call);
 }
 
@@ -205,7 +198,7 @@ static void on_alone(struct asker *asker)
 	struct call *call = call_of(asker);
 
 	call->reuse.alone = true; /* or all that wait would be served one after the other */
-	ask(call);
+	pin_alone(call);
 }
 
 static const struct asker_ops ask_ops = {

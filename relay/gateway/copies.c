@@ -117,6 +117,7 @@ static void check(struct ask *ask, const struct hash *transaction)
 		.account = ask->account,
 		.call = &lookup.one,
 		.deadline_us = ask->deadline_us,
+		.terms = {.attempts_max = ask->worker->cfg->gateway.attempts, .below = UINT64_MAX},
 	};
 	struct err err;
 	bool fine;

@@ -31,6 +31,7 @@ static bool open_services(struct gateway *g, struct err *err)
 		found = found || strcmp(name, g->service.s) == 0;
 		g->service_count = i + 1;
 	}
+	g->heads = heads_create(cfg, g->services, g->service_count);
 	return found || err_set(err, ERR_CONFIG, "gateway.service %s is not in gateway.services",
 				g->service.s);
 }
@@ -120,6 +121,7 @@ void gateway_destroy(struct gateway *g)
 	reuse_destroy(g->reuse);
 	filters_destroy(g->filters);
 	house_destroy(g->house);
+	heads_destroy(g->heads);
 	tls_destroy(g->tls);
 	ledger_close(g->ledger);
 	registry_close(g->registry);

@@ -25,9 +25,11 @@
 #include "relay/gateway/door.h"
 #include "relay/gateway/filters.h"
 #include "relay/gateway/gateway.h"
+#include "relay/gateway/head.h"
 #include "relay/gateway/inbound.h"
 #include "relay/gateway/logs.h"
 #include "relay/gateway/made.h"
+#include "relay/gateway/pin.h"
 #include "relay/gateway/quality.h"
 #include "relay/gateway/report.h"
 #include "relay/gateway/reuse.h"
@@ -88,6 +90,8 @@ struct member {
 	struct peer *peer; /* that has it in `members`; NULL when IDLE */
 	uint32_t handle;
 	usec_t again_us;
+	uint64_t boast;	   /* the largest height that it told and others did not */
+	uint64_t lag;	   /* blocks behind the served head */
 	bool dropped;	   /* misbehaved or refused for good: not asked again in this session */
 	UT_hash_handle hh; /* peer->members, by handle */
 };
@@ -98,6 +102,7 @@ struct session {
 	const struct chain *chain;
 	struct serving *serving; /* of its service */
 	uint64_t n;		 /* of the next pick ([S9]) */
+	usec_t lags_us;		 /* when the members' were last looked at; 0: never */
 	usec_t reference_us;	 /* what latencies are measured against; quality.c's */
 	usec_t reference_at_us;
 	size_t count;
@@ -271,6 +276,8 @@ struct work {
 	void (*destroy)(struct work *work); /* the call is over, or needs it no more */
 };
 
+struct round;
+
 /* What a client has sent, and gets an answer to. */
 struct call {
 	struct request *request;
@@ -279,6 +286,13 @@ struct call {
 	usec_t deadline_us;
 	struct asker asker;
 	struct reuse_call reuse;
+	unsigned attempts;	   /* of its earlier asks */
+	const struct chain *chain; /* if pin.is_read */
+	struct pin pin;
+	bool awaits; /* the head: await_round->calls has it */
+	usec_t await_from_us;
+	struct round *await_round;
+	TAILQ_ENTRY(call) await;
 	struct stream *stream; /* of a long answer, from its part 0 on; NULL */
 	struct work *work;     /* what makes its answer of several; NULL: its one ask has it */
 	struct made made;      /* that answer, when the call is DONE */
@@ -288,6 +302,8 @@ struct call {
 
 /* Starts a call; it may be done when this returns. */
 void call_start(struct call *call);
+/* Its ask's answer is the client's. */
+void call_give(struct call *call);
 /* The client is gone. */
 void call_abandon(struct call *call);
 /* It has its answer: its ask's, one that was kept, or one that was made; or an error.  The call may
@@ -463,7 +479,8 @@ struct worker {
 	struct supplier *owed[GATEWAY_OWED_MAX]; /* refs; see owed.c */
 	size_t owed_n;
 	struct peer *peers;
-	size_t held; /* of them are not read */
+	size_t held;	     /* of them are not read */
+	struct watch *watch; /* of the heads */
 	struct request_list requests;
 	struct request_list flowing;	      /* those whose answer is sent while it comes */
 	struct ask_bucket open[OPEN_BUCKETS]; /* asks that may be joined */
@@ -527,6 +544,7 @@ struct gateway {
 	struct house *house; /* its clients */
 	struct reuse *reuse;
 	struct filters *filters;
+	struct heads *heads;
 	struct event_base *base; /* of the control thread */
 	int stop_fd;		 /* eventfd: gateway_stop() */
 	_Atomic unsigned stops;

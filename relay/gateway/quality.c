@@ -101,7 +101,7 @@ static enum weigh_why why_of(const struct standing *s)
 	return s->score.health < PICK_HEALTHY ? WEIGH_REDUCED : WEIGH_FULL;
 }
 
-static uint16_t weigh_one(const struct member *m, const struct refusals_row *row,
+static uint16_t weigh_one(struct ask *ask, const struct member *m, const struct refusals_row *row,
 			  usec_t reference_us, usec_t now, uint8_t *ret_why)
 {
 	enum weigh_why why = obstacle(m, now);
@@ -110,6 +110,11 @@ static uint16_t weigh_one(const struct member *m, const struct refusals_row *row
 	if (why == WEIGH_FULL) {
 		health = standing_score(m->standing, reference_us, now)->health;
 		why = why_of(m->standing);
+	}
+	if (health > 0 && ask->terms.below != UINT64_MAX &&
+	    head_is_behind(ask->worker, ask->session, m, ask->terms.below)) {
+		health = 0;
+		why = WEIGH_BEHIND;
 	}
 	if (health > 0 && row && refusals_shuns(row, &m->supplier->key, now)) {
 		health = 0;
@@ -130,7 +135,8 @@ void quality_weigh(struct ask *ask, usec_t now, struct pick_member members[], st
 
 	for (size_t i = 0; i < s->count; i++) {
 		weights[i] = s->info->members[i].weight;
-		ret->health[i] = weigh_one(&s->members[i], row, reference_us, now, &ret->why[i]);
+		ret->health[i] =
+			weigh_one(ask, &s->members[i], row, reference_us, now, &ret->why[i]);
 	}
 	memcpy(healths, ret->health, s->count * sizeof(healths[0]));
 	quality_cap(weights, healths, s->count, w->cfg->gateway.share_max);
@@ -146,7 +152,8 @@ void quality_weigh(struct ask *ask, usec_t now, struct pick_member members[], st
 			.weight = weights[i],
 			.price = s->info->members[i].price,
 			.health = healths[i],
-			.asked = s->members[i].dropped || asked,
+			.asked = s->members[i].dropped || asked ||
+				 (ask->terms.only && s->members[i].supplier != ask->terms.only),
 		};
 	}
 }
@@ -389,6 +396,8 @@ const char *weigh_why_name(enum weigh_why why)
 		return "cools";
 	case WEIGH_TRIAL:
 		return "trial";
+	case WEIGH_BEHIND:
+		return "behind";
 	case WEIGH_SHUNNED:
 		return "shunned";
 	}

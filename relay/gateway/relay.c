@@ -120,7 +120,7 @@ bool relay_send(struct ask *ask, struct member *member, usec_t until_us, struct 
 	struct relay *r;
 
 	assert(member_is_ready(member));
-	if (ask->encoding.n + FRAME_HEADER_BYTES + 24 > link_peer(peer->link)->frame_max)
+	if (ask->encoding.n + FRAME_HEADER_BYTES + 64 > link_peer(peer->link)->frame_max)
 		return err_set(err, ERR_FRAME_TOO_LARGE, "the call is larger than the node takes");
 	room = ledger_tab_reserve(member->tab, method->cu, peer->own_bound, member->served_max);
 	if (room != LEDGER_ROOM) {
@@ -139,6 +139,10 @@ bool relay_send(struct ask *ask, struct member *member, usec_t until_us, struct 
 		.method = method->id,
 		.cu = method->cu,
 		.part_cu = method->part_cu,
+		.pinned = ask->terms.pinned,
+		.pinned_by_hash = ask->terms.by_hash,
+		.pin_block = ask->terms.pin.number,
+		.pin_hash = ask->terms.pin.hash,
 		.credit = FRAME_CREDIT_FIRST,
 	};
 	rng_bytes(r->in.salt.b, sizeof(r->in.salt.b));
@@ -150,6 +154,9 @@ bool relay_send(struct ask *ask, struct member *member, usec_t until_us, struct 
 		.session = member->handle,
 		.deadline_ms = ms_until(ask->deadline_us),
 		.salt = r->in.salt,
+		.pinned = ask->terms.pinned,
+		.pin_block = ask->terms.pin.number,
+		.pin_hash = ask->terms.pin.hash,
 		.request = r->in.request,
 	};
 	frame_put_relay(link_out(peer->link), r->in.number, &frame);

@@ -64,14 +64,14 @@ static void put_compact(struct buf *out, struct view json)
 	buf_put(out, json.p + from, json.n - from);
 }
 
-static void make_key(struct call *call, const struct chain_method *method)
+static void make_key(struct call *call, const struct chain_method *method, struct view params)
 {
 	struct request *request = call->request;
 	struct worker *w = request->worker;
 	struct view parts[3] = {VIEW_STR(method->name), VIEW_STR("\n")};
 
 	w->text.n = 0;
-	put_compact(&w->text, call->rpc->params);
+	put_compact(&w->text, params);
 	parts[2] = buf_view(&w->text);
 	cache_key_make(&w->gateway->reuse->secret, &request->account->key.service, NULL, parts,
 		       ARRAY_SIZE(parts), &call->reuse.key);
@@ -96,7 +96,7 @@ static const struct chain_method *find_method(const struct call *call, const str
 }
 
 /* What may be done about the call; its key, if anything. */
-static void look_at(struct call *call)
+static void look_at(struct call *call, struct view params)
 {
 	const struct reuse *reuse = call->request->worker->gateway->reuse;
 	const struct chain_method *method;
@@ -105,7 +105,7 @@ static void look_at(struct call *call)
 
 	call->reuse.shares = call->reuse.keeps = false;
 	if (!(reuse->shares || reuse->cache) || call->request->fresh ||
-	    call->rpc->id_kind == RPC_ID_NONE || call->rpc->params.n > REUSE_PARAMS_MAX ||
+	    call->rpc->id_kind == RPC_ID_NONE || params.n > REUSE_PARAMS_MAX ||
 	    !(method = find_method(call, &family)))
 		return;
 	traits = chain_traits(family, method);
@@ -115,7 +115,7 @@ static void look_at(struct call *call)
 	call->reuse.shares = reuse->shares && !call->reuse.alone &&
 			     (traits->send == CHAIN_SEND_HEDGE || traits->send == CHAIN_SEND_AGAIN);
 	if (call->reuse.keeps || call->reuse.shares)
-		make_key(call, method);
+		make_key(call, method, params);
 }
 
 static bool find_kept(struct call *call)
@@ -136,7 +136,7 @@ void reuse_ask(struct call *call, const struct ask_params *params)
 	struct ask_params mine = *params;
 
 	call->reuse.joined = false;
-	look_at(call);
+	look_at(call, params->call->params);
 	if (call->reuse.keeps && find_kept(call)) {
 		call_settle(call);
 		return;
@@ -225,6 +225,22 @@ static bool describe_life(const struct chain_call *call, struct cache_answer *re
 	return false;
 }
 
+/* An answer about the block that the call was pinned to, or about blocks up to that. */
+static bool describe_pinned(const struct call *call, const struct chain_call *asked,
+			    struct cache_answer *ret)
+{
+	ret->life = CACHE_BLOCK;
+	ret->has_number = true;
+	ret->has_hash = asked->refs == 1;
+	ret->block.number = call->pin.block.number;
+	if (!ret->has_hash)
+		return asked->traits->exact;
+	if (!ID_EQ(&ret->block.hash, &call->pin.block.hash))
+		ret->block.has_parent = false; /* it told nothing of its block */
+	ret->block.hash = call->pin.block.hash;
+	return asked->traits->exact;
+}
+
 static bool describe(const struct call *call, struct cache_answer *ret)
 {
 	const struct rpc_answer *answer = ask_answer(call->asker.ask);
@@ -243,6 +259,8 @@ static bool describe(const struct call *call, struct cache_answer *ret)
 	ret->content = content_of(answer, &told);
 	ret->named = asked.refs == 1 && asked.ref[0].kind == CHAIN_REF_HASH;
 	put_block(ret, &told);
+	if (call->pin.is_pinned)
+		return describe_pinned(call, &asked, ret);
 	return describe_life(&asked, ret);
 }
 
@@ -300,6 +318,23 @@ bool reuse_may_ask_after_error(struct call *call)
 	error = chain_error_class(family, answer->error_code, answer->error_message,
 				  answer->error_data);
 	return chain_error_info(error)->next != CHAIN_NEXT_ANSWER && may_ask_again(call);
+}
+
+void reuse_head(struct reuse *reuse, const struct service_name *service,
+		const struct head_report *head)
+{
+	const struct block_claim block = {
+		.hash = head->block.hash,
+		.parent = head->parent,
+		.has_parent = head->has_parent,
+		.number = head->block.number,
+	};
+
+	if (!reuse->cache)
+		return;
+	pthread_mutex_lock(&reuse->lock);
+	cache_head(cache_chain(reuse->cache, service), &block, clock_mono_us());
+	pthread_mutex_unlock(&reuse->lock);
 }
 
 /* --- metrics --- */

@@ -10,6 +10,7 @@
 
 #include "relay/base/err.h"
 #include "relay/cache/cache.h"
+#include "session/head.h"
 
 struct ask_params;
 struct call;
@@ -43,6 +44,9 @@ bool reuse_may_ask_again(struct call *call, const struct err *why);
 bool reuse_may_ask_after_error(struct call *call);
 /* Gives up what the call holds. */
 void reuse_leave(struct call *call);
+/* The head that is served, as a supplier has just told it again. */
+void reuse_head(struct reuse *reuse, const struct service_name *service,
+		const struct head_report *head);
 /* Brings the metrics up to date. */
 void reuse_publish(struct reuse *reuse);
 

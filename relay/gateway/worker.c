@@ -113,6 +113,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (w->wanted_changed)
 		wanted_tell(w);
 	peers_resume(w);
+	watch_look(w->watch, now);
 	asks_look(w, now);
 	flows_look(w, now);
 	wholes_look(w, now);
@@ -270,6 +271,7 @@ bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret, 
 	w->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	w->base = make_base();
 	answer_prepare(w);
+	w->watch = watch_create(w);
 	w->view = registry_view_take(g->registry);
 	if (!w->base || w->stop_fd < 0) {
 		gateway_worker_destroy(w);
@@ -322,6 +324,7 @@ void gateway_worker_destroy(struct worker *w)
 		return;
 	clock_tick();
 	http_finish(w);
+	watch_destroy(w->watch);
 	peers_finish(w);
 	if (w->port) {
 		ledger_drain(w->gateway->ledger);

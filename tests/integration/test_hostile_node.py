@@ -39,7 +39,8 @@ class World:
             folder / "network", [f"http://127.0.0.1:{port}"], stakes=(HONEST_STAKE, HONEST_STAKE),
             block_ms=200, session_blocks=15, session_suppliers=64,
             guests=[(s.me.hex, s.port, 1) for s in self.suppliers.values()],
-            gateway={"attempts": 24, "deadline": "20 s", "hedge_percent": 0})
+            gateway={"attempts": 24, "deadline": "20 s", "hedge_percent": 0,
+                     "head_interval": "0 s"})
         self.network.start_keeper()
         wait_for("the backend", lambda: net.answers(f"http://127.0.0.1:{port}/stats"))
         client = net.Http(f"http://127.0.0.1:{port}")

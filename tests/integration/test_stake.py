@@ -66,7 +66,7 @@ def told(text):
 def relayed(network_factory, anvil):
     """(network, supplier, session and told picks of each relay in the order in which they were sent)."""
     network = network_factory(upstreams=[anvil.url], stakes=STAKES, session_blocks=60,
-                              gateway={"debug": True})
+                              gateway={"debug": True, "head_interval": "0 s"})
     one = net.Http(network.url)
     headers = {"Content-Type": "application/json", "Counterfoil-Debug": "1"}
     seen = []
