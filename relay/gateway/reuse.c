@@ -8,6 +8,7 @@
 
 struct reuse {
 	bool shares;
+	uint64_t final_depth; /* blocks that a chain may go back */
 	struct cache_secret secret;
 	pthread_mutex_t lock;
 	struct cache *cache;	  /* NULL: nothing is kept */
@@ -25,6 +26,7 @@ struct reuse *reuse_create(const struct config *cfg)
 	struct reuse *reuse = xcalloc(1, sizeof(*reuse));
 
 	reuse->shares = cfg->gateway.share;
+	reuse->final_depth = cfg->gateway.final_depth;
 	rng_bytes(reuse->secret.b, sizeof(reuse->secret.b));
 	pthread_mutex_init(&reuse->lock, NULL);
 	if (cfg->gateway.cache_bytes > 0)
@@ -229,14 +231,14 @@ static bool describe_life(const struct chain_call *call, struct cache_answer *re
 static bool describe_pinned(const struct call *call, const struct chain_call *asked,
 			    struct cache_answer *ret)
 {
-	ret->life = CACHE_BLOCK;
-	ret->has_number = true;
-	ret->has_hash = asked->refs == 1;
-	ret->block.number = call->pin.block.number;
-	if (!ret->has_hash)
-		return asked->traits->exact;
-	if (!ID_EQ(&ret->block.hash, &call->pin.block.hash))
+	bool told = ret->has_hash && ID_EQ(&ret->block.hash, &call->pin.block.hash);
+
+	/* By a number alone it may have been another block of that number. */
+	ret->life = asked->refs == 1 && (told || call->pin.by_hash) ? CACHE_BLOCK : CACHE_HEAD;
+	ret->has_number = ret->has_hash = true;
+	if (!told)
 		ret->block.has_parent = false; /* it told nothing of its block */
+	ret->block.number = call->pin.block.number;
 	ret->block.hash = call->pin.block.hash;
 	return asked->traits->exact;
 }
@@ -329,11 +331,14 @@ void reuse_head(struct reuse *reuse, const struct service_name *service,
 		.has_parent = head->has_parent,
 		.number = head->block.number,
 	};
+	struct cache_chain *chain;
 
 	if (!reuse->cache)
 		return;
 	pthread_mutex_lock(&reuse->lock);
-	cache_head(cache_chain(reuse->cache, service), &block, clock_mono_us());
+	chain = cache_chain(reuse->cache, service);
+	if (cache_head(chain, &block, clock_mono_us()) && block.number >= reuse->final_depth)
+		cache_final(chain, block.number - reuse->final_depth);
 	pthread_mutex_unlock(&reuse->lock);
 }
 
