@@ -9,6 +9,7 @@ import json
 import pytest
 
 from support import net
+from support.counts import count
 from support.backend import Backend
 from support.process import wait_for
 
@@ -119,3 +120,126 @@ def test_two_suppliers_who_differ_make_nothing_that_holds(folder, network_factor
         assert not is_hit(headers)
     for backend in backends:
         backend.end()
+
+
+# --- a chain that goes back
+
+ALICE = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"  # the first of anvil's accounts
+BOB = "0x" + "b0" * 20
+DEEP = 14  # blocks that are asked for, from the head down
+
+
+@pytest.fixture(scope="module", name="chain")
+def fixture_chain(network_factory, anvil_factory):
+    """(anvil, network): two suppliers of one chain, with a transaction in each block."""
+    anvil = anvil_factory()
+    network = network_factory(upstreams=[anvil.url], stakes=(1, 1),
+                              gateway={"cache_bytes": "16 MiB", "share": True, "head_interval": "100 ms",
+                                       "cache_fresh": "1 h"})
+    return anvil, network
+
+
+def pay(anvil):
+    """A block with a transaction; anvil makes it a moment later."""
+    sent = net.result(anvil.url, "eth_sendTransaction", {"from": ALICE, "to": BOB, "value": "0x1"})
+    wait_for("a block", lambda: net.result(anvil.url, "eth_getTransactionReceipt", sent))
+
+
+def height_of(anvil):
+    """The chain's own height."""
+    return int(net.result(anvil.url, "eth_blockNumber"), 16)
+
+
+def see_head(anvil, network):
+    """Waits until the gateway serves the chain's newest block."""
+    def seen():
+        newest = net.result(anvil.url, "eth_getBlockByNumber", "latest", False)["hash"]
+        _, headers, _ = ask(network, call("eth_getBalance", f'["{BOB}","latest"]'))
+        return headers.get("counterfoil-pinned") == newest
+    wait_for("the gateway to see the head", seen)
+
+
+def questions(anvil):
+    """(method, params) about the newest blocks: by number and hash, transactions, receipts, state."""
+    top, asked = height_of(anvil), []
+    for number in range(top - DEEP + 1, top + 1):
+        block = net.result(anvil.url, "eth_getBlockByNumber", hex(number), False)
+        asked += [("eth_getBlockByNumber", [hex(number), False]), ("eth_getBlockByHash", [block["hash"], True]),
+                  ("eth_getBlockReceipts", [hex(number)]),
+                  ("eth_getTransactionByBlockNumberAndIndex", [hex(number), "0x0"]),
+                  ("eth_getBalance", [BOB, {"blockHash": block["hash"], "requireCanonical": True}])]
+        asked += [(method, [tx]) for tx in block["transactions"]
+                  for method in ("eth_getTransactionReceipt", "eth_getTransactionByHash")]
+    return asked
+
+
+def give(network, method, params):
+    """(whether it was kept, the answer without its envelope)."""
+    _, headers, text = ask(network, call(method, json.dumps(params)))
+    answer = json.loads(text)
+    return is_hit(headers), answer.get("result", "error")
+
+
+def own(anvil, method, params):
+    """What the chain itself says."""
+    client = net.Http(anvil.url)
+    answer, _ = client.call(method, *params)
+    client.close()
+    return answer.get("result", "error")
+
+
+def test_no_answer_of_a_dead_branch_is_given(chain):
+    """[G6]: before a reorganisation answers are kept; after it each is the chain's own again, and those of
+    blocks under the fork are still kept."""
+    anvil, network = chain
+    for _ in range(20):
+        pay(anvil)
+    for depth in range(1, count("cache_reorg_depth") + 1):
+        see_head(anvil, network)
+        asked = questions(anvil)
+        for method, params in asked:
+            give(network, method, params)
+        kept = [give(network, method, params) for method, params in asked]
+        assert sum(hit for hit, _ in kept) >= len(asked) * 3 // 4, "little is kept"
+        for (method, params), (_, answer) in zip(asked, kept):
+            assert answer == own(anvil, method, params), (method, params)
+        fork = height_of(anvil) - depth
+        net.result(anvil.url, "anvil_reorg", depth, [])
+        pay(anvil)
+        see_head(anvil, network)
+        hits = 0
+        for method, params in asked + questions(anvil):
+            hit, answer = give(network, method, params)
+            assert answer == own(anvil, method, params), (depth, method, params, hit)
+            hits += hit and method == "eth_getBlockByNumber" and int(params[0], 16) <= fork
+        assert depth > DEEP - 3 or hits > 0, "what was under the fork is gone, too"
+    evicted = network.metric(network.gateway, "counterfoil_gateway_cache_evictions_total")
+    assert evicted > 0
+
+
+def test_a_block_by_a_tag_is_as_new_as_the_head(chain):
+    """`latest`, `safe` and `finalized` follow the chain, however often they were asked for before."""
+    anvil, network = chain
+    for _ in range(5):
+        pay(anvil)
+        see_head(anvil, network)
+        for tag in ("latest", "safe", "finalized"):
+            give(network, "eth_getBlockByNumber", [tag, False])
+            wait_for(f"the {tag} block", lambda tag=tag: give(network, "eth_getBlockByNumber", [tag, False])[1]
+                     == own(anvil, "eth_getBlockByNumber", [tag, False]))
+
+
+def test_what_is_not_there_yet_is_not_kept_as_absent(chain):
+    """A receipt, a block and logs that were asked for too early are there when they are there."""
+    anvil, network = chain
+    see_head(anvil, network)
+    number = hex(height_of(anvil) + 1)
+    early = [("eth_getBlockByNumber", [number, False]), ("eth_getBlockReceipts", [number]),
+             ("eth_getTransactionByBlockNumberAndIndex", [number, "0x0"])]
+    for method, params in early * 2:
+        hit, _ = give(network, method, params)
+        assert not hit
+    pay(anvil)
+    see_head(anvil, network)
+    for method, params in early:
+        assert give(network, method, params)[1] == own(anvil, method, params)
