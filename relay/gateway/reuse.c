@@ -240,6 +240,7 @@ static bool describe_pinned(const struct call *call, const struct chain_call *as
 		ret->block.has_parent = false; /* it told nothing of its block */
 	ret->block.number = call->pin.block.number;
 	ret->block.hash = call->pin.block.hash;
+	ret->named = call->pin.by_hash;
 	return asked->traits->exact;
 }
 
