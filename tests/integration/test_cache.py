@@ -134,7 +134,7 @@ def fixture_chain(network_factory, anvil_factory):
     """(anvil, network): two suppliers of one chain, with a transaction in each block."""
     anvil = anvil_factory()
     network = network_factory(upstreams=[anvil.url], stakes=(1, 1),
-                              gateway={"cache_bytes": "16 MiB", "share": True, "head_interval": "100 ms",
+                              gateway={"cache_bytes": "16 MiB", "share": True, "head_interval": "100 ms", "hedge_percent": 0,
                                        "cache_fresh": "1 h"})
     return anvil, network
 
