@@ -202,7 +202,7 @@ static bool read_blocks(const struct folded *text, const char *phrase, uint64_t 
 {
 	size_t head = strcspn(phrase, "#"), count = 0;
 	const uint8_t *p = find_phrase(text, phrase, head), *end = text->p + text->n;
-	uint64_t numbers[2];
+	uint64_t numbers[2] = {0};
 
 	if (!p)
 		return false;

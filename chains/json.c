@@ -111,7 +111,7 @@ static bool walk_more(struct json_walk *walk, uint8_t close)
 	}
 	if (c == ',') {
 		walk->p++;
-		c = json_walk_peek(walk);
+		(void)json_walk_peek(walk); /* the white space behind it */
 	}
 	if (walk->p == walk->end) {
 		walk_fail(walk);

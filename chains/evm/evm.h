@@ -6,7 +6,7 @@
 #include "chains/family.h"
 
 /* As chain_call_read() and chain_call_pin(), of a method with these traits. */
-void evm_call_read(const struct chain_traits *traits, struct view params, struct chain_call *ret);
+void evm_call_read(const struct chain_traits *traits, struct view text, struct chain_call *ret);
 MUST_USE bool evm_call_pin(const struct chain_call *call, struct view text,
 			   const struct chain_pin pins[CHAIN_REFS_MAX], struct buf *ret);
 /* As chain_answer_read(). */

@@ -36,8 +36,8 @@ void evm_log_bloom(struct evm_check *check, const struct evm_log *log,
 bool evm_bloom_has(const uint8_t whole[EVM_BLOOM_BYTES], const uint8_t part[EVM_BLOOM_BYTES]);
 
 /* Checks an answer to eth_getLogs.
- * In:     filter  the first parameter as sent; {NULL, 0}: none
+ * In:     token   the first parameter as sent; {NULL, 0}: none
  *         walk    before the answer's array */
-void evm_logs_check(struct evm_check *check, struct json_walk *walk, struct view filter);
+void evm_logs_check(struct evm_check *check, struct json_walk *walk, struct view token);
 
 #endif

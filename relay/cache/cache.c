@@ -218,6 +218,8 @@ static void make_room(struct cache *c, size_t bytes)
 			e = TAILQ_LAST(&c->queues[PROVEN], entry_queue);
 		assert(e); /* what is not answers is far below the budget */
 		evict(e, CACHE_EVICTED_ROOM);
+		ANALYZER_FACT(e != TAILQ_LAST(&c->queues[NEWCOMERS], entry_queue) &&
+			      e != TAILQ_LAST(&c->queues[PROVEN], entry_queue));
 	}
 }
 
@@ -405,6 +407,7 @@ static enum cache_verdict place(struct cache_chain *chain, const struct cache_an
 		return CACHE_STORED;
 	if (!(*ret = find_block(chain, answer)))
 		return empty ? CACHE_BEYOND : CACHE_UNBOUND;
+	assert(head); /* there are no blocks before it */
 	return empty && (*ret)->is.number > head->is.number ? CACHE_BEYOND : CACHE_STORED;
 }
 

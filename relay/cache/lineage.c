@@ -44,6 +44,7 @@ struct lineage *lineage_create(size_t blocks_max, lineage_on_leave *on_leave, vo
 	b->on_leave = on_leave;
 	b->arg = arg;
 	b->mask = buckets_for(blocks_max) - 1;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): the elements are pointers */
 	b->buckets = xcalloc(b->mask + 1, sizeof(*b->buckets));
 	TAILQ_INIT(&b->all);
 	return b;
@@ -288,6 +289,7 @@ static bool make_room(struct lineage *b, uint64_t number, bool is_head)
 	TAILQ_FOREACH (block, &b->all, all)
 		if (block != b->head && (!least || goes_before(block, least)))
 			least = block;
+	assert(least); /* there are more than the head */
 	if (!is_head && least->served && number < least->is.number)
 		return false;
 	if (least == b->bottom)
@@ -333,14 +335,12 @@ static void link_up(struct lineage *b)
 
 struct lineage_block *lineage_add(struct lineage *b, const struct block_claim *claim)
 {
-	struct lineage_block *block;
-
 	if (!b->head || lineage_is_final(b, claim->number))
 		return NULL;
 	if (claim->number > b->head->is.number &&
 	    claim->number - b->head->is.number > LINEAGE_AHEAD_MAX)
 		return NULL;
-	if (!(block = take(b, claim, false)))
+	if (!take(b, claim, false))
 		return NULL;
 	link_up(b);
 	return lineage_find(b, &claim->hash); /* it may be gone: what was final was not */

@@ -56,30 +56,30 @@ struct lineage;
 /* blocks_max: >= 4; it never holds more.  Nothing is known before the first head. */
 struct lineage *lineage_create(size_t blocks_max, lineage_on_leave *on_leave, void *arg);
 /* Nothing is told. */
-void lineage_destroy(struct lineage *lineage);
+void lineage_destroy(struct lineage *b);
 /* Bytes of a lineage of blocks_max when it is full, allocator's overhead included. */
 size_t lineage_bytes(size_t blocks_max);
 
 /* A block that somebody has seen.  NULL: it cannot be remembered, since there is no head yet, or it
  * is final, too far ahead, older than all that there is room for, or contradicts what is known. */
-struct lineage_block *lineage_add(struct lineage *lineage, const struct block_claim *claim);
+struct lineage_block *lineage_add(struct lineage *b, const struct block_claim *claim);
 
 /* The head that is served now.  One whose parent is the old head moves on by one; any other is
  * traced back to what is known.  A head that contradicts what is known is ignored (false); one that
  * contradicts a final block makes everything known leave as BROKEN, and the lineage begins with it.
  */
-bool lineage_set_head(struct lineage *lineage, const struct block_claim *head);
+bool lineage_set_head(struct lineage *b, const struct block_claim *head);
 
 /* Blocks up to this number are final; numbers beyond the head mean the head.  Never goes back. */
-void lineage_set_final(struct lineage *lineage, uint64_t number);
+void lineage_set_final(struct lineage *b, uint64_t number);
 
 /* NULL before the first head. */
-const struct lineage_block *lineage_head(const struct lineage *lineage);
-bool lineage_is_final(const struct lineage *lineage, uint64_t number);
+const struct lineage_block *lineage_head(const struct lineage *b);
+bool lineage_is_final(const struct lineage *b, uint64_t number);
 /* NULL when the block is not remembered. */
-struct lineage_block *lineage_find(const struct lineage *lineage, const struct hash *hash);
+struct lineage_block *lineage_find(const struct lineage *b, const struct hash *hash);
 /* How often a final block was not. */
-uint64_t lineage_breaks(const struct lineage *lineage);
-size_t lineage_count(const struct lineage *lineage);
+uint64_t lineage_breaks(const struct lineage *b);
+size_t lineage_count(const struct lineage *b);
 
 #endif

@@ -571,10 +571,14 @@ struct watch *watch_create(struct worker *w)
 
 void watch_destroy(struct watch *watch)
 {
+	struct poll *poll;
+
 	if (!watch)
 		return;
 	assert(watch->waiting == 0);
-	while (!LIST_EMPTY(&watch->polls))
-		poll_destroy(LIST_FIRST(&watch->polls));
+	while ((poll = LIST_FIRST(&watch->polls))) {
+		poll_destroy(poll);
+		ANALYZER_FACT(poll != LIST_FIRST(&watch->polls));
+	}
 	free(watch);
 }

@@ -31,8 +31,7 @@ struct watch; /* a worker's rounds, of all services; opaque */
 struct worker;
 
 /* The heads of so many services, of which nothing is known yet. */
-struct heads *heads_create(const struct config *cfg, const struct service_name *services,
-			   size_t count);
+struct heads *heads_create(const struct config *cfg, const struct service_name *services, size_t n);
 void heads_destroy(struct heads *heads);
 
 /* The worker has its gateway, whose heads are there. */

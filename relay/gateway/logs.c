@@ -129,6 +129,7 @@ static struct part *join_block(struct part *part, struct buf *out)
 		insides[count++] = next->inside;
 		last = next;
 	}
+	assert(count > 0); /* its own */
 	if (count > 1)
 		return chain_logs_merge(insides, count, out) ? last : NULL;
 	buf_put(out, insides[0].p, insides[0].n);
