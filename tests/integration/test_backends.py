@@ -312,9 +312,13 @@ def test_a_write_goes_to_another_node_when_one_has_no_backend(folder):
             text = node.config.read_text()
             node.config.write_text(text.replace(f", {backends[1 - n].url}", ""))
         network.start()
+        serving = set()
+        wait_for("both nodes serve", lambda: serving.add(
+            call(network, "web3_clientVersion", [])[1]["counterfoil-supplier"]) or len(serving) == 2)
         backends[0].kill()
         for _ in range(10):
-            assert call(network, write, ["0x00"])[0]["result"] == "0x1"
+            told = call(network, write, ["0x00"])[0]
+            assert told.get("result") == "0x1", told
         assert asked(backends[1], write) == 10
     finally:
         ended(network, backends)

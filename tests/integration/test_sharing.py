@@ -156,7 +156,7 @@ def test_a_failure_is_shared_only_where_asking_again_would_not_help(network, bac
     told = [json.loads(text) for _, _, text in got]
     assert sum("error" in answer for answer in told) <= 1
     assert {answer["result"] for answer in told if "result" in answer} == {"0x9"}
-    assert asked() <= 3
+    assert asked() < 10  # those who try again at the same time share that too
 
 
 def test_who_asked_first_may_leave_and_who_reads_slowly_holds_nobody(network, backend):

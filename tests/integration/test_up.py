@@ -52,11 +52,12 @@ class Up(Process):
                              text=True, check=False)
         return [int(pid) for pid in out.stdout.split()]
 
-    def call(self, method="eth_blockNumber"):
+    def call(self, method="web3_clientVersion"):
         """(result, headers)"""
         client = net.Http(self.url)
         try:
             answer, headers = client.call(method)
+            assert "result" in answer, answer
             return answer["result"], headers
         finally:
             client.close()

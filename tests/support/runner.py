@@ -257,7 +257,8 @@ def step_vectors(run):
 
 def step_integration(run):
     """real programs, a real chain and real clients, on the ASan+UBSan build"""
-    return run.pytest("asan", ["tests/integration"], "integration")
+    # Two files at a time: most of their time is waiting.
+    return run.pytest("asan", ["-n", "2", "--dist", "loadfile", "tests/integration"], "integration")
 
 
 def step_hostile(run):
