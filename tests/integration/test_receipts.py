@@ -20,8 +20,9 @@ PART_BYTES = 65536  # [R8]
 
 @pytest.fixture(scope="module")
 def network(network_factory, anvil):
-    """One network in front of one chain."""
-    return network_factory(upstreams=[anvil.url])
+    """One network in front of one chain, which would call the second copy of a transaction known
+    already: that answer, and not what the client is told instead, is what its receipt is of ([G10])."""
+    return network_factory(upstreams=[anvil.url], gateway={"copies": 1})
 
 
 @pytest.fixture(scope="module")
