@@ -51,9 +51,8 @@ def calls(network, count):
 def test_a_supplier_in_python_serves_a_real_gateway(world):
     """[F7] [L1]: its leaves are receipts like all others, and all are cosigned."""
     network, _, supplier, _ = world
-    who = wait_for("both suppliers", lambda: (lambda w: w if supplier.me.hex in w else None)(
-        calls(network, RELAYS)))
-    assert set(who) == {supplier.me.hex, network.node_keys[0]}
+    both = {supplier.me.hex, network.node_keys[0]}
+    wait_for("both suppliers", lambda: set(calls(network, RELAYS)) == both)
     lane = max(supplier.lanes.values(), key=lambda lane: len(lane.leaves))
     wait_for("a cosignature of the last head", lambda: len(lane.leaves) in lane.cosigned)
     assert supplier.broken == [] and supplier.strange == []
