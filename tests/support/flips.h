@@ -4,6 +4,7 @@
 #ifndef TESTS_SUPPORT_FLIPS_H
 #define TESTS_SUPPORT_FLIPS_H
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "chains/json.h"
@@ -64,8 +65,10 @@ static inline void flip_values(struct flips *flips, struct view value, const cha
 	case '{':
 		(void)json_walk_enter(&walk, '{');
 		while (json_walk_member(&walk, &name)) {
-			snprintf(below, sizeof(below), "%s%s%.*s", path, *path ? "." : "",
-				 (int)name.n, (const char *)name.p);
+			int n = snprintf(below, sizeof(below), "%s%s%.*s", path, *path ? "." : "",
+					 (int)name.n, (const char *)name.p);
+
+			assert(n > 0 && (size_t)n < sizeof(below));
 			(void)json_walk_peek(&walk);
 			flip_values(flips, json_walk_value(&walk), below);
 		}
