@@ -95,14 +95,14 @@ class Asked(threading.Thread):
 
 
 def in_flight(network, process, name):
-    """Waits until a process has a call in flight."""
+    """Waits until a process has a call in flight; there are no others, of heads."""
     wait_for("a call in flight", lambda: network.metric(process, name) > 0)
 
 
 def test_a_node_that_stops_ends_what_it_began_and_its_only_gateway_waits_for_it(network_factory,
                                                                                slow):
     """[F11]"""
-    network = network_factory(upstreams=[slow.url], stakes=(1,))
+    network = network_factory(upstreams=[slow.url], stakes=(1,), gateway={"head_interval": "0 s"})
     node = network.nodes[0]
     begun = Asked(network.url, "eth_gasPrice")
     in_flight(network, node, "counterfoil_node_in_flight")
@@ -123,7 +123,7 @@ def test_a_node_that_stops_ends_what_it_began_and_its_only_gateway_waits_for_it(
 
 def test_a_gateway_that_stops_answers_what_comes_on_its_connections_and_ends_them(network_factory,
                                                                                  slow):
-    network = network_factory(upstreams=[slow.url], stakes=(1,), gateway={"workers": 2},
+    network = network_factory(upstreams=[slow.url], stakes=(1,), gateway={"workers": 2, "head_interval": "0 s"},
                               node={"workers": 2})
     idle, silent = net.Http(network.url), net.Http(network.url)
     idle.call("eth_chainId")
