@@ -100,11 +100,21 @@ def reasons(lines):
     return [re.search(r"reason=(\w+)", line).group(1) for line in lines]
 
 
+def followed(world, supplier, then):
+    """True when what is to follow a lie is there to be looked at."""
+    if then[0] == "fault":
+        return world.lines("gateway.fault", supplier)
+    if then[0] == "close" and not hasattr(supplier.behaviour, "changes"):
+        return then[1] in reasons(world.lines("gateway.link_down", supplier))
+    return then[0] != "close" or supplier.ends
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_supplier_that_breaks_a_rule(world, name):
     """What `then` says, in log and metric."""
     supplier, then = world.suppliers[name], CASES[name]["then"].split()
     assert supplier.broken == []
+    wait_for("what follows", lambda: followed(world, supplier, then))
     faults = world.lines("gateway.fault", supplier)
     if then[0] == "fault":
         assert len(faults) == 1 and f"kind={then[1]} " in faults[0], faults

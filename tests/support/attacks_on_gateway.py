@@ -374,23 +374,30 @@ def closing(link, size):
 
 
 class AnotherHead(Once):
-    """Hangs up after an answer, and lists its lane with another head of that size on the next link."""
+    """Hangs up when its first head is cosigned, thus committed, and lists its lane with another head
+    of that size on the next link."""
+
+    def __init__(self):
+        super().__init__()
+        self.size = 0
 
     def on_relay(self, link, relay):
         link.turn([relay])
-        if self.at is None:
-            self.at = time.monotonic()
+
+    def on_cosign(self, link, frame):
+        if self.size == 0:
+            self.size = frame.fields["size"]
             link.channel.sock.shutdown(2)
 
     def on_up(self, link):
-        if self.at is None or link.owner.links_up > 2:
+        if self.size == 0 or self.at is not None:
             super().on_up(link)
             return
-        time.sleep(0.5)  # what the gateway got on the link before has committed
         lane = next(iter(link.owner.lanes.values()))
-        size, root = max(lane.heads), b"\7" * 32
+        root = b"\7" * 32
         link.send("lanes", flags=1, lanes=[lane.entry(
-            size=size, root=root.hex(), signature=link.me.sign(lane.text(size, root)).hex())])
+            size=self.size, root=root.hex(), signature=link.me.sign(lane.text(self.size, root)).hex())])
+        self.at = time.monotonic()
 
 
 ATTACKS["listing_with_another_head"] = AnotherHead
