@@ -23,6 +23,7 @@ LOGS = ROOT / "build" / "logs"
 VENV = CACHE / "venv"
 CLIENTS = ROOT / "tests" / "clients"
 GO_MINIMUM = (1, 24)
+SECOND_TRIES = 3  # failed tests of a step that the fast tier runs again, alone
 STEP_TIMEOUT_S = {"fast": 1800, "soak": 18000}  # an hour of it is test_mixed_load
 
 BUILDS = {
@@ -51,6 +52,7 @@ class Run:
         self.tier = "soak" if options.soak else "fast"
         self.passed = self.failed = self.skipped = 0
         self.bad = []
+        self.twice = []  # tests that passed at their second try only
         self.child = None
         self.ready = set()
         self.env = dict(os.environ)
@@ -173,18 +175,27 @@ class Run:
 
     # -- counting
 
-    def count_junit(self, path, status, what):
-        """Adds up a JUnit file; a bad exit status counts as a failure of its own if none is in it."""
+    def count_junit(self, path, status, what, again=None):
+        """Adds up a JUnit file; a bad exit status counts as a failure of its own if none is in it.
+
+        `again(cases)` runs the failed (classname, name)s alone and returns (status, JUnit file)."""
         failed_before = self.failed
-        if path.exists():
-            for case in ElementTree.parse(path).iter("testcase"):
-                if case.find("failure") is not None or case.find("error") is not None:
-                    self.failed += 1
-                    self.bad.append(f"{what}: {case.get('classname', '')} {case.get('name', '')}")
-                elif case.find("skipped") is not None:
-                    self.skipped += 1
-                else:
-                    self.passed += 1
+        _, bad, _ = counted = read_junit(path)
+        few = 0 < len(bad) <= SECOND_TRIES and self.tier == "fast"
+        if again and few:
+            tail(what)
+            print(f"   {what}: again, alone: {named(bad)}", flush=True)
+            kept = path.with_suffix(".first" + path.suffix)
+            path.rename(kept)
+            status, second = again(bad)
+            passed, worse, skipped = read_junit(second)
+            passed, skipped = ([c for c in some if c in bad] for some in (passed, skipped))
+            self.twice += [f"{what}: {c} {n} (see {kept.relative_to(ROOT)})" for c, n in passed]
+            counted = (counted[0] + passed, worse, counted[2] + skipped)
+        self.passed += len(counted[0])
+        self.failed += len(counted[1])
+        self.skipped += len(counted[2])
+        self.bad += [f"{what}: {c} {n}" for c, n in counted[1]]
         if status != 0 and self.failed == failed_before:
             self.failed += 1
             self.bad.append(f"{what}: exit status {status}")
@@ -197,11 +208,17 @@ class Run:
         arguments = arguments + (["--setup", setup] if setup else [])
         report.unlink(missing_ok=True)
         # Most of a unit test's time is waiting, but for those under valgrind.
-        status = self.command(log, ["meson", "test", "-C", path, "--no-rebuild", "--print-errorlogs",
-                                    "--num-processes", "2" if setup else "4", "--timeout-multiplier",
-                                    "20" if self.options.soak or setup else "3"] + arguments,
+        command = ["meson", "test", "-C", path, "--no-rebuild", "--print-errorlogs",
+                   "--timeout-multiplier", "20" if self.options.soak or setup else "3"]
+
+        def again(cases):
+            names = sorted({next(w for w in pair if " / " in w).split(" / ")[-1] for pair in cases})
+            setting = ["--setup", setup] if setup else []
+            return self.command(log, command + ["--num-processes", "1"] + setting + names,
+                                env=env), report
+        status = self.command(log, command + ["--num-processes", "2" if setup else "4"] + arguments,
                               env=env)
-        return self.count_junit(report, status, log)
+        return self.count_junit(report, status, log, again)
 
     def pytest(self, build, arguments, log):
         """Runs pytest against one build and counts its tests."""
@@ -213,19 +230,38 @@ class Run:
         report = LOGS / (log + ".xml")
         report.unlink(missing_ok=True)
         extra = f":log_path={LOGS / 'sanitizer'}"
-        status = self.command(log, [python, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir",
-                                    ROOT / "tests", "-c", ROOT / "tests/pytest.ini", "-v", "-rs",
-                                    f"--junitxml={report}"] + arguments,
-                              env={"CF_BUILD": str(path), "CF_LOGS": str(LOGS), "CF_GO": self.go(),
-                                   "ASAN_OPTIONS": self.env["ASAN_OPTIONS"] + extra,
-                                   "UBSAN_OPTIONS": self.env["UBSAN_OPTIONS"] + extra,
-                                   "TSAN_OPTIONS": self.env["TSAN_OPTIONS"] + extra})
-        good = self.count_junit(report, status, log)
+        command = [python, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", ROOT / "tests",
+                   "-c", ROOT / "tests/pytest.ini", "-v", "-rs", f"--junitxml={report}"]
+        env = {"CF_BUILD": str(path), "CF_LOGS": str(LOGS), "CF_GO": self.go(),
+               "ASAN_OPTIONS": self.env["ASAN_OPTIONS"] + extra,
+               "UBSAN_OPTIONS": self.env["UBSAN_OPTIONS"] + extra,
+               "TSAN_OPTIONS": self.env["TSAN_OPTIONS"] + extra}
+
+        def again(cases):
+            return self.command(log, command + [
+                f"tests/{name.replace('.', '/')}.py::{case}" for name, case in cases], env=env), report
+        status = self.command(log, command + arguments, env=env)
+        good = self.count_junit(report, status, log, again)
         for report in LOGS.glob("sanitizer.*"):
             self.failed += 1
             self.bad.append(f"{log}: a sanitizer reported, see {report.relative_to(ROOT)}")
             good = False
         return good
+
+
+def read_junit(path):
+    """(passed, failed, skipped) of a JUnit file, each a list of (classname, name)."""
+    lists = ([], [], [])
+    for case in ElementTree.parse(path).iter("testcase") if path.exists() else ():
+        bad = case.find("failure") is not None or case.find("error") is not None
+        which = 1 if bad else 2 if case.find("skipped") is not None else 0
+        lists[which].append((case.get("classname", ""), case.get("name", "")))
+    return lists
+
+
+def named(cases):
+    """The cases on one line."""
+    return ", ".join(f"{where} {name}".strip() for where, name in cases)
 
 
 # -- the steps, in the order in which a full run takes them
@@ -504,6 +540,8 @@ def main():
     except KeyboardInterrupt:
         interrupted = True
         print("\ninterrupted", flush=True)
+    for line in run.twice:
+        print("passed at its second try only: " + line)
     for line in run.bad:
         print("failed: " + line)
     print(f"{run.tier} tier, {time.monotonic() - start:.0f} s")
