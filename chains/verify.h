@@ -23,6 +23,10 @@ enum chain_verdict {
 struct chain_finding {
 	enum chain_verdict verdict;
 	const char *why; /* of DIFFERS and FAULT, a literal; else NULL */
+	bool rides;  /* something in the answer is the supplier's word, though it is RECOMPUTED: a
+		      * member that no hash covers, or where the thing stands */
+	bool block;  /* it is a block, and its hash was recomputed: its number and its parent are as
+		      * sure as that */
 	bool hashed; /* a hash in the answer was recomputed from fields: the network hashes by the
 		      * family's rules */
 };

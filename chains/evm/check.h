@@ -35,6 +35,8 @@ struct evm_check {
 	const char *differs; /* what Ethereum's rules do not allow, likewise */
 	bool unjudged;	     /* something could not be recomputed */
 	bool hashed;	     /* a hash was recomputed */
+	bool block;	     /* a header's was */
+	bool rides;	     /* a member that no hash covers, or a place, is the supplier's word */
 
 	struct buf bytes;  /* RLP of what is being hashed */
 	struct trie *trie; /* of the list that is being hashed; empty between lists */

@@ -280,7 +280,7 @@ static void header_check(struct evm_check *check, const struct block *block)
 		return;
 	keccak256(check->bytes.p, check->bytes.n, &made);
 	if (evm_token_is_hash(block->at[HASH], &made)) {
-		check->hashed = true;
+		check->hashed = check->block = true;
 		remember(check, block, &made);
 	} else {
 		evm_rule_broken(check, block->others,

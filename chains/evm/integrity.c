@@ -72,6 +72,7 @@ static void uncle_check(struct evm_check *check, struct answer *answer)
 {
 	static const struct evm_asked asked;
 
+	check->rides = true;
 	evm_block_check(check, &answer->walk, &asked);
 }
 
@@ -245,10 +246,12 @@ void evm_verify(void *state, const struct chain_method *method, struct view para
 	if (!look || json_token_is_null(result))
 		return;
 	check->fault = check->differs = NULL;
-	check->unjudged = check->hashed = false;
+	check->unjudged = check->hashed = check->block = check->rides = false;
 	params_read(params, answer.params);
 	look(check, &answer);
 	ret->hashed = check->hashed;
+	ret->block = check->block;
+	ret->rides = check->rides;
 	ret->why = check->fault ? check->fault : check->differs;
 	if (check->fault)
 		ret->verdict = CHAIN_FAULT;

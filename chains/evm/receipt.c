@@ -268,6 +268,7 @@ void evm_receipts_check(struct evm_check *check, struct json_walk *walk,
 		return;
 	}
 	for (; json_walk_element(walk); all.count++) {
+		check->rides = true; /* between whom the transaction was, at least */
 		if (!receipt_check(check, walk, &all, &receipt)) {
 			all.rooted = false;
 			break;

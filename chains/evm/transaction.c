@@ -257,6 +257,7 @@ static void legacy_chain_check(struct evm_check *check, const struct evm_transac
 
 bool evm_transaction_check(struct evm_check *check, const struct evm_transaction *tx)
 {
+	check->rides = true; /* its sender, at least */
 	struct hash made, said;
 
 	if (!tx->at[TX_HASH].p || !json_token_hex(tx->at[TX_HASH], said.b, sizeof(said.b))) {

@@ -38,6 +38,7 @@ struct cache_chain {
 	uint64_t head_serial; /* how often there was another head */
 	usec_t head_since_us;
 	usec_t head_told_us;
+	unsigned unsure; /* calls since it was fresh that were not found */
 };
 
 struct cache {
@@ -124,6 +125,7 @@ static struct cache_body *body_create(const struct cache_answer *answer)
 	body->lane = answer->lane;
 	body->seq = answer->seq;
 	body->supplier = answer->supplier;
+	body->owner = answer->owner;
 	body->flags = answer->flags;
 	body->n = answer->body.n;
 	memcpy(body->bytes, answer->body.p, answer->body.n);
@@ -329,6 +331,7 @@ bool cache_head(struct cache_chain *chain, const struct block_claim *head, usec_
 		return false;
 	see_to_breaks(chain);
 	chain->head_told_us = now;
+	chain->unsure = 0;
 	if (same)
 		return true;
 	chain->head_since_us = now;
@@ -411,11 +414,11 @@ static enum cache_verdict place(struct cache_chain *chain, const struct cache_an
 	return empty && (*ret)->is.number > head->is.number ? CACHE_BEYOND : CACHE_STORED;
 }
 
-/* A second supplier, or one more, says the same. */
+/* A second owner, or one more, says the same: who has two suppliers has one word. */
 static bool is_confirmed_by(const struct entry *e, const struct cache_answer *answer)
 {
 	return view_eq(VIEW(e->body->bytes, e->body->n), answer->body) &&
-	       (e->lasting || !ID_EQ(&e->body->supplier, &answer->supplier));
+	       (e->lasting || !ID_EQ(&e->body->owner, &answer->owner));
 }
 
 static void store(struct cache_chain *chain, const struct cache_key *key,
@@ -469,20 +472,26 @@ enum cache_verdict cache_fill(struct cache_chain *chain, const struct cache_key 
 	return verdict;
 }
 
+static bool is_fresh(const struct cache_chain *chain, usec_t now)
+{
+	return now - chain->head_told_us <= chain->cache->options.fresh_us;
+}
+
 /* CACHE_MISSES: it holds. */
 static enum cache_miss why_not(const struct entry *e, usec_t now)
 {
 	const struct cache_chain *chain = e->chain;
 	const struct cache_options *options = &chain->cache->options;
+	bool fresh = is_fresh(chain, now);
 
 	if (!e->lasting && (!lineage_head(chain->lineage) || e->head_serial != chain->head_serial))
 		return CACHE_STALE;
-	if (!e->block)
-		return CACHE_MISSES;
+	if (!e->block) /* one supplier's word goes by the clock too: no new head may be told of */
+		return e->lasting || fresh ? CACHE_MISSES : CACHE_STALE;
 	if (!e->block->served ||
 	    (e->life != CACHE_BLOCK && e->block != lineage_head(chain->lineage)))
 		return CACHE_OFF_BRANCH;
-	if (now - chain->head_told_us > options->fresh_us ||
+	if (!fresh ||
 	    (e->life == CACHE_REALTIME && now - chain->head_since_us > options->realtime_us))
 		return CACHE_STALE;
 	return CACHE_MISSES;
@@ -496,12 +505,21 @@ struct cache_body *cache_find(struct cache_chain *chain, const struct cache_key 
 
 	if (miss != CACHE_MISSES) {
 		c->counts.misses[miss]++;
+		chain->unsure += !is_fresh(chain, now);
 		return NULL;
 	}
 	c->counts.hits++;
 	note_use(c, e);
 	cache_ref(e->body);
 	return e->body;
+}
+
+bool cache_wants_head(struct cache_chain *chain)
+{
+	if (chain->unsure < CACHE_UNSURE_MAX)
+		return false;
+	chain->unsure = 0;
+	return true;
 }
 
 void cache_destroy(struct cache *c)

@@ -15,6 +15,7 @@
 #define CACHE_BYTES_MIN (1u << 20)
 #define CACHE_CHAINS_MAX 64
 #define CACHE_BLOCKS_MAX 2048 /* of a service that are remembered */
+#define CACHE_UNSURE_MAX 32   /* see cache_wants_head() */
 #define CACHE_ANSWER_SHARE 16 /* no answer takes more than 1 / so many of the budget */
 
 struct cache;
@@ -30,7 +31,7 @@ struct cache_options {
 /* How long an answer holds. */
 enum cache_life {
 	/* Whatever happens to blocks: a chain's id.  Since no block vouches for it, it holds for
-	 * one head only until a second supplier has said the same. */
+	 * one head only until a supplier of a second owner has said the same. */
 	CACHE_FOREVER,
 	CACHE_BLOCK,	/* as long as its block is on the branch that is served */
 	CACHE_HEAD,	/* as long as the head is what it was when it was asked for */
@@ -94,6 +95,7 @@ struct cache_body {
 	struct lane_id lane; /* its receipt, without the salt */
 	uint64_t seq;
 	struct key_id supplier; /* who gave it */
+	struct owner_id owner;	/* and whose that is */
 	uint8_t flags;		/* of its leaf: how it was verified */
 	size_t n;
 	uint8_t bytes[];
@@ -110,13 +112,15 @@ struct cache_answer {
 	/* It was recomputed from its block's hash, and the call named that hash.  Both: no supplier
 	 * could have said anything else.  The first alone is as good while the block is one of
 	 * those that are remembered, for those have their place on the branch or are not found.
-	 * Anything else is found for one head only, until a second supplier has said the same. */
+	 * Anything else is found for one head only, and while that is fresh, until a supplier of
+	 * another owner has said the same. */
 	bool vouched, named;
 	struct view body; /* with the id 1 */
 	uint32_t id_at;
 	struct lane_id lane;
 	uint64_t seq;
 	struct key_id supplier;
+	struct owner_id owner;
 	uint8_t flags;
 };
 
@@ -159,6 +163,9 @@ enum cache_verdict cache_fill(struct cache_chain *chain, const struct cache_key 
 			      const struct cache_answer *answer);
 /* The answer to a call; a ref, to be given back with cache_unref().  NULL: there is none. */
 struct cache_body *cache_find(struct cache_chain *chain, const struct cache_key *key, usec_t now);
+/* So many calls were not found while it was not known what the head is that it is worth to ask:
+ * nobody else may.  True once for as many more. */
+bool cache_wants_head(struct cache_chain *chain);
 /* Any thread. */
 void cache_ref(struct cache_body *body);
 void cache_unref(struct cache_body *body);

@@ -306,6 +306,7 @@ static bool learn(struct lineage_block *block, const struct block_claim *claim)
 {
 	if (block->is.number != claim->number)
 		return false;
+	block->is.sure = block->is.sure || claim->sure;
 	if (!claim->has_parent)
 		return true;
 	if (block->is.has_parent)
@@ -315,13 +316,27 @@ static bool learn(struct lineage_block *block, const struct block_claim *claim)
 	return true;
 }
 
+/* Somebody gave the block another number, and no link that is sure agrees with that. */
+static bool gives_way(const struct lineage_block *block, const struct block_claim *claim)
+{
+	return claim->sure && !block->is.sure && !block->served &&
+	       block->is.number != claim->number;
+}
+
 static struct lineage_block *take(struct lineage *b, const struct block_claim *claim, bool is_head)
 {
 	struct lineage_block *block = lineage_find(b, &claim->hash);
+	struct block_claim believed = *claim;
 
+	believed.has_parent = claim->has_parent && claim->sure;
+	if (block && gives_way(block, claim)) {
+		leave(b, block, LINEAGE_UNLINKED);
+		forget(b, block);
+		block = NULL;
+	}
 	if (block)
-		return learn(block, claim) ? block : NULL;
-	return make_room(b, claim->number, is_head) ? insert(b, claim) : NULL;
+		return learn(block, &believed) ? block : NULL;
+	return make_room(b, claim->number, is_head) ? insert(b, &believed) : NULL;
 }
 
 /* A link that was missing may be there now. */
@@ -357,6 +372,7 @@ bool lineage_set_head(struct lineage *b, const struct block_claim *claim)
 {
 	struct lineage_block *head;
 
+	assert(claim->sure);
 	if (lineage_is_final(b, claim->number) && !is_anchor(b, claim)) {
 		give_up(b, NULL);
 		b->head = b->bottom = NULL;

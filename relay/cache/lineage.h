@@ -2,8 +2,8 @@
  * Recent blocks of one service by hash, with the links to their parents, and which of them are on
  * the branch that is served: the head and all its ancestors whose links are known without a gap.
  * What is not known to be on it is not served, whatever its number.  Not a chain: no rules of
- * consensus, and no head of its own choice; headers are believed, so they are checked by whoever
- * brings them. */
+ * consensus, and no head of its own choice; what is said to be sure is believed, so it is checked
+ * by whoever brings it. */
 #ifndef RELAY_CACHE_LINEAGE_H
 #define RELAY_CACHE_LINEAGE_H
 
@@ -21,13 +21,17 @@ struct block_claim {
 	struct hash parent;
 	bool has_parent; /* else only that it exists */
 	uint64_t number;
+	/* It is the head's own, or follows from the hash.  Else it is somebody's word: its parent
+	 * is not believed, and it gives way to one that is sure. */
+	bool sure;
 };
 
 /* How a block leaves, with all that hangs at it. */
 enum lineage_leave {
 	LINEAGE_DEAD,	  /* it was served, and another branch is now */
 	LINEAGE_FINAL,	  /* it is served, and will be for ever */
-	LINEAGE_UNLINKED, /* finality has passed it by: it was never seen to be on the branch */
+	LINEAGE_UNLINKED, /* finality has passed it by: it was never seen to be on the branch; or
+			     it was told of wrongly */
 	LINEAGE_OLD,	  /* there are too many */
 	LINEAGE_BROKEN,	  /* a final block was not: all that was known is given up */
 };
@@ -64,9 +68,10 @@ size_t lineage_bytes(size_t blocks_max);
  * is final, too far ahead, older than all that there is room for, or contradicts what is known. */
 struct lineage_block *lineage_add(struct lineage *b, const struct block_claim *claim);
 
-/* The head that is served now.  One whose parent is the old head moves on by one; any other is
- * traced back to what is known.  A head that contradicts what is known is ignored (false); one that
- * contradicts a final block makes everything known leave as BROKEN, and the lineage begins with it.
+/* The head that is served now; it is sure.  One whose parent is the old head moves on by one; any
+ * other is traced back to what is known.  A head that contradicts what is known is ignored (false);
+ * one that contradicts a final block makes everything known leave as BROKEN, and the lineage begins
+ * with it.
  */
 bool lineage_set_head(struct lineage *b, const struct block_claim *head);
 

@@ -126,6 +126,8 @@ struct ask {
 	struct relay *answered;	  /* FLOWING, DONE */
 	struct rpc_answer answer; /* DONE with an answer that is one leaf */
 	bool recomputed;	  /* that answer, from hashes in it ([G9]) */
+	bool rides;		  /* ... but not all that it says */
+	bool block_holds;	  /* its number and parent follow from its hash */
 	struct relay *aside;	  /* the best answer that is not the last word; NULL */
 	enum chain_error aside_class;
 	unsigned opinions; /* answers set aside that another supplier is to confirm */

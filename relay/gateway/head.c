@@ -173,15 +173,10 @@ bool head_get(struct worker *w, const struct account *account, enum chain_tag ta
 
 /* --- what is told --- */
 
-static const struct session_member *info_of(const struct member *member)
-{
-	return &member->session->info->members[member - member->session->members];
-}
-
 static void tell(struct worker *w, const struct member *member, struct tip *tip,
 		 const struct head_report *report, unsigned label)
 {
-	const struct session_member *info = info_of(member);
+	const struct session_member *info = member_info(member);
 	usec_t now = clock_mono_us();
 	const struct head_state *s;
 
@@ -365,7 +360,8 @@ static void keep_head(const struct poll *poll, const struct head_report *report)
 	pthread_mutex_lock(&tip->lock);
 	head = *head_state(tip->head);
 	pthread_mutex_unlock(&tip->lock);
-	if (head.pinnable && report->has_hash && ID_EQ(&head.block.hash, &report->block.hash))
+	if (head.pinnable && report->has_hash && ID_EQ(&head.block.hash, &report->block.hash) &&
+	    head.block.number == report->block.number)
 		reuse_head(g->reuse, &service->name, report);
 }
 
@@ -513,6 +509,22 @@ void head_await(struct call *call, enum chain_tag tag)
 	pthread_mutex_unlock(&tip->lock);
 	if (may)
 		begin_round(w->watch, service, tag, now);
+}
+
+void head_want(struct worker *w, const struct account *account)
+{
+	struct heads *heads = w->gateway->heads;
+	size_t service = service_at(heads, &account->key.service);
+	struct tip *tip = &heads->services[service].tips[CHAIN_TAG_LATEST];
+	usec_t now = clock_mono_us();
+	bool may;
+
+	pthread_mutex_lock(&tip->lock);
+	may = heads->interval_us > 0 &&
+	      may_begin(tip, &w->watch->rounds[service][CHAIN_TAG_LATEST], now);
+	pthread_mutex_unlock(&tip->lock);
+	if (may)
+		begin_round(w->watch, service, CHAIN_TAG_LATEST, now);
 }
 
 void head_leave(struct call *call)

@@ -52,6 +52,8 @@ MUST_USE bool head_get(struct worker *w, const struct account *account, enum cha
 		       struct head_state *ret);
 /* The call waits for the end of a round: pin_go() is called, perhaps before this returns. */
 void head_await(struct call *call, enum chain_tag tag);
+/* Somebody besides calls would like to know the newest block: a round begins, if one may. */
+void head_want(struct worker *w, const struct account *account);
 /* The client of a call that may wait has left. */
 void head_leave(struct call *call);
 

@@ -151,6 +151,8 @@ void member_name(struct member *member);
 /* Takes a member off its link. */
 void member_forget(struct member *member);
 bool member_is_ready(const struct member *member);
+/* What the registry says of it. */
+const struct session_member *member_info(const struct member *member);
 /* The supplier broke the rules: it is asked no more in any session that there is now. */
 void supplier_drop(struct worker *w, const struct supplier *supplier);
 struct supplier *supplier_find(struct worker *w, const struct key_id *key);

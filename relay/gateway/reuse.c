@@ -45,38 +45,26 @@ void reuse_destroy(struct reuse *reuse)
 
 /* --- what a call is --- */
 
-/* White space between tokens means nothing; everything else counts. */
-static void put_compact(struct buf *out, struct view json)
+/* Whether the text of a call does not tell its block: after a reorganisation its number would be
+ * that of another, and of what the answer is cannot be seen. */
+static bool hides_its_block(const struct call *call, const struct chain_traits *traits)
 {
-	bool quoted = false;
-	size_t from = 0, i;
-
-	for (i = 0; i < json.n; i++) {
-		uint8_t c = json.p[i];
-
-		if (quoted && c == '\\') {
-			i++;
-		} else if (c == '"') {
-			quoted = !quoted;
-		} else if (!quoted && (c == ' ' || c == '\t' || c == '\n' || c == '\r')) {
-			buf_put(out, json.p + from, i - from);
-			from = i + 1;
-		}
-	}
-	buf_put(out, json.p + from, json.n - from);
+	return call->pin.is_pinned && !call->pin.by_hash && traits->shape != CHAIN_SHAPE_BLOCK;
 }
 
-static void make_key(struct call *call, const struct chain_method *method, struct view params)
+static void make_key(struct call *call, const struct chain_method *method,
+		     const struct chain_traits *traits, struct view params)
 {
 	struct request *request = call->request;
 	struct worker *w = request->worker;
-	struct view parts[3] = {VIEW_STR(method->name), VIEW_STR("\n")};
+	struct view text;
 
 	w->text.n = 0;
-	put_compact(&w->text, params);
-	parts[2] = buf_view(&w->text);
-	cache_key_make(&w->gateway->reuse->secret, &request->account->key.service, NULL, parts,
-		       ARRAY_SIZE(parts), &call->reuse.key);
+	chain_call_key(method, params, &w->text);
+	text = buf_view(&w->text);
+	cache_key_make(&w->gateway->reuse->secret, &request->account->key.service,
+		       hides_its_block(call, traits) ? &call->pin.block.hash : NULL, &text, 1,
+		       &call->reuse.key);
 }
 
 /* The method of a call that could be answered with another's answer: one that only reads, and is
@@ -117,19 +105,24 @@ static void look_at(struct call *call, struct view params)
 	call->reuse.shares = reuse->shares && !call->reuse.alone &&
 			     (traits->send == CHAIN_SEND_HEDGE || traits->send == CHAIN_SEND_AGAIN);
 	if (call->reuse.keeps || call->reuse.shares)
-		make_key(call, method, params);
+		make_key(call, method, traits, params);
 }
 
 static bool find_kept(struct call *call)
 {
-	struct reuse *reuse = call->request->worker->gateway->reuse;
+	struct worker *w = call->request->worker;
+	struct reuse *reuse = w->gateway->reuse;
 	struct cache_chain *chain;
+	bool wants_head;
 
 	pthread_mutex_lock(&reuse->lock);
 	chain = cache_chain(reuse->cache, &call->request->account->key.service);
 	call->reuse.body = cache_find(chain, &call->reuse.key, clock_mono_us());
 	call->reuse.head_serial = cache_head_serial(chain);
+	wants_head = cache_wants_head(chain);
 	pthread_mutex_unlock(&reuse->lock);
+	if (wants_head)
+		head_want(w, call->request->account);
 	return call->reuse.body != NULL;
 }
 
@@ -167,7 +160,7 @@ static enum cache_content content_of(const struct rpc_answer *answer,
 	return told->empty ? CACHE_EMPTY : CACHE_VALUE;
 }
 
-static void put_block(struct cache_answer *ret, const struct chain_answer *told)
+static void put_block(struct cache_answer *ret, const struct chain_answer *told, bool holds)
 {
 	ret->has_number = told->number_known;
 	ret->has_hash = told->hash_known;
@@ -176,6 +169,7 @@ static void put_block(struct cache_answer *ret, const struct chain_answer *told)
 		.parent = told->parent,
 		.has_parent = told->parent_known,
 		.number = told->number,
+		.sure = holds,
 	};
 }
 
@@ -216,10 +210,10 @@ static bool describe_life(const struct chain_call *call, struct cache_answer *re
 		ret->life = CACHE_REALTIME;
 		return true;
 	case CHAIN_LIFE_BLOCK:
-		return call->traits->exact && describe_named(call, ret);
+		return describe_named(call, ret);
 	case CHAIN_LIFE_ITEM:
 		ret->life = CACHE_BLOCK;
-		return call->traits->exact && !call->odd && ret->has_number && ret->has_hash;
+		return !call->odd && ret->has_number && ret->has_hash;
 	case CHAIN_LIFE_FOREVER:
 		ret->life = CACHE_FOREVER;
 		return true;
@@ -228,7 +222,7 @@ static bool describe_life(const struct chain_call *call, struct cache_answer *re
 }
 
 /* An answer about the block that the call was pinned to, or about blocks up to that. */
-static bool describe_pinned(const struct call *call, const struct chain_call *asked,
+static void describe_pinned(const struct call *call, const struct chain_call *asked,
 			    struct cache_answer *ret)
 {
 	bool told = ret->has_hash && ID_EQ(&ret->block.hash, &call->pin.block.hash);
@@ -236,12 +230,12 @@ static bool describe_pinned(const struct call *call, const struct chain_call *as
 	/* By a number alone it may have been another block of that number. */
 	ret->life = asked->refs == 1 && (told || call->pin.by_hash) ? CACHE_BLOCK : CACHE_HEAD;
 	ret->has_number = ret->has_hash = true;
-	if (!told)
+	if (!told || !ret->block.sure)
 		ret->block.has_parent = false; /* it told nothing of its block */
 	ret->block.number = call->pin.block.number;
 	ret->block.hash = call->pin.block.hash;
+	ret->block.sure = true; /* the head was */
 	ret->named = call->pin.by_hash;
-	return asked->traits->exact;
 }
 
 static bool describe(const struct call *call, struct cache_answer *ret)
@@ -261,10 +255,11 @@ static bool describe(const struct call *call, struct cache_answer *ret)
 		chain_answer_read(family, &asked, answer->result, &told);
 	ret->content = content_of(answer, &told);
 	ret->named = asked.refs == 1 && asked.ref[0].kind == CHAIN_REF_HASH;
-	put_block(ret, &told);
-	if (call->pin.is_pinned)
-		return describe_pinned(call, &asked, ret);
-	return describe_life(&asked, ret);
+	put_block(ret, &told, call->asker.ask->block_holds);
+	if (!call->pin.is_pinned)
+		return describe_life(&asked, ret);
+	describe_pinned(call, &asked, ret);
+	return true;
 }
 
 void reuse_keep(const struct call *call)
@@ -286,7 +281,8 @@ void reuse_keep(const struct call *call)
 		return;
 	answer.id_at = (uint32_t)(ask_answer(ask)->id.p - body.p);
 	answer.supplier = relay->member->supplier->key;
-	answer.vouched = ask->recomputed;
+	answer.owner = member_info(relay->member)->owner;
+	answer.vouched = ask->recomputed && !ask->rides;
 	answer.flags = ask->recomputed ? LEAF_RECOMPUTED : 0;
 	pthread_mutex_lock(&reuse->lock);
 	chain = cache_chain(reuse->cache, &call->request->account->key.service);
@@ -331,6 +327,7 @@ void reuse_head(struct reuse *reuse, const struct service_name *service,
 		.parent = head->parent,
 		.has_parent = head->has_parent,
 		.number = head->block.number,
+		.sure = true,
 	};
 	struct cache_chain *chain;
 

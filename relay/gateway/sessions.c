@@ -48,6 +48,11 @@ void supplier_unref(struct worker *w, struct supplier *s)
 
 /* --- members --- */
 
+const struct session_member *member_info(const struct member *member)
+{
+	return &member->session->info->members[member - member->session->members];
+}
+
 bool member_is_ready(const struct member *member)
 {
 	return member->state == MEMBER_READY && member->peer == member->supplier->peer &&

@@ -111,5 +111,7 @@ bool verify_answer(struct ask *ask, const struct relay *relay, struct err *err)
 		return err_set(err, ERR_UPSTREAM, "the answer cannot be true: %s", found.why);
 	}
 	ask->recomputed = found.verdict == CHAIN_RECOMPUTED;
+	ask->rides = found.rides;
+	ask->block_holds = found.block;
 	return true;
 }

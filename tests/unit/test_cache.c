@@ -25,7 +25,7 @@ static struct cache *make_cache(void)
 /* Block `number` of a fork, whose block `base` is that of fork 0. */
 static struct block_claim block_on(uint64_t number, uint8_t fork, uint64_t base)
 {
-	struct block_claim claim = {.number = number, .has_parent = true};
+	struct block_claim claim = {.number = number, .has_parent = true, .sure = true};
 
 	put_be64(claim.hash.b, number);
 	claim.hash.b[31] = number > base ? fork : 0;
@@ -292,21 +292,24 @@ static void the_serial_of_the_head_counts_its_changes(void **state)
 	cache_destroy(c);
 }
 
-static void what_holds_for_ever_needs_no_block_but_two_suppliers(void **state)
+static void what_holds_for_ever_needs_no_block_but_two_owners(void **state)
 {
 	struct cache *c = make_cache();
 	struct cache_answer answer = {
-		.life = CACHE_FOREVER, .body = VIEW_STR("0x1"), .supplier = {{1}}};
+		.life = CACHE_FOREVER, .body = VIEW_STR("0x1"), .owner = {{1}}};
 
 	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
 	assert_false(finds(c, 1, 0)); /* there is no head that it could hold for */
 	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
 	assert_false(finds(c, 1, 0)); /* it says nothing that it did not say before */
-	answer.supplier.b[0] = 2;
+	answer.supplier.b[0] = 7;
+	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
+	assert_false(finds(c, 1, 0)); /* nor does another supplier of the same owner */
+	answer.owner.b[0] = 2;
 	answer.body = VIEW_STR("0x2");
 	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
 	assert_false(finds(c, 1, 0));
-	answer.supplier.b[0] = 3;
+	answer.owner.b[0] = 3;
 	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
 	assert_true(finds(c, 1, INT64_MAX));
 	cache_destroy(c);
@@ -317,7 +320,7 @@ static void until_then_it_holds_for_one_head(void **state)
 	struct cache *c = make_cache();
 	struct cache_chain *chain = cache_chain(c, &eth);
 	struct cache_answer answer = {
-		.life = CACHE_FOREVER, .body = VIEW_STR("0x1"), .supplier = {{1}}};
+		.life = CACHE_FOREVER, .body = VIEW_STR("0x1"), .owner = {{1}}};
 
 	set_head(chain, 10, 0);
 	answer.head_serial = cache_head_serial(chain);
@@ -326,14 +329,62 @@ static void until_then_it_holds_for_one_head(void **state)
 	set_head(chain, 11, 0);
 	assert_false(finds(c, 1, 0));
 	answer.head_serial = cache_head_serial(chain);
-	answer.supplier.b[0] = 2;
+	answer.owner.b[0] = 2;
 	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
 	set_head(chain, 12, 0);
 	assert_true(finds(c, 1, 0));
 	cache_destroy(c);
 }
 
-static void what_nobody_can_recompute_is_found_for_one_head_or_needs_two_suppliers(void **state)
+/* No new head is told of when nobody asks for one. */
+static void one_suppliers_word_holds_no_longer_than_its_head_is_fresh(void **state)
+{
+	struct cache *c = make_cache();
+	struct cache_chain *chain = cache_chain(c, &eth);
+	struct block_claim five = block(5);
+	struct cache_answer forever = {.life = CACHE_FOREVER, .body = VIEW_STR("0x1")}, final;
+
+	set_head(chain, 20, 0);
+	cache_final(chain, 10);
+	final = answer_at(&five, "x");
+	final.vouched = false;
+	forever.head_serial = final.head_serial = cache_head_serial(chain);
+	assert_int_equal(fill(c, 1, &forever), CACHE_STORED);
+	assert_int_equal(fill(c, 2, &final), CACHE_STORED);
+	for (uint64_t call = 1; call <= 2; call++) {
+		assert_true(finds(c, call, FRESH_US));
+		assert_false(finds(c, call, FRESH_US + 1));
+	}
+	set_head(chain, 20, FRESH_US + 1);
+	assert_true(finds(c, 1, FRESH_US + 1));
+	assert_true(finds(c, 2, FRESH_US + 1));
+	cache_destroy(c);
+}
+
+static void calls_that_go_unanswered_for_want_of_a_head_ask_for_one(void **state)
+{
+	struct cache *c = make_cache();
+	struct cache_chain *chain = cache_chain(c, &eth);
+
+	set_head(chain, 10, 0);
+	for (int i = 0; i < 2 * CACHE_UNSURE_MAX; i++)
+		assert_false(finds(c, 1, FRESH_US)); /* it would not help */
+	assert_false(cache_wants_head(chain));
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < CACHE_UNSURE_MAX; i++) {
+			assert_false(cache_wants_head(chain));
+			assert_false(finds(c, 1, FRESH_US + 1));
+		}
+		assert_true(cache_wants_head(chain));
+	}
+	for (int i = 0; i < CACHE_UNSURE_MAX; i++)
+		assert_false(finds(c, 1, FRESH_US + 1));
+	set_head(chain, 10, FRESH_US + 1);
+	assert_false(cache_wants_head(chain));
+	cache_destroy(c);
+}
+
+static void what_nobody_can_recompute_is_found_for_one_head_or_needs_two_owners(void **state)
 {
 	struct cache *c = make_cache();
 	struct cache_chain *chain = cache_chain(c, &eth);
@@ -349,11 +400,11 @@ static void what_nobody_can_recompute_is_found_for_one_head_or_needs_two_supplie
 	assert_false(finds(c, 1, 0));
 	answer.head_serial = cache_head_serial(chain);
 	answer.body = VIEW_STR("y"); /* who lies, or who did */
-	answer.supplier.b[0] = 1;
+	answer.owner.b[0] = 1;
 	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
 	set_head(chain, 12, 0);
 	assert_false(finds(c, 1, 0));
-	answer.supplier.b[0] = 2;
+	answer.owner.b[0] = 2;
 	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
 	assert_true(finds(c, 1, 0));
 	set_head(chain, 13, 0);
@@ -361,7 +412,7 @@ static void what_nobody_can_recompute_is_found_for_one_head_or_needs_two_supplie
 	cache_destroy(c);
 }
 
-static void what_is_final_and_named_by_number_needs_two_suppliers(void **state)
+static void what_is_final_and_named_by_number_needs_two_owners(void **state)
 {
 	struct cache *c = make_cache();
 	struct cache_chain *chain = cache_chain(c, &eth);
@@ -375,7 +426,7 @@ static void what_is_final_and_named_by_number_needs_two_suppliers(void **state)
 	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
 	set_head(chain, 21, 0);
 	assert_false(finds(c, 1, 0));
-	answer.supplier.b[0] ^= 1;
+	answer.owner.b[0] ^= 1;
 	assert_int_equal(fill(c, 1, &answer), CACHE_STORED);
 	set_head(chain, 22, 0);
 	assert_true(finds(c, 1, 0));
@@ -682,7 +733,7 @@ static void step_head(struct both *b)
 	if (gen_below(&b->gen, 4) == 0) /* a reorg, but not of what is final */
 		back = gen_below(&b->gen, MIN(MIN(11, m->blocks), top - m->final + 1));
 	head.number = top - back + 1;
-	head.has_parent = true;
+	head.has_parent = head.sure = true;
 	gen_bytes(&b->gen, head.hash.b, sizeof(head.hash.b));
 	head.parent = m->branch[m->blocks - 1 - back].hash;
 	assert_true(cache_head(b->chain, &head, b->now));
@@ -797,11 +848,13 @@ int main(void)
 		cmocka_unit_test(a_known_block_is_enough_by_its_hash),
 		cmocka_unit_test(the_heads_number_is_enough_for_what_holds_for_it),
 		cmocka_unit_test(the_serial_of_the_head_counts_its_changes),
-		cmocka_unit_test(what_holds_for_ever_needs_no_block_but_two_suppliers),
+		cmocka_unit_test(what_holds_for_ever_needs_no_block_but_two_owners),
 		cmocka_unit_test(until_then_it_holds_for_one_head),
+		cmocka_unit_test(one_suppliers_word_holds_no_longer_than_its_head_is_fresh),
+		cmocka_unit_test(calls_that_go_unanswered_for_want_of_a_head_ask_for_one),
 		cmocka_unit_test(
-			what_nobody_can_recompute_is_found_for_one_head_or_needs_two_suppliers),
-		cmocka_unit_test(what_is_final_and_named_by_number_needs_two_suppliers),
+			what_nobody_can_recompute_is_found_for_one_head_or_needs_two_owners),
+		cmocka_unit_test(what_is_final_and_named_by_number_needs_two_owners),
 		cmocka_unit_test(what_is_of_the_head_goes_with_it),
 		cmocka_unit_test(keys_tell_secrets_services_pins_and_calls_apart),
 		cmocka_unit_test(a_reorg_evicts_exactly_its_branch),

@@ -33,7 +33,7 @@ static size_t id_of(const struct hash *hash)
 
 static struct block_claim claim_of(const struct world *w, size_t i, bool with_parent)
 {
-	struct block_claim claim = {.hash = hash_of(i), .number = w->number[i]};
+	struct block_claim claim = {.hash = hash_of(i), .number = w->number[i], .sure = true};
 
 	claim.has_parent = with_parent;
 	if (with_parent)
@@ -83,12 +83,14 @@ static bool model_is_dead(const struct model *m, size_t i)
 
 static void model_break(struct model *m)
 {
-	for (size_t i = 0; i < WORLD_MAX; i++) {
+	for (size_t i = 0; i < m->w->n; i++)
 		if (m->known[i])
 			m->left[i] = 1 + LINEAGE_BROKEN;
-		m->known[i] = m->known[i] && i == m->head;
-		m->served[i] = m->known[i];
-		m->linked[i] = m->linked[i] && m->known[i];
+	for (size_t i = 0; i < WORLD_MAX; i++) {
+		bool head = i == m->head && m->known[i];
+
+		m->known[i] = m->served[i] = head;
+		m->linked[i] = m->linked[i] && head;
 		m->pending[i] = false;
 	}
 	m->has_final = false;
@@ -318,7 +320,7 @@ static void count_leave(struct lineage_block *block, enum lineage_leave why, voi
 
 static struct block_claim block_at(uint64_t number, uint8_t fork)
 {
-	struct block_claim claim = {.number = number, .has_parent = true};
+	struct block_claim claim = {.number = number, .has_parent = true, .sure = true};
 
 	put_be64(claim.hash.b, number);
 	put_be64(claim.parent.b, number - 1);
@@ -345,6 +347,38 @@ static void what_contradicts_a_known_block_changes_nothing(void **state)
 	assert_non_null(lineage_add(b, &other));
 	assert_int_equal(lineage_count(b), 1);
 	assert_true(ID_EQ(&lineage_head(b)->is.parent, &ten.parent));
+	lineage_destroy(b);
+}
+
+static void a_word_gives_way_to_what_is_sure_and_links_nothing(void **state)
+{
+	size_t left[5] = {0};
+	struct lineage *b = lineage_create(16, count_leave, left);
+	struct block_claim ten = block_at(10, 0), eleven = block_at(11, 0), word = block_at(9, 7);
+	struct block_claim nine = block_at(9, 0), dead = block_at(10, 3);
+
+	assert_true(lineage_set_head(b, &ten));
+	word.sure = false; /* a block with the hash of the next head, and another number */
+	word.hash = eleven.hash;
+	assert_non_null(lineage_add(b, &word));
+	assert_true(lineage_set_head(b, &eleven));
+	assert_int_equal(left[LINEAGE_UNLINKED], 1);
+	assert_int_equal(lineage_head(b)->is.number, 11);
+	assert_true(lineage_find(b, &ten.hash)->served);
+	assert_null(lineage_add(b, &word)); /* what is sure stays */
+	/* Its parent is not believed: another branch is not served for it. */
+	word = ten;
+	word.sure = false;
+	word.parent = dead.hash;
+	assert_non_null(lineage_add(b, &word));
+	word = nine;
+	word.sure = false;
+	word.parent = dead.hash;
+	assert_non_null(lineage_add(b, &word));
+	assert_true(lineage_find(b, &nine.hash)->served); /* by the link from above */
+	assert_false(lineage_find(b, &nine.hash)->is.has_parent);
+	assert_non_null(lineage_add(b, &nine));
+	assert_true(ID_EQ(&lineage_find(b, &nine.hash)->is.parent, &nine.parent));
 	lineage_destroy(b);
 }
 
@@ -482,6 +516,7 @@ int main(void)
 		cmocka_unit_test(every_short_story_of_a_small_world_is_told_right),
 		cmocka_unit_test(long_stories_of_random_worlds_are_told_right),
 		cmocka_unit_test(what_contradicts_a_known_block_changes_nothing),
+		cmocka_unit_test(a_word_gives_way_to_what_is_sure_and_links_nothing),
 		cmocka_unit_test(a_parent_of_the_wrong_number_is_none),
 		cmocka_unit_test(blocks_far_ahead_of_the_head_are_not_remembered),
 		cmocka_unit_test(the_number_of_blocks_is_bounded_and_the_newest_stay),

@@ -105,6 +105,66 @@ static void rows_do_not_contradict_themselves(void **state)
 	assert_int_equal(traits_of("eth_noSuchThing")->send, CHAIN_SEND_ONCE);
 }
 
+/* How long other gateways keep answers, where they agree: each method that one of them keeps. */
+static const struct {
+	enum chain_life life;
+	const char *names[32];
+} kept_elsewhere[] = {
+	{CHAIN_LIFE_FOREVER, {"eth_chainId", "net_version"}},
+	{CHAIN_LIFE_HEAD,
+	 {"eth_gasPrice", "eth_maxPriorityFeePerGas", "eth_blobBaseFee", "eth_blockNumber",
+	  "erigon_blockNumber"}},
+	{CHAIN_LIFE_BLOCK,
+	 {"eth_getBlockByNumber",
+	  "eth_getBlockByHash",
+	  "eth_getUncleByBlockNumberAndIndex",
+	  "eth_getUncleByBlockHashAndIndex",
+	  "eth_getTransactionByBlockNumberAndIndex",
+	  "eth_getTransactionByBlockHashAndIndex",
+	  "eth_getBlockTransactionCountByNumber",
+	  "eth_getBlockTransactionCountByHash",
+	  "eth_getUncleCountByBlockNumber",
+	  "eth_getUncleCountByBlockHash",
+	  "eth_getBlockReceipts",
+	  "eth_getLogs",
+	  "eth_getBalance",
+	  "eth_getCode",
+	  "eth_getTransactionCount",
+	  "eth_getStorageAt",
+	  "eth_getProof",
+	  "eth_getAccount",
+	  "eth_call",
+	  "eth_estimateGas",
+	  "eth_simulateV1",
+	  "eth_feeHistory",
+	  "erigon_getHeaderByNumber"}},
+	{CHAIN_LIFE_BLOCK,
+	 {"trace_block", "trace_call", "trace_filter", "trace_replayBlockTransactions",
+	  "debug_traceBlockByNumber", "debug_traceBlockByHash", "debug_traceCall",
+	  "debug_getRawBlock", "debug_getRawHeader", "debug_getRawReceipts",
+	  "debug_storageRangeAt"}},
+	{CHAIN_LIFE_ITEM,
+	 {"eth_getTransactionByHash", "eth_getTransactionReceipt", "trace_transaction",
+	  "trace_replayTransaction", "debug_traceTransaction"}},
+	/* One node's own, of one moment, or what tells too little of its block. */
+	{CHAIN_LIFE_NEVER,
+	 {"eth_hashrate", "eth_mining", "eth_syncing", "net_peerCount", "net_listening",
+	  "web3_clientVersion", "erigon_getBlockByTimestamp", "trace_rawTransaction",
+	  "debug_traceBlock", "eth_sendRawTransaction", "eth_pendingTransactions",
+	  "txpool_content"}},
+};
+
+static void what_others_keep_is_kept_for_as_long(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kept_elsewhere); i++)
+		for (const char *const *name = kept_elsewhere[i].names; *name; name++) {
+			assert_int_not_equal(method_of(*name)->id, 0);
+			if (traits_of(*name)->life != kept_elsewhere[i].life)
+				print_message("# %s\n", *name);
+			assert_int_equal(traits_of(*name)->life, kept_elsewhere[i].life);
+		}
+}
+
 static void what_matters_most_is_as_it_should_be(void **state)
 {
 	assert_int_equal(traits_of("eth_chainId")->life, CHAIN_LIFE_FOREVER);
@@ -452,6 +512,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_relayed_method_has_a_row),
 		cmocka_unit_test(rows_do_not_contradict_themselves),
+		cmocka_unit_test(what_others_keep_is_kept_for_as_long),
 		cmocka_unit_test(what_matters_most_is_as_it_should_be),
 		cmocka_unit_test(blocks_stand_where_the_table_says),
 		cmocka_unit_test(filters_have_two_ends_or_a_hash),
