@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Distinct eth_getBalance calls; with CF_TOKENS (a file) each on the path of the next token; with
--- CF_SAME (a method) the same call again and again.
+-- CF_SAME (a method and its parameters) the same call again and again.
 local number = math.random(0)
 local paths = { "/" }
 local calls = 0
@@ -21,7 +21,8 @@ function init(args)
 	wrk.headers["Content-Type"] = "application/json"
 	local same = os.getenv("CF_SAME")
 	if same then
-		again = wrk.format("POST", "/", nil, string.format('{"jsonrpc":"2.0","id":1,"method":"%s","params":[]}', same))
+		local method, params = same:match("^(%S+) (.*)$")
+		again = wrk.format("POST", "/", nil, string.format('{"jsonrpc":"2.0","id":1,"method":"%s","params":%s}', method, params))
 	end
 	number = first * 10000000
 end
