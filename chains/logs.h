@@ -40,11 +40,12 @@ MUST_USE bool chain_logs_read(const struct chain *chain, const struct chain_meth
 struct chain_logs_part chain_logs_whole(const struct chain_logs *logs, uint64_t first,
 					uint64_t last);
 
-/* Divides a part in two that together are the part and have nothing in common: its blocks; of a
- * part of one block the first list that has two elements.  Of two parts of different blocks the
- * first has the lower ones.
+/* Divides a part in two that together are the part and have nothing in common: its blocks, and if
+ * that is one block the first list that has two elements; or, with lists_first, the other way
+ * round.  Of two parts of different blocks the first has the lower ones.
  * False: it cannot be divided. */
-MUST_USE bool chain_logs_halve(const struct chain_logs_part *part, struct chain_logs_part ret[2]);
+MUST_USE bool chain_logs_halve(const struct chain_logs_part *part, bool lists_first,
+			       struct chain_logs_part ret[2]);
 
 /* Appends the call that asks for a part: the text with other ends of the range, both as numbers,
  * and the part's elements of the lists; everything else byte for byte.
@@ -57,9 +58,9 @@ void chain_logs_put(const struct chain_logs *logs, const struct chain_logs_part 
  * False: it is no list. */
 MUST_USE bool chain_logs_inside(struct view result, struct view *ret);
 
-/* Appends the logs of several lists of one block, insides of them, in the order in which they stand
- * in the block, each once, as they were written, with commas between them.
- * False, and nothing is appended: an entry does not tell its place. */
+/* Appends the logs of several lists, insides of them, in the order of the chain (block number,
+ * place in the block), each once, as they were written, with commas between them. False, and
+ * nothing is appended: an entry does not tell its place. */
 MUST_USE bool chain_logs_merge(const struct view *insides, size_t count, struct buf *ret);
 
 /* Appends a call, with the id 1, that asks for what was read in one block, by its hash, whatever

@@ -77,23 +77,36 @@ struct chain_logs_part chain_logs_whole(const struct chain_logs *logs, uint64_t 
 	return part;
 }
 
-bool chain_logs_halve(const struct chain_logs_part *part, struct chain_logs_part ret[2])
+static bool halve_blocks(const struct chain_logs_part *part, struct chain_logs_part ret[2])
 {
+	if (part->first == part->last)
+		return false;
 	ret[0] = ret[1] = *part;
-	if (part->first < part->last) {
-		ret[0].last = part->first + (part->last - part->first) / 2;
-		ret[1].first = ret[0].last + 1;
-		return true;
-	}
+	ret[0].last = part->first + (part->last - part->first) / 2;
+	ret[1].first = ret[0].last + 1;
+	return true;
+}
+
+static bool halve_list(const struct chain_logs_part *part, struct chain_logs_part ret[2])
+{
 	for (size_t i = 0; i < CHAIN_LOGS_LISTS; i++) {
 		if (part->count[i] < 2)
 			continue;
+		ret[0] = ret[1] = *part;
 		ret[0].count[i] = part->count[i] / 2;
 		ret[1].from[i] += ret[0].count[i];
 		ret[1].count[i] -= ret[0].count[i];
 		return true;
 	}
 	return false;
+}
+
+bool chain_logs_halve(const struct chain_logs_part *part, bool lists_first,
+		      struct chain_logs_part ret[2])
+{
+	if (lists_first)
+		return halve_list(part, ret) || halve_blocks(part, ret);
+	return halve_blocks(part, ret) || halve_list(part, ret);
 }
 
 /* --- writing --- */
@@ -225,7 +238,7 @@ bool chain_logs_inside(struct view result, struct view *ret)
 }
 
 struct entry {
-	uint64_t index;
+	uint64_t block, index;
 	struct view text;
 };
 
@@ -239,24 +252,27 @@ static void entries_finish_at(struct entries *entries)
 	free(entries->all);
 }
 
-static int by_index(const void *a, const void *b)
+static int by_order(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;
 
+	if (x->block != y->block)
+		return x->block < y->block ? -1 : 1;
 	return x->index < y->index ? -1 : x->index > y->index;
 }
 
 static bool add_entry(struct entries *entries, struct view text)
 {
-	static const char *const members[] = {"logIndex"};
+	static const char *const members[] = {"blockNumber", "logIndex"};
 	struct json_walk walk = json_walk_of(text);
 	struct json_names names;
-	struct view value[1];
+	struct view values[ARRAY_SIZE(members)];
 	struct entry entry = {.text = text};
 
-	json_names_init(&names, members, 1);
-	if (json_walk_members(&walk, &names, value) != JSON_MEMBERS ||
-	    !json_token_u64(value[0], JSON_LENIENT, &entry.index))
+	json_names_init(&names, members, ARRAY_SIZE(members));
+	if (json_walk_members(&walk, &names, values) != JSON_MEMBERS ||
+	    !json_token_u64(values[0], JSON_LENIENT, &entry.block) ||
+	    !json_token_u64(values[1], JSON_LENIENT, &entry.index))
 		return false;
 	if (entries->count == entries->cap) {
 		entries->cap = entries->cap ? 2 * entries->cap : 64;
@@ -310,10 +326,10 @@ bool chain_logs_merge(const struct view *insides, size_t count, struct buf *ret)
 			return false;
 	}
 	if (entries.count > 0)
-		qsort(entries.all, entries.count, sizeof(entries.all[0]), by_index);
+		qsort(entries.all, entries.count, sizeof(entries.all[0]), by_order);
 	for (size_t i = 0; i < entries.count; i++) {
 		/* An address that the client named twice. */
-		if (i > 0 && entries.all[i].index == entries.all[i - 1].index)
+		if (i > 0 && by_order(&entries.all[i], &entries.all[i - 1]) == 0)
 			continue;
 		if (i > 0)
 			buf_put_u8(ret, ',');

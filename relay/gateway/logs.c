@@ -6,6 +6,7 @@
 #include "relay/gateway/internal.h"
 
 #define SEEN_US 600000000  /* what was too large is not tried again for this long */
+#define LIMIT_MIN 10	   /* no backend takes fewer blocks: it was something else in them */
 #define DOUBTS_MAX 3	   /* refusals in a row of what has worked */
 #define LOGS_PARTS_MAX 128 /* the largest gateway.logs_parts_max */
 
@@ -85,10 +86,19 @@ static uint64_t refused_from(struct account *account)
 	return seen->refused > seen->worked ? seen->refused : 0;
 }
 
-void logs_note_refused(struct account *account, uint64_t blocks)
+static enum chain_error class_of(const struct chain *chain, const struct rpc_answer *answer)
+{
+	return chain_error_class(chain, answer->error_code_known ? answer->error_code : 0,
+				 answer->error_message, answer->error_data);
+}
+
+void logs_note_refused(struct account *account, const struct chain *chain,
+		       const struct rpc_answer *answer, uint64_t blocks)
 {
 	struct logs_seen *seen = seen_of(account);
 
+	if (blocks <= LIMIT_MIN || class_of(chain, answer) != CHAIN_ERROR_TOO_LARGE)
+		return;
 	if (seen->refused == 0 || blocks < seen->refused)
 		seen->refused = blocks;
 	if (seen->refused <= seen->worked && ++seen->doubts == DOUBTS_MAX) {
@@ -116,45 +126,33 @@ static void fail(struct logs *l, const struct err *why)
 	l->err = *why;
 }
 
-/* The parts of one block, each with some of its addresses or topics, from this one on: their logs
- * in the order of the block.  Returns the last of them; NULL: their order cannot be told. */
-static struct part *join_block(struct part *part, struct buf *out)
+/* Parts of the same blocks, each with some of the addresses or topics: what they have is mixed. */
+static bool merge_parts(struct logs *l, struct buf *out)
 {
 	struct view insides[LOGS_PARTS_MAX];
-	struct part *last = part, *next = part;
+	struct part *part;
 	size_t count = 0;
 
-	for (; next && next->what.first == part->what.first; next = TAILQ_NEXT(next, entry)) {
+	TAILQ_FOREACH (part, &l->parts, entry) {
 		assert(count < ARRAY_SIZE(insides));
-		insides[count++] = next->inside;
-		last = next;
+		insides[count++] = part->inside;
 	}
-	assert(count > 0); /* its own */
-	if (count > 1)
-		return chain_logs_merge(insides, count, out) ? last : NULL;
-	buf_put(out, insides[0].p, insides[0].n);
-	return last;
+	return chain_logs_merge(insides, count, out);
 }
 
-static bool join_parts(struct logs *l, struct buf *out)
+static void append_parts(struct logs *l, struct buf *out)
 {
-	struct part *part = TAILQ_FIRST(&l->parts);
-	size_t from = out->n;
+	struct part *part;
+	bool any = false;
 
-	buf_reserve(out, *l->sum);
-	while (part) {
-		size_t before = out->n;
-
-		if (before > from)
+	TAILQ_FOREACH (part, &l->parts, entry) {
+		if (part->inside.n == 0)
+			continue;
+		if (any)
 			buf_put_u8(out, ',');
-		part = join_block(part, out);
-		if (!part)
-			return false;
-		if (out->n == before + (before > from))
-			out->n = before; /* none */
-		part = TAILQ_NEXT(part, entry);
+		buf_put(out, part->inside.p, part->inside.n);
+		any = true;
 	}
-	return true;
 }
 
 static void join(struct logs *l)
@@ -164,7 +162,10 @@ static void join(struct logs *l)
 
 	made_begin(made);
 	buf_put_u8(&made->body, '[');
-	if (!join_parts(l, &made->body)) {
+	buf_reserve(&made->body, *l->sum);
+	if (!l->mixed) {
+		append_parts(l, &made->body);
+	} else if (!merge_parts(l, &made->body)) {
 		made_finish(made);
 		err_set(&l->err, ERR_UPSTREAM, "a log does not tell its place in the block");
 		return;
@@ -201,15 +202,16 @@ static void ask_part(struct part *part)
 }
 
 /* False: it cannot be divided, or there are as many parts as there may be. */
-static bool halve(struct part *part)
+static bool halve(struct part *part, bool lists_first)
 {
 	struct logs *l = part->logs;
 	struct chain_logs_part halves[2];
 	struct part *second;
 
 	if (l->count >= l->worker->cfg->gateway.logs_parts_max ||
-	    !chain_logs_halve(&part->what, halves))
+	    !chain_logs_halve(&part->what, lists_first, halves))
 		return false;
+	l->mixed = l->mixed || halves[0].first == halves[1].first;
 	second = part_create(l, &halves[1]);
 	part->what = halves[0];
 	part->state = PART_QUEUED;
@@ -238,7 +240,7 @@ static void pump(struct logs *l)
 	       (part = next_queued(l))) {
 		uint64_t refused = refused_from(l->account);
 
-		while (refused > 1 && blocks_of(&part->what) >= refused && halve(part))
+		while (refused > 1 && blocks_of(&part->what) >= refused && halve(part, false))
 			;
 		ask_part(part);
 	}
@@ -250,13 +252,7 @@ static void pump(struct logs *l)
 
 bool logs_too_large(const struct chain *chain, const struct rpc_answer *answer)
 {
-	enum chain_error error;
-
-	if (answer->error.n == 0)
-		return false;
-	error = chain_error_class(chain, answer->error_code, answer->error_message,
-				  answer->error_data);
-	return chain_error_info(error)->divide;
+	return answer->error.n > 0 && chain_error_info(class_of(chain, answer))->divide;
 }
 
 /* The supplier's own error is the call's answer. */
@@ -275,14 +271,11 @@ static void answer_with(struct logs *l, struct whole *whole)
 static void on_error(struct part *part)
 {
 	struct logs *l = part->logs;
+	const struct rpc_answer *answer = &part->whole.answer;
+	bool lists = class_of(l->chain, answer) == CHAIN_ERROR_TOO_MANY;
 
-	if (!logs_too_large(l->chain, &part->whole.answer)) {
-		answer_with(l, &part->whole);
-		return;
-	}
-	if (part->what.first < part->what.last)
-		logs_note_refused(l->account, blocks_of(&part->what));
-	if (halve(part))
+	logs_note_refused(l->account, l->chain, answer, blocks_of(&part->what));
+	if (logs_too_large(l->chain, answer) && halve(part, lists))
 		whole_drop(&part->whole);
 	else
 		answer_with(l, &part->whole);
@@ -320,7 +313,7 @@ uint64_t logs_chunk(const struct worker *w, struct account *account, uint64_t bl
 	uint64_t parts_max = w->cfg->gateway.logs_parts_max;
 
 	if (refused > 1)
-		chunk = MIN(chunk, MAX(seen_of(account)->worked, 1));
+		chunk = MIN(chunk, MAX(seen_of(account)->worked, refused / 2));
 	return MAX(chunk, (blocks + parts_max - 1) / parts_max);
 }
 

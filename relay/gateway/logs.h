@@ -3,9 +3,10 @@
  *
  * What is more than gateway.logs_chunk blocks is divided at once; what a backend calls too large,
  * in whichever words, is divided then, and its parts again, down to one block, one address and one
- * topic.  The parts are asked side by side, gateway.logs_parallel at a time, each a relay with its
- * receipt, and joined in the order of the chain, entry by entry as backends wrote them ([G7]).  A
- * part that fails fails the whole: there is no answer that lacks some.
+ * topic; where it says that there are too many of these, they are divided first.  The parts are
+ * asked side by side, gateway.logs_parallel at a time, each a relay with its receipt, and joined in
+ * the order of the chain, entry by entry as backends wrote them ([G7]).  A part that fails fails
+ * the whole: there is no answer that lacks some.
  *
  * What was too large lately is not tried again: each account remembers the largest range that
  * worked and the smallest that did not.
@@ -49,7 +50,8 @@ struct logs {
 	TAILQ_HEAD(, part) parts; /* in the order of the answer */
 	unsigned count, asked, done;
 	unsigned busy;
-	bool over; /* err is set, or a part's error is the answer */
+	bool mixed; /* there are parts of the same blocks */
+	bool over;  /* err is set, or a part's error is the answer */
 };
 
 /* Asks for the logs of these blocks, both of them too; first <= last.  The end may have been told,
@@ -60,8 +62,9 @@ void logs_drop(struct logs *logs);
 
 /* Blocks that one part may have of so many. */
 uint64_t logs_chunk(const struct worker *w, struct account *account, uint64_t blocks);
-/* A range of so many blocks was too large. */
-void logs_note_refused(struct account *account, uint64_t blocks);
+/* A range of so many blocks was answered with an error: if it was too large that is remembered. */
+void logs_note_refused(struct account *account, const struct chain *chain,
+		       const struct rpc_answer *answer, uint64_t blocks);
 /* Whether an answer says that what was asked for is too large, but parts of it may not be. */
 bool logs_too_large(const struct chain *chain, const struct rpc_answer *answer);
 

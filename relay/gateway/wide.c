@@ -156,8 +156,9 @@ bool wide_divide(struct call *call)
 	if (!logs_too_large(chain, ask_answer(ask)) || !read_call(call, chain, &read))
 		return false;
 	ref = read.call.ref;
-	if (is_range(&read) && ref[0].number < ref[1].number)
-		logs_note_refused(call->request->account, ref[1].number - ref[0].number + 1);
+	if (is_range(&read))
+		logs_note_refused(call->request->account, chain, ask_answer(ask),
+				  ref[1].number - ref[0].number + 1);
 	ask_leave(&call->asker);
 	call->reuse.joined = false; /* what it gets now is its own */
 	begin(call, chain, &read);

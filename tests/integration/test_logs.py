@@ -132,6 +132,17 @@ def test_too_many_logs_are_divided_down_to_one_block_address_and_topic(world):
     assert len(receipts_of(headers)) > 12
 
 
+@pytest.mark.parametrize("text", texts("TOO_MANY"))
+def test_too_many_addresses_or_topics_are_divided_whatever_the_range(world, text):
+    _, backend, _, emitters = world
+    backend.addresses, backend.topics = 2, 1
+    backend.error = {"code": -32602, "message": f"Error: {text}"}
+    addresses = [emitters[1].address, emitters[2].address, emitters[0].address]
+    headers = assert_same(world, fromBlock=hex(6), toBlock=hex(20), address=addresses,
+                          topics=[[topic_of(0), topic_of(1), topic_of(2)]])
+    assert len(receipts_of(headers)) >= 6
+
+
 def test_tags_at_the_end_mean_the_height_of_now(world):
     world[1].blocks = 40
     for wanted in ({"fromBlock": hex(300), "toBlock": "latest"}, {"fromBlock": hex(300)},
@@ -226,4 +237,5 @@ def test_in_a_batch_each_call_has_its_own_list(world):
         client.close()
     assert json.loads(answers[0][2]) == json.loads(answers[1][2])
     lists = answers[1][1]["counterfoil-receipt"].split(", ")
-    assert [len(entry.split("+")) for entry in lists] == [3, 1, 2]
+    counts = [len(entry.split("+")) for entry in lists]
+    assert counts[0] >= 3 and counts[1] == 1 and counts[2] >= 2

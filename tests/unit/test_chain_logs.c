@@ -101,35 +101,35 @@ static void a_part_has_its_elements_of_the_lists(void **state)
 
 	assert_true(read_logs("eth_getLogs", params, &logs));
 	part = chain_logs_whole(&logs, 5, 5);
-	assert_true(chain_logs_halve(&part, halves));
+	assert_true(chain_logs_halve(&part, false, halves));
 	assert_put(params, &logs, &halves[0],
 		   "[{\"fromBlock\":\"0x5\",\"toBlock\":\"0x5\",\"address\":[" A "],\"topics\":[[" A
 		   "," B "]]}]");
 	assert_put(params, &logs, &halves[1],
 		   "[{\"fromBlock\":\"0x5\",\"toBlock\":\"0x5\",\"address\":[" B "," C
 		   "],\"topics\":[[" A "," B "]]}]");
-	assert_true(chain_logs_halve(&halves[0], again));
+	assert_true(chain_logs_halve(&halves[0], false, again));
 	assert_put(params, &logs, &again[1],
 		   "[{\"fromBlock\":\"0x5\",\"toBlock\":\"0x5\",\"address\":[" A "],\"topics\":[[" B
 		   "]]}]");
-	assert_false(chain_logs_halve(&again[1], halves));
+	assert_false(chain_logs_halve(&again[1], false, halves));
 }
 
 /* --- parts tile the whole --- */
 
 /* Divides at random down to the end, and marks what each leaf asks for. */
-static void tile(struct gen *gen, const struct chain_logs_part *part, uint8_t *seen,
-		 uint64_t *next_block)
+static void tile(struct gen *gen, const struct chain_logs_part *part, bool lists_first,
+		 uint8_t *seen, uint64_t *next_block)
 {
 	struct chain_logs_part halves[2];
 
-	if (gen_below(gen, 8) > 0 && chain_logs_halve(part, halves)) {
-		tile(gen, &halves[0], seen, next_block);
-		tile(gen, &halves[1], seen, next_block);
+	if (gen_below(gen, 8) > 0 && chain_logs_halve(part, lists_first, halves)) {
+		tile(gen, &halves[0], lists_first, seen, next_block);
+		tile(gen, &halves[1], lists_first, seen, next_block);
 		return;
 	}
 	/* Lower blocks come first. */
-	assert_true(part->first >= *next_block);
+	assert_true(lists_first || part->first >= *next_block);
 	*next_block = part->first;
 	for (uint64_t b = part->first; b <= part->last; b++)
 		for (uint32_t i = 0; i < MAX(part->count[0], 1u); i++)
@@ -150,7 +150,7 @@ static void parts_ask_for_each_thing_once(void **state)
 		uint8_t seen[32 * 4 * 4] = {0};
 		uint64_t next_block = 0;
 
-		tile(&gen, &whole, seen, &next_block);
+		tile(&gen, &whole, n % 2, seen, &next_block);
 		for (uint64_t i = 0; i < ARRAY_SIZE(seen); i++) {
 			bool in = i / 16 >= first && i / 16 <= last &&
 				  i / 4 % 4 < MAX(logs.list_count[0], 1u) &&
@@ -186,24 +186,32 @@ static void the_inside_of_a_list_is_found(void **state)
 	assert_false(chain_logs_inside(VIEW_STR("{}"), &inside));
 }
 
-static void logs_of_one_block_come_in_its_order_and_once(void **state)
+static void logs_come_in_the_order_of_the_chain_and_once(void **state)
 {
 	const struct view lists[] = {
-		VIEW_STR("{\"logIndex\":\"0x1\"}, {\"logIndex\":\"0x10\", \"a\": 1}"),
-		VIEW_STR(""),
-		VIEW_STR("{\"logIndex\":\"0x0\"},{\"logIndex\":\"0x1\"}"),
+		VIEW_STR("{\"blockNumber\":\"0x1\",\"logIndex\":\"0x1\"}, "
+			 "{\"blockNumber\":\"0x1\",\"logIndex\":\"0x10\", \"a\": 1}"),
+		VIEW_STR("{\"blockNumber\":\"0x0\",\"logIndex\":\"0x9\"}"),
+		VIEW_STR("{\"blockNumber\":\"0x1\",\"logIndex\":\"0x0\"},{\"blockNumber\":\"0x1\","
+			 "\"logIndex\":\"0x1\"}"),
 	};
 
 	assert_merged(
 		lists, 3,
-		"{\"logIndex\":\"0x0\"},{\"logIndex\":\"0x1\"},{\"logIndex\":\"0x10\", \"a\": 1}");
-	assert_merged(&lists[1], 1, "");
+		"{\"blockNumber\":\"0x0\",\"logIndex\":\"0x9\"},"
+		"{\"blockNumber\":\"0x1\",\"logIndex\":\"0x0\"},{\"blockNumber\":\"0x1\","
+		"\"logIndex\":\"0x1\"},{\"blockNumber\":\"0x1\",\"logIndex\":\"0x10\", \"a\": 1}");
+	assert_merged(&(struct view){0}, 1, "");
 }
 
 static void what_has_no_place_is_not_merged(void **state)
 {
-	static const char *const bad[] = {"{}", "1", "{\"logIndex\":null}",
-					  "{\"logIndex\":\"0x1\"} 2", "{\"logIndex\":\"0x1\"},"};
+	static const char *const bad[] = {"{}",
+					  "1",
+					  "{\"blockNumber\":\"0x1\"}",
+					  "{\"logIndex\":\"0x1\"}",
+					  "{\"blockNumber\":\"0x1\",\"logIndex\":\"0x1\"} 2",
+					  "{\"blockNumber\":\"0x1\",\"logIndex\":\"0x1\"},"};
 	struct buf out = {0};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -363,7 +371,7 @@ int main(void)
 		cmocka_unit_test(a_part_has_its_elements_of_the_lists),
 		cmocka_unit_test(parts_ask_for_each_thing_once),
 		cmocka_unit_test(the_inside_of_a_list_is_found),
-		cmocka_unit_test(logs_of_one_block_come_in_its_order_and_once),
+		cmocka_unit_test(logs_come_in_the_order_of_the_chain_and_once),
 		cmocka_unit_test(what_has_no_place_is_not_merged),
 		cmocka_unit_test(entries_are_taken_one_by_one),
 		cmocka_unit_test(a_log_tells_its_block),
