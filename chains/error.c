@@ -198,41 +198,45 @@ static bool read_number(const uint8_t **p, const uint8_t *end, uint64_t *ret)
 }
 
 /* The blocks that a text allows in the words of one phrase. */
-static bool read_blocks(const struct folded *text, const char *phrase, uint64_t *ret)
+static enum chain_blocks_told read_blocks(const struct folded *text, const char *phrase,
+					  uint64_t *ret)
 {
 	size_t head = strcspn(phrase, "#"), count = 0;
 	const uint8_t *p = find_phrase(text, phrase, head), *end = text->p + text->n;
 	uint64_t numbers[2] = {0};
 
 	if (!p)
-		return false;
+		return CHAIN_BLOCKS_NONE;
 	for (const char *q = phrase + head; *q; q++) {
 		if (*q == '#') {
 			assert(count < ARRAY_SIZE(numbers));
 			if (!read_number(&p, end, &numbers[count++]))
-				return false;
+				return CHAIN_BLOCKS_NONE;
 		} else if (p == end || *p++ != (uint8_t)*q) {
-			return false;
+			return CHAIN_BLOCKS_NONE;
 		}
 	}
 	if (count == 1 ? numbers[0] == 0 : numbers[1] < numbers[0])
-		return false;
+		return CHAIN_BLOCKS_NONE;
 	*ret = count == 1 ? numbers[0] : numbers[1] - numbers[0] + 1;
-	return true;
+	return count == 1 ? CHAIN_BLOCKS_LIMIT : CHAIN_BLOCKS_OFFER;
 }
 
-bool chain_error_blocks(const struct chain *chain, struct view message, struct view data,
-			uint64_t *ret)
+enum chain_blocks_told chain_error_blocks(const struct chain *chain, struct view message,
+					  struct view data, uint64_t *ret)
 {
+	enum chain_blocks_told told;
 	const struct family *family = chain_family_of(chain);
 	struct folded m, d;
 
 	fold_text(message, &m);
 	fold_text(data, &d);
 	for (size_t i = 0; i < family->limit_count; i++) {
-		if (read_blocks(&m, family->limits[i], ret) ||
-		    read_blocks(&d, family->limits[i], ret))
-			return true;
+		told = read_blocks(&m, family->limits[i], ret);
+		if (told == CHAIN_BLOCKS_NONE)
+			told = read_blocks(&d, family->limits[i], ret);
+		if (told != CHAIN_BLOCKS_NONE)
+			return told;
 	}
-	return false;
+	return CHAIN_BLOCKS_NONE;
 }

@@ -47,9 +47,16 @@ enum chain_error chain_error_class(const struct chain *chain, int64_t code, stru
 				   struct view data);
 const struct chain_error_info *chain_error_info(enum chain_error error);
 
-/* How many blocks a backend answers for at once, where a CHAIN_ERROR_TOO_LARGE says so; a hint of
- * one backend, to divide a question by.  *ret >= 1, and only set when true. */
-MUST_USE bool chain_error_blocks(const struct chain *chain, struct view message, struct view data,
-				 uint64_t *ret);
+/* What a CHAIN_ERROR_TOO_LARGE says of blocks. */
+enum chain_blocks_told {
+	CHAIN_BLOCKS_NONE,  /* nothing */
+	CHAIN_BLOCKS_OFFER, /* so many of those that were asked for would be answered */
+	CHAIN_BLOCKS_LIMIT, /* so many are answered for at once, whatever they are */
+};
+
+/* How many blocks a backend answers for at once; the word of one backend, to divide a question by.
+ * *ret >= 1, and only set when something is told. */
+MUST_USE enum chain_blocks_told chain_error_blocks(const struct chain *chain, struct view message,
+						   struct view data, uint64_t *ret);
 
 #endif

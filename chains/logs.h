@@ -47,6 +47,10 @@ struct chain_logs_part chain_logs_whole(const struct chain_logs *logs, uint64_t 
 MUST_USE bool chain_logs_halve(const struct chain_logs_part *part, bool lists_first,
 			       struct chain_logs_part ret[2]);
 
+/* Divides a part after its first `blocks` blocks, otherwise as above.  False: it has no more. */
+MUST_USE bool chain_logs_cut(const struct chain_logs_part *part, uint64_t blocks,
+			     struct chain_logs_part ret[2]);
+
 /* Appends the call that asks for a part: the text with other ends of the range, both as numbers,
  * and the part's elements of the lists; everything else byte for byte.
  *

@@ -77,14 +77,20 @@ struct chain_logs_part chain_logs_whole(const struct chain_logs *logs, uint64_t 
 	return part;
 }
 
-static bool halve_blocks(const struct chain_logs_part *part, struct chain_logs_part ret[2])
+bool chain_logs_cut(const struct chain_logs_part *part, uint64_t blocks,
+		    struct chain_logs_part ret[2])
 {
-	if (part->first == part->last)
+	if (blocks == 0 || part->last - part->first < blocks)
 		return false;
 	ret[0] = ret[1] = *part;
-	ret[0].last = part->first + (part->last - part->first) / 2;
+	ret[0].last = part->first + blocks - 1;
 	ret[1].first = ret[0].last + 1;
 	return true;
+}
+
+static bool halve_blocks(const struct chain_logs_part *part, struct chain_logs_part ret[2])
+{
+	return chain_logs_cut(part, (part->last - part->first) / 2 + 1, ret);
 }
 
 static bool halve_list(const struct chain_logs_part *part, struct chain_logs_part ret[2])

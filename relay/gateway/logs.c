@@ -6,7 +6,8 @@
 #include "relay/gateway/internal.h"
 
 #define SEEN_US 600000000  /* what was too large is not tried again for this long */
-#define LIMIT_MIN 10	   /* no backend takes fewer blocks: it was something else in them */
+#define LIMIT_MIN 10	   /* few backends take fewer blocks: if not told so, it was their logs */
+#define PIECES_MAX 8	   /* of a part that was too large, whatever the backend says */
 #define DOUBTS_MAX 3	   /* refusals in a row of what has worked */
 #define LOGS_PARTS_MAX 128 /* the largest gateway.logs_parts_max */
 
@@ -92,19 +93,35 @@ static enum chain_error class_of(const struct chain *chain, const struct rpc_ans
 				 answer->error_message, answer->error_data);
 }
 
-void logs_note_refused(struct account *account, const struct chain *chain,
-		       const struct rpc_answer *answer, uint64_t blocks)
+bool logs_too_many_terms(const struct chain *chain, const struct rpc_answer *answer)
+{
+	return class_of(chain, answer) == CHAIN_ERROR_TOO_MANY;
+}
+
+uint64_t logs_too_many_blocks(struct account *account, const struct chain *chain,
+			      const struct rpc_answer *answer, uint64_t blocks)
 {
 	struct logs_seen *seen = seen_of(account);
+	enum chain_error class = class_of(chain, answer);
+	uint64_t piece = blocks - blocks / 2, told_blocks = 0;
+	enum chain_blocks_told told;
 
-	if (blocks <= LIMIT_MIN || class_of(chain, answer) != CHAIN_ERROR_TOO_LARGE)
-		return;
+	if (class == CHAIN_ERROR_TOO_MANY)
+		return blocks;
+	if (class != CHAIN_ERROR_TOO_LARGE)
+		return piece;
+	told = chain_error_blocks(chain, answer->error_message, answer->error_data, &told_blocks);
+	if (told != CHAIN_BLOCKS_NONE && told_blocks < blocks)
+		piece = MAX(told_blocks, blocks / PIECES_MAX + (blocks % PIECES_MAX > 0));
+	if (told == CHAIN_BLOCKS_LIMIT ? told_blocks >= blocks : blocks <= LIMIT_MIN)
+		return piece; /* it was the logs in them */
 	if (seen->refused == 0 || blocks < seen->refused)
 		seen->refused = blocks;
 	if (seen->refused <= seen->worked && ++seen->doubts == DOUBTS_MAX) {
 		seen->worked = 0; /* it did so once, and does no more */
 		seen->doubts = 0;
 	}
+	return piece;
 }
 
 static void note_worked(struct account *account, uint64_t blocks)
@@ -201,22 +218,44 @@ static void ask_part(struct part *part)
 	whole_start(&part->whole, l->worker, l->account, buf_view(&text), l->deadline_us, l->sum);
 }
 
+static bool may_divide(const struct logs *l)
+{
+	return l->count < l->worker->cfg->gateway.logs_parts_max;
+}
+
+/* Returns the second one. */
+static struct part *replace(struct part *part, const struct chain_logs_part by[2])
+{
+	struct logs *l = part->logs;
+	struct part *second = part_create(l, &by[1]);
+
+	l->mixed = l->mixed || by[0].first == by[1].first;
+	part->what = by[0];
+	part->state = PART_QUEUED;
+	TAILQ_INSERT_AFTER(&l->parts, part, second, entry);
+	return second;
+}
+
 /* False: it cannot be divided, or there are as many parts as there may be. */
 static bool halve(struct part *part, bool lists_first)
 {
-	struct logs *l = part->logs;
 	struct chain_logs_part halves[2];
-	struct part *second;
 
-	if (l->count >= l->worker->cfg->gateway.logs_parts_max ||
-	    !chain_logs_halve(&part->what, lists_first, halves))
+	if (!may_divide(part->logs) || !chain_logs_halve(&part->what, lists_first, halves))
 		return false;
-	l->mixed = l->mixed || halves[0].first == halves[1].first;
-	second = part_create(l, &halves[1]);
-	part->what = halves[0];
-	part->state = PART_QUEUED;
-	TAILQ_INSERT_AFTER(&l->parts, part, second, entry);
+	replace(part, halves);
 	return true;
+}
+
+/* The same, into pieces of so many blocks; all is done as far as there may be parts. */
+static bool cut(struct part *part, uint64_t blocks)
+{
+	struct chain_logs_part pieces[2];
+	struct part *rest = part;
+
+	while (may_divide(part->logs) && chain_logs_cut(&rest->what, blocks, pieces))
+		rest = replace(rest, pieces);
+	return rest != part;
 }
 
 static struct part *next_queued(struct logs *l)
@@ -272,10 +311,10 @@ static void on_error(struct part *part)
 {
 	struct logs *l = part->logs;
 	const struct rpc_answer *answer = &part->whole.answer;
-	bool lists = class_of(l->chain, answer) == CHAIN_ERROR_TOO_MANY;
+	uint64_t piece = logs_too_many_blocks(l->account, l->chain, answer, blocks_of(&part->what));
 
-	logs_note_refused(l->account, l->chain, answer, blocks_of(&part->what));
-	if (logs_too_large(l->chain, answer) && halve(part, lists))
+	if (logs_too_large(l->chain, answer) &&
+	    (cut(part, piece) || halve(part, logs_too_many_terms(l->chain, answer))))
 		whole_drop(&part->whole);
 	else
 		answer_with(l, &part->whole);
@@ -332,6 +371,8 @@ static void plan(struct logs *l, uint64_t first, uint64_t last)
 {
 	uint64_t chunk = logs_chunk(l->worker, l->account, last - first + 1), at = first;
 
+	if (l->piece > 0)
+		chunk = MIN(chunk, l->piece);
 	for (;;) {
 		uint64_t to = last - at < chunk ? last : at + chunk - 1;
 		struct chain_logs_part what = chain_logs_whole(l->read, at, to);
@@ -350,9 +391,12 @@ void logs_begin(struct logs *l, uint64_t first, uint64_t last)
 
 	assert(l->worker && !l->made.count && l->err.code == ERR_NONE);
 	TAILQ_INIT(&l->parts);
-	if (check_width(l->worker, first, last, &err))
+	if (check_width(l->worker, first, last, &err)) {
 		plan(l, first, last);
-	else
+		if (l->many_terms)
+			halve(TAILQ_FIRST(&l->parts), true);
+	} else {
 		fail(l, &err);
+	}
 	pump(l);
 }

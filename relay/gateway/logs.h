@@ -8,8 +8,9 @@
  * the order of the chain, entry by entry as backends wrote them ([G7]).  A part that fails fails
  * the whole: there is no answer that lacks some.
  *
- * What was too large lately is not tried again: each account remembers the largest range that
- * worked and the smallest that did not.
+ * How many blocks a backend says that it takes is believed as far as there are no more than eight
+ * pieces of what was too large: who is asked next may take more.  What was too large lately is not
+ * tried again: each account remembers the largest range that worked and the smallest that did not.
  *
  * Private to relay/gateway.  Not here: how a call is divided (chains/logs.h), whose calls are
  * (wide.c, poll.c). */
@@ -44,6 +45,8 @@ struct logs {
 	struct view text;
 	usec_t deadline_us;
 	size_t *sum;	  /* bytes that are held for the call */
+	uint64_t piece;	  /* blocks of a part to begin with, at most; 0: as was seen of others */
+	bool many_terms;  /* there were too many: its parts have some of them each */
 	struct made made; /* the answer, which may be a supplier's error */
 	struct err err;	  /* code ERR_NONE: there is an answer */
 
@@ -62,9 +65,15 @@ void logs_drop(struct logs *logs);
 
 /* Blocks that one part may have of so many. */
 uint64_t logs_chunk(const struct worker *w, struct account *account, uint64_t blocks);
-/* A range of so many blocks was answered with an error: if it was too large that is remembered. */
-void logs_note_refused(struct account *account, const struct chain *chain,
-		       const struct rpc_answer *answer, uint64_t blocks);
+/* A range of so many blocks was answered with an error: if there were too many that is remembered.
+ *
+ * Returns the blocks of the pieces that it is to be divided in: as many as the backend says that it
+ * takes, but not so few that there are more than eight at once, since another backend may take
+ * more; half of them, if it says nothing; all, if there were not too many. */
+uint64_t logs_too_many_blocks(struct account *account, const struct chain *chain,
+			      const struct rpc_answer *answer, uint64_t blocks);
+/* There were too many addresses or topics. */
+bool logs_too_many_terms(const struct chain *chain, const struct rpc_answer *answer);
 /* Whether an answer says that what was asked for is too large, but parts of it may not be. */
 bool logs_too_large(const struct chain *chain, const struct rpc_answer *answer);
 

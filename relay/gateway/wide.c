@@ -97,7 +97,8 @@ static bool is_range(const struct chain_logs *read)
 	return ref[1].kind == CHAIN_REF_NUMBER && ref[0].number <= ref[1].number;
 }
 
-static void begin(struct call *call, const struct chain *chain, const struct chain_logs *read)
+static void begin(struct call *call, const struct chain *chain, const struct chain_logs *read,
+		  uint64_t piece, bool many_terms)
 {
 	const struct chain_ref *ref = read->call.ref;
 	CLEANUP(buf_finish) struct buf text = {0};
@@ -117,6 +118,8 @@ static void begin(struct call *call, const struct chain *chain, const struct cha
 		.text = call->rpc->text,
 		.deadline_us = call->deadline_us,
 		.sum = &wide->sum,
+		.piece = piece,
+		.many_terms = many_terms,
 	};
 	call->work = &wide->work;
 	if (is_range(read)) {
@@ -142,7 +145,7 @@ bool wide_start(struct call *call)
 	blocks = read.call.ref[1].number - read.call.ref[0].number; /* but one */
 	if (blocks < logs_chunk(r->worker, r->account, blocks))
 		return false;
-	begin(call, session->chain, &read);
+	begin(call, session->chain, &read, 0, false);
 	return true;
 }
 
@@ -150,17 +153,21 @@ bool wide_divide(struct call *call)
 {
 	struct ask *ask = call->asker.ask;
 	const struct chain *chain = ask_relay(ask)->session->chain;
+	const struct rpc_answer *answer = ask_answer(ask);
 	const struct chain_ref *ref;
 	struct chain_logs read;
+	uint64_t piece = 0;
+	bool many_terms;
 
-	if (!logs_too_large(chain, ask_answer(ask)) || !read_call(call, chain, &read))
+	if (!logs_too_large(chain, answer) || !read_call(call, chain, &read))
 		return false;
 	ref = read.call.ref;
 	if (is_range(&read))
-		logs_note_refused(call->request->account, chain, ask_answer(ask),
-				  ref[1].number - ref[0].number + 1);
+		piece = logs_too_many_blocks(call->request->account, chain, answer,
+					     ref[1].number - ref[0].number + 1);
+	many_terms = logs_too_many_terms(chain, answer);
 	ask_leave(&call->asker);
 	call->reuse.joined = false; /* what it gets now is its own */
-	begin(call, chain, &read);
+	begin(call, chain, &read, piece, many_terms);
 	return true;
 }

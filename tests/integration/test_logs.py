@@ -40,7 +40,7 @@ def fixture_world(folder, anvil_factory):
         emitters[2].log(9)
     mine(chain.url, 20)
     backend = Picky(chain.url)
-    network = Network(folder / "net", [backend.url], gateway={
+    network = Network(folder / "net", [backend.url], applications=21, gateway={
         "logs_chunk": CHUNK, "logs_blocks_max": 1000, "logs_parts_max": 64, "gather_max": "256 KiB",
         "gather_bytes_max": "300 KiB", "logs_parallel": 10})
     network.start()
@@ -72,11 +72,11 @@ def receipts_of(headers):
     return headers["counterfoil-receipt"].split("+")
 
 
-def assert_same(world, **wanted):
+def assert_same(world, url=None, **wanted):
     """The gateway's answer is the chain's; its headers."""
     chain, _, network, _ = world
     want, _ = ask(chain.url, **wanted)
-    got, headers = ask(network.url, **wanted)
+    got, headers = ask(url or network.url, **wanted)
     assert got == want
     return headers
 
@@ -121,6 +121,20 @@ def test_what_was_too_large_is_not_tried_again(world):
     backend.refused = 0
     assert_same(world, fromBlock=hex(2), toBlock=hex(301))
     assert backend.refused == 0
+
+
+@pytest.mark.parametrize("limit", [7, 20])
+def test_what_a_backend_says_of_its_limit_is_taken_at_once_and_remembered(world, limit):
+    _, backend, network, _ = world
+    backend.blocks = limit
+    backend.error = {"code": -32614, "message": f"eth_getLogs is limited to a {limit} range"}
+    url = f"{network.url}eth/application-token-{limit:06d}"
+    assert_same(world, url=url, fromBlock=hex(1), toBlock=hex(6 * limit + 1))
+    assert backend.refused == 2  # the whole, by two owners
+    assert sorted(backend.spans)[2:] == [(n * limit + 1, min(n * limit + limit, 6 * limit + 1))
+                                         for n in range(7)]
+    assert_same(world, url=url, fromBlock=hex(2), toBlock=hex(3 * limit))
+    assert backend.refused == 2
 
 
 def test_too_many_logs_are_divided_down_to_one_block_address_and_topic(world):
