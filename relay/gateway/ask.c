@@ -15,9 +15,10 @@ void ask_set_state(struct ask *ask, enum ask_state to)
 	static const unsigned legal[] = {
 		[ASK_NEW] = 1u << ASK_WAITING | 1u << ASK_SENT | 1u << ASK_DONE,
 		[ASK_WAITING] = 1u << ASK_NEW | 1u << ASK_DONE,
-		[ASK_SENT] =
-			1u << ASK_NEW | 1u << ASK_FLOWING | 1u << ASK_CHECKING | 1u << ASK_DONE,
+		[ASK_SENT] = 1u << ASK_NEW | 1u << ASK_FLOWING | 1u << ASK_PAUSED |
+			     1u << ASK_CHECKING | 1u << ASK_DONE,
 		[ASK_FLOWING] = 1u << ASK_NEW | 1u << ASK_DONE,
+		[ASK_PAUSED] = 1u << ASK_NEW | 1u << ASK_DONE,
 		[ASK_CHECKING] = 1u << ASK_DONE,
 		[ASK_DONE] = 0,
 	};
@@ -194,6 +195,8 @@ static void take_aside(struct ask *ask)
 	ask->recomputed = false;
 	fine = rpc_answer_scan(buf_view(&ask->answered->body), &ask->answer, &err);
 	assert(fine); /* it was when it came */
+	if (ask->aside_class == CHAIN_ERROR_KNOWN)
+		copies_accept(ask, ask->answered);
 }
 
 void ask_end(struct ask *ask)
@@ -208,8 +211,6 @@ void ask_fail(struct ask *ask, const struct err *why)
 	ask->err = *why;
 	ask_end(ask);
 }
-
-/* --- askers --- */
 
 /* --- askers --- */
 
@@ -246,7 +247,7 @@ bool ask_start(struct asker *asker, struct worker *w, const struct ask_params *p
 	}
 	ask = open_add(ask_create(w), params->key);
 	ask->account = params->account;
-	ask->deadline_us = params->deadline_us;
+	ask->deadline_us = ask->last_us = params->deadline_us;
 	ask->terms = params->terms;
 	patience_earn(&w->hedges, (unsigned)w->cfg->gateway.hedge_percent);
 	add_asker(ask, asker);

@@ -7,7 +7,8 @@
  * asker's bytes may go.
  *
  * An attempt is a relay that the ask waits for.  All attempts of an ask, whatever for, count
- * against gateway.attempts and end at its one deadline; no member is asked twice.  There may be
+ * against gateway.attempts and end at its one deadline; no member is asked twice, but after a
+ * pause, of which there is one at most.  There may be
  * several at once: the first answer that is the last word (verdict.c) is the ask's, once it is
  * recorded, and the others are given up, which costs no receipt: what they still bring is
  * recorded, cosigned and paid ([R9]).  Answers that are not the last word are set aside: the best
@@ -16,6 +17,7 @@
  *	NEW -> WAITING <-> SENT -> FLOWING, CHECKING -> DONE
  *	  \_______\__________\________\__________\______^
  *	an attempt that failed, with no other in flight: SENT, FLOWING -> NEW again
+ *	nobody has what is on its way to all: SENT -> PAUSED -> NEW
  *
  * All on one worker's thread.  Private to relay/gateway.  Not here: what is said to clients
  * (call.c, answer.c), the bytes on the link (relay.c). */
@@ -84,6 +86,7 @@ enum ask_state {
 	ASK_WAITING,  /* worker->waiting: for a session or a member */
 	ASK_SENT,     /* attempts are in flight */
 	ASK_FLOWING,  /* of ask->answered parts have committed, and the last has not */
+	ASK_PAUSED,   /* nothing is in flight until again_us (missing.c) */
 	ASK_CHECKING, /* a transaction was refused: is it there already? (copies.c) */
 	ASK_DONE,     /* nothing is in flight: ask->answered (an answer) or err is set */
 };
@@ -131,11 +134,14 @@ struct ask {
 	struct relay *aside;	  /* the best answer that is not the last word; NULL */
 	enum chain_error aside_class;
 	unsigned opinions; /* answers set aside that another supplier is to confirm */
+	bool paused;	   /* it is, or was */
+	usec_t again_us;   /* PAUSED: until then */
 	bool hedged;
-	usec_t hedge_at_us;   /* 0: it will not be */
-	struct asker checker; /* of CHECKING */
-	struct err err;	      /* how the last attempt ended */
-	usec_t deadline_us;
+	usec_t hedge_at_us;    /* 0: it will not be */
+	struct asker checker;  /* of CHECKING */
+	struct err err;	       /* how the last attempt ended */
+	usec_t deadline_us;    /* of what is being waited for */
+	usec_t last_us;	       /* of the ask: what deadline_us was to begin with */
 	struct heap_node wake; /* worker->wakes: when something is next to be looked at */
 	TAILQ_ENTRY(ask) waiting;
 	uint64_t waits_since; /* worker->kicks */
@@ -215,7 +221,7 @@ struct ask *open_add(struct ask *ask, const struct cache_key *key);
 /* No-op for one that is not open. */
 void open_remove(struct ask *ask);
 
-/* --- between ask.c, attempt.c, verdict.c and copies.c --- */
+/* --- between ask.c, attempt.c, verdict.c, missing.c and copies.c --- */
 
 void ask_set_state(struct ask *ask, enum ask_state to);
 /* Askers are being told something, and may leave: the ask stays until all of that is over. */
@@ -244,6 +250,16 @@ void copies_accept(struct ask *ask, struct relay *relay);
 /* All have answered, and nobody took it: the end, or first a look whether it is there already. */
 void copies_end(struct ask *ask);
 
+/* --- missing.c: what is not there, or not yet --- */
+
+/* Two suppliers did not have it a short while ago. */
+bool missing_is_known(const struct ask *ask);
+/* Two suppliers do not have it. */
+void missing_remember(const struct ask *ask);
+/* Whether suppliers are about to get what none of them had, as its last answer says: a recent
+ * block.  Sets when they are to be asked again: about a block's time from now. */
+MUST_USE bool missing_comes(const struct ask *ask, const struct chain *chain, usec_t *ret_at_us);
+
 /* --- pace.c --- */
 
 /* When the attempt that was just made may be followed by a hedge; 0: never. */
@@ -266,6 +282,8 @@ struct relay *attempt_more(struct ask *ask);
 MUST_USE bool attempt_next(struct ask *ask, enum err_code why);
 /* The same, without any answer of that attempt; the ask may end. */
 void attempt_go_on(struct ask *ask, const struct err *why);
+/* Nothing is in flight: everybody may be asked again, from then on. */
+void attempt_pause(struct ask *ask, usec_t until_us);
 /* Gives up a failed attempt and goes on. */
 void attempt_fail(struct relay *relay, const struct err *why);
 /* How a failed attempt bears on its supplier. */

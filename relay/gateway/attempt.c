@@ -132,6 +132,8 @@ void attempt_set_wake(struct ask *ask)
 		at = MIN(at, ask->hedge_at_us);
 		worker_wake_at(ask->worker, at);
 	}
+	if (ask->state == ASK_PAUSED)
+		at = MIN(at, ask->again_us);
 	heap_set(&ask->worker->wakes, &ask->wake, at);
 }
 
@@ -288,6 +290,18 @@ void attempt_go_on(struct ask *ask, const struct err *why)
 		ask_end(ask);
 }
 
+void attempt_pause(struct ask *ask, usec_t until_us)
+{
+	assert(LIST_EMPTY(&ask->attempts));
+	ask_set_state(ask, ASK_PAUSED);
+	ask->paused = true;
+	ask->again_us = until_us;
+	ask->hedge_at_us = 0;
+	ask->deadline_us =
+		MIN(ask->last_us, until_us + ask->worker->cfg->gateway.second_opinion_wait);
+	attempt_set_wake(ask);
+}
+
 /* Gives up a failed attempt and goes on. */
 void attempt_fail(struct relay *relay, const struct err *why)
 {
@@ -372,6 +386,12 @@ static void look(struct ask *ask, usec_t now)
 
 	if (ask->deadline_us <= now) {
 		deadline_over(ask);
+		return;
+	}
+	if (ask->state == ASK_PAUSED && ask->again_us <= now) {
+		ask->asked = 0;
+		ask_set_state(ask, ASK_NEW);
+		attempt_dispatch(ask);
 		return;
 	}
 	LIST_FOREACH (r, &ask->attempts, of_ask) {

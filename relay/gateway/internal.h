@@ -494,7 +494,7 @@ struct worker {
 	usec_t alarm_at_us;		      /* 0: not set */
 	struct pace *paces;
 	struct patience_budget hedges;
-	struct missing missing[MISSING_SLOTS];	  /* see verdict.c */
+	struct missing missing[MISSING_SLOTS];	  /* see missing.c */
 	unsigned class_labels[CHAIN_ERROR_COUNT]; /* of metrics */
 	struct relay_list orphans;
 	struct relay *free_relays;

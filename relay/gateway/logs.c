@@ -115,8 +115,10 @@ uint64_t logs_too_many_blocks(struct account *account, const struct chain *chain
 		piece = MAX(told_blocks, blocks / PIECES_MAX + (blocks % PIECES_MAX > 0));
 	if (told == CHAIN_BLOCKS_LIMIT ? told_blocks >= blocks : blocks <= LIMIT_MIN)
 		return piece; /* it was the logs in them */
-	if (seen->refused == 0 || blocks < seen->refused)
+	if (seen->refused == 0 || blocks < seen->refused) {
 		seen->refused = blocks;
+		seen->piece = piece;
+	}
 	if (seen->refused <= seen->worked && ++seen->doubts == DOUBTS_MAX) {
 		seen->worked = 0; /* it did so once, and does no more */
 		seen->doubts = 0;
@@ -352,7 +354,7 @@ uint64_t logs_chunk(const struct worker *w, struct account *account, uint64_t bl
 	uint64_t parts_max = w->cfg->gateway.logs_parts_max;
 
 	if (refused > 1)
-		chunk = MIN(chunk, MAX(seen_of(account)->worked, refused / 2));
+		chunk = MIN(chunk, MAX(seen_of(account)->worked, seen_of(account)->piece));
 	return MAX(chunk, (blocks + parts_max - 1) / parts_max);
 }
 

@@ -31,6 +31,7 @@ struct worker;
 struct logs_seen {
 	uint64_t worked;  /* the largest that was answered; 0: none */
 	uint64_t refused; /* the smallest that was too large; 0: none */
+	uint64_t piece;	  /* ... and the size of pieces that it was divided in */
 	unsigned doubts;  /* refusals since then of no more than has worked */
 	usec_t until_us;  /* when that is forgotten */
 };

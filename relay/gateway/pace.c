@@ -61,7 +61,7 @@ usec_t pace_hedge_at(const struct ask *ask)
 	const struct patience *seen =
 		ask->method->id < p->count ? &p->methods[ask->method->id] : &nothing;
 
-	if (ask->hedged || ask->traits->send != CHAIN_SEND_HEDGE ||
+	if (ask->hedged || ask->paused || ask->traits->send != CHAIN_SEND_HEDGE ||
 	    cfg->gateway.hedge_percent == 0 || ask->attempts_made >= ask->terms.attempts_max)
 		return 0;
 	return clock_mono_us() + patience_us(seen, cfg->gateway.hedge_min, cfg->gateway.hedge_max);

@@ -12,34 +12,6 @@ enum verdict {
 	VERDICT_OTHERS,	 /* only if nobody has a better one */
 };
 
-/* --- what two suppliers did not have ---
- *
- * A client that waits for a receipt asks for it every second or two, and most of its answers are
- * null.  Two suppliers are asked the first time, and one after that, until about a block later. */
-
-static struct missing *missing_at(const struct ask *ask, uint64_t *ret_key)
-{
-	*ret_key = keyed_hash(ask->encoding.p, ask->encoding.n);
-	return &ask->worker->missing[*ret_key % MISSING_SLOTS];
-}
-
-static bool is_remembered(const struct ask *ask)
-{
-	uint64_t key;
-	const struct missing *m = missing_at(ask, &key);
-
-	return m->key == key && clock_mono_us() < m->until_us;
-}
-
-static void remember(const struct ask *ask)
-{
-	uint64_t key;
-	struct missing *m = missing_at(ask, &key);
-
-	m->key = key;
-	m->until_us = clock_mono_us() + ask->worker->cfg->gateway.missing_memory;
-}
-
 /* --- classes --- */
 
 static bool is_empty(const struct chain_traits *traits, struct view result)
@@ -71,7 +43,7 @@ static enum verdict judge(const struct ask *ask, enum chain_error class)
 	if (class == CHAIN_ERROR_COUNT)
 		return VERDICT_ANSWER;
 	if (class == CHAIN_ERROR_MISSING) {
-		if (!is_remembered(ask))
+		if (!missing_is_known(ask))
 			return VERDICT_OPINION;
 		metric_add(METRIC_GATEWAY_REMEMBERED, 1);
 		return VERDICT_ANSWER;
@@ -114,6 +86,8 @@ static enum verdict verdict_of(struct ask *ask, struct relay *relay, enum chain_
 static unsigned worth(enum chain_error class)
 {
 	switch ((int)class) {
+	case CHAIN_ERROR_KNOWN:
+		return 4;
 	case CHAIN_ERROR_NONCE:
 		return 3;
 	case CHAIN_ERROR_MISSING:
@@ -168,6 +142,22 @@ static void hear_another(struct ask *ask, enum verdict verdict)
 		copies_end(ask);
 }
 
+/* Nobody has it yet, and all are about to: they are asked once more, later. */
+static bool ask_later(struct relay *relay, enum chain_error class)
+{
+	struct ask *ask = relay->ask;
+	bool alone = LIST_FIRST(&ask->attempts) == relay && !LIST_NEXT(relay, of_ask);
+	usec_t at;
+
+	if (ask->paused || !alone || ask->attempts_made >= ask->terms.attempts_max ||
+	    !missing_comes(ask, relay->in.chain, &at))
+		return false;
+	set_aside(relay, class);
+	metric_add(METRIC_GATEWAY_MISSING_WAITS, 1);
+	attempt_pause(ask, at);
+	return true;
+}
+
 /* The last word. */
 static void take_answer(struct relay *relay)
 {
@@ -180,17 +170,26 @@ static void take_answer(struct relay *relay)
 	ask_end(ask);
 }
 
-/* Of a signed transaction an error is the last word only when all have answered. */
+/* Of a signed transaction an error is the last word only when all have answered.  That it is known
+ * is as good as its hash; but it may be known because another copy was quicker, and who took that
+ * is about to say so: an answer that is a supplier's own word is better than one that is made. */
 static void on_copy(struct relay *relay, enum chain_error class)
 {
-	if (class == CHAIN_ERROR_KNOWN)
-		copies_accept(relay->ask, relay);
-	if (class == CHAIN_ERROR_KNOWN || class == CHAIN_ERROR_COUNT) {
+	struct ask *ask = relay->ask;
+	usec_t wait_us = ask->worker->cfg->gateway.copies_wait;
+
+	if (class == CHAIN_ERROR_COUNT) {
 		take_answer(relay);
 		return;
 	}
 	set_aside(relay, class);
-	hear_another(relay->ask, VERDICT_OTHERS);
+	if (class == CHAIN_ERROR_KNOWN && wait_us == 0) {
+		ask_end(ask);
+		return;
+	}
+	if (class == CHAIN_ERROR_KNOWN)
+		ask->deadline_us = MIN(ask->deadline_us, clock_mono_us() + wait_us);
+	hear_another(ask, VERDICT_OTHERS);
 }
 
 static void on_answer(struct relay *relay, enum verdict verdict, enum chain_error class)
@@ -199,8 +198,10 @@ static void on_answer(struct relay *relay, enum verdict verdict, enum chain_erro
 
 	if (verdict == VERDICT_OPINION &&
 	    ask->opinions >= ask->worker->cfg->gateway.second_opinions) {
+		if (class == CHAIN_ERROR_MISSING && ask_later(relay, class))
+			return;
 		if (class == CHAIN_ERROR_MISSING && ask->opinions > 0)
-			remember(ask);
+			missing_remember(ask);
 		verdict = VERDICT_ANSWER;
 	}
 	if (verdict == VERDICT_ANSWER) {

@@ -32,6 +32,9 @@
 #define RECEIPT                                                                                    \
 	"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"eth_getTransactionReceipt\",\"params\":["      \
 	"\"0x1\"]}"
+#define AT_HASH                                                                                    \
+	"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"eth_getBalance\",\"params\":[\"0x1\",{"        \
+	"\"blockHash\":\"0x%064x\"}]}"
 #define COUNT                                                                                      \
 	"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"eth_getBlockTransactionCountByNumber\","       \
 	"\"params\":[\"0x1\"]}"
@@ -64,6 +67,8 @@ enum way {
 	HANG_UP,
 	NEW_LANE, /* each answer is in a lane of its own */
 	SAY_NULL,
+	SAY_HEADER_ONCE, /* that it has no such header, the first time */
+	SAY_HEADER,
 	SAY_RATE, /* these are errors of the backend */
 	SAY_PARAMS,
 	SAY_REVERT,
@@ -132,6 +137,8 @@ static enum err_code refusal_of(enum way way)
 static const char *error_of(enum way way)
 {
 	switch ((int)way) {
+	case SAY_HEADER:
+		return "\"code\":-32000,\"message\":\"header not found\"";
 	case SAY_RATE:
 		return "\"code\":-32005,\"message\":\"rate limit exceeded\"";
 	case SAY_PARAMS:
@@ -318,6 +325,8 @@ static bool on_relay(struct fake *n, const struct frame *f, struct err *err)
 	    (way == REFUSE_UNPAID || way == REFUSE_OVER || way == ERROR_UNPAID ||
 	     way == ERROR_SHUTDOWN))
 		way = ANSWER;
+	if (way == SAY_HEADER_ONCE)
+		way = atomic_load(&n->asked) == 1 ? SAY_HEADER : ANSWER;
 	if (way == HANG_UP)
 		return err_set(err, ERR_INTERNAL, "told to");
 	if (way == SILENT)
@@ -461,7 +470,7 @@ static void start_gateway(struct world *w)
 		 "gateway:\n  key: %s\n  listen: 127.0.0.1:0\n  application: \"%s\"\n"
 		 "  deadline: 3 s\n  drain: 100 ms\n  cosign_interval: 50 ms\n"
 		 "  hedge_min: 20 ms\n  hedge_max: 100 ms\n  hedge_percent: 50\n"
-		 "  second_opinion_wait: 1 s\n"
+		 "  second_opinion_wait: 1 s\n  missing_wait: 100 ms\n"
 		 "  stall_timeout: 400 ms\n"
 		 "  lanes_max: 2\n"
 		 "  share: false\n  cache_bytes: 0 B\n" /* each call is a relay */
@@ -687,6 +696,35 @@ static void what_is_not_there_is_asked_for_once_more_and_then_remembered(void **
 	world_destroy(w);
 }
 
+/* A block that its client has from somebody is on its way. */
+static void a_block_that_nobody_has_yet_is_asked_for_again_a_little_later(void **state)
+{
+	struct world *w = world_create(SAY_HEADER_ONCE, SAY_HEADER_ONCE);
+	CLEANUP(buf_finish) struct buf call = {0};
+
+	buf_putf(&call, AT_HASH, 1);
+	assert_string_equal(post(w, buf_cstr(&call)), "{\"id\":7,\"result\":\"0x5\"}");
+	assert_int_equal(asked(w), 3);
+	world_destroy(w);
+}
+
+static void a_block_that_never_comes_is_asked_for_again_once(void **state)
+{
+	struct world *w = world_create(SAY_HEADER, SAY_HEADER);
+
+	for (unsigned k = 1; k <= 2; k++) {
+		CLEANUP(buf_finish) struct buf call = {0}, want = {0};
+
+		buf_putf(&want, "{\"id\":7,\"error\":{%s}}", error_of(SAY_HEADER));
+		buf_putf(&call, AT_HASH, k);
+		assert_string_equal(post(w, buf_cstr(&call)), buf_cstr(&want));
+		assert_int_equal(asked(w), 4 * k - 1);
+		assert_string_equal(post(w, buf_cstr(&call)), buf_cstr(&want));
+		assert_int_equal(asked(w), 4 * k); /* it is remembered */
+	}
+	world_destroy(w);
+}
+
 static void what_one_node_does_not_have_another_is_asked_for(void **state)
 {
 	static const enum way ways[] = {SAY_NULL, SAY_PARAMS, SAY_RATE};
@@ -881,6 +919,8 @@ int main(void)
 		cmocka_unit_test(writes_that_a_node_refused_unseen_go_to_the_next_pick),
 		cmocka_unit_test(a_node_that_cannot_yet_is_asked_again_until_the_deadline),
 		cmocka_unit_test(what_is_not_there_is_asked_for_once_more_and_then_remembered),
+		cmocka_unit_test(a_block_that_nobody_has_yet_is_asked_for_again_a_little_later),
+		cmocka_unit_test(a_block_that_never_comes_is_asked_for_again_once),
 		cmocka_unit_test(what_one_node_does_not_have_another_is_asked_for),
 		cmocka_unit_test(an_error_that_all_tell_reaches_the_client_as_it_is),
 		cmocka_unit_test(a_revert_is_the_answer_and_nobody_else_is_asked),
