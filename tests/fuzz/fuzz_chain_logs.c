@@ -73,7 +73,8 @@ static void divide(const struct chain_logs *logs, struct view text, const uint8_
 		size_t at = steps[i] % count;
 		struct chain_logs_part halves[2];
 
-		if (!chain_logs_halve(&parts[at], false, halves))
+		if (steps[i] % 2 ? !chain_logs_halve(&parts[at], false, halves)
+				 : !chain_logs_cut(&parts[at], steps[i] / 2, halves))
 			continue;
 		memmove(&parts[at + 2], &parts[at + 1], (count - at - 1) * sizeof(parts[0]));
 		parts[at] = halves[0];

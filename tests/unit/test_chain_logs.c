@@ -123,7 +123,8 @@ static void tile(struct gen *gen, const struct chain_logs_part *part, bool lists
 {
 	struct chain_logs_part halves[2];
 
-	if (gen_below(gen, 8) > 0 && chain_logs_halve(part, lists_first, halves)) {
+	if ((gen_below(gen, 4) == 0 && chain_logs_cut(part, gen_below(gen, 4), halves)) ||
+	    (gen_below(gen, 8) > 0 && chain_logs_halve(part, lists_first, halves))) {
 		tile(gen, &halves[0], lists_first, seen, next_block);
 		tile(gen, &halves[1], lists_first, seen, next_block);
 		return;
