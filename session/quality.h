@@ -165,6 +165,10 @@ usec_t quality_reference(const usec_t *latencies, size_t n);
  * what is known, and never rises with a failure of any kind, with latency or with lag. */
 struct quality_score quality_judge(const struct quality *q, usec_t reference_us);
 
+/* The health that these penalties leave to one that is READY: what is known of it while it rests.
+ */
+uint16_t quality_awake(const struct quality_score *score);
+
 /* The bound on concentration: lowers the highest healths so far that no member's part of the pick,
  * weight x health / W, is more than `percent` / 100 of its part of the stake of those whose health
  * is > 0.  All that are lowered get the same health, the highest that keeps the bound; but never

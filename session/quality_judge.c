@@ -102,6 +102,15 @@ struct quality_score quality_judge(const struct quality *q, usec_t reference_us)
 	return score;
 }
 
+uint16_t quality_awake(const struct quality_score *score)
+{
+	uint64_t sum = ONE;
+
+	for (size_t i = 0; i < QUALITY_FACTORS; i++)
+		sum += score->penalties[i];
+	return (uint16_t)MAX((uint64_t)ONE * ONE / sum, (uint64_t)1);
+}
+
 /* --- the bound on concentration --- */
 
 /* Healths cut to `most`: is the part of the highest within the bound?  Their sum is W; the part of

@@ -23,6 +23,7 @@ typedef void answer_check(struct evm_check *check, struct answer *answer);
 struct evm_verifier {
 	struct evm_check check;
 	answer_check *by_id[METHOD_IDS];
+	bool always[METHOD_IDS]; /* there is something to say: null is no answer */
 };
 
 /* --- what was asked for --- */
@@ -195,6 +196,8 @@ void *evm_verifier_create(void)
 
 		assert(found && method->id > 0 && method->id < METHOD_IDS);
 		verifier->by_id[method->id] = checks[i].check;
+		verifier->always[method->id] =
+			chain_traits(chain, method)->empty == CHAIN_EMPTY_VALUE;
 	}
 	return verifier;
 }
@@ -243,8 +246,15 @@ void evm_verify(void *state, const struct chain_method *method, struct view para
 	struct answer answer = {.walk = json_walk_of(result)};
 	answer_check *look = check_of(verifier, method);
 
-	if (!look || json_token_is_null(result))
+	if (!look)
 		return;
+	if (json_token_is_null(result)) {
+		if (verifier->always[method->id]) {
+			ret->verdict = CHAIN_DIFFERS;
+			ret->why = "null, where there is always something to say";
+		}
+		return;
+	}
 	check->fault = check->differs = NULL;
 	check->unjudged = check->hashed = check->block = check->rides = false;
 	params_read(params, answer.params);

@@ -121,6 +121,7 @@ struct ask {
 	struct ask_terms terms;
 	unsigned attempts_made; /* so far, those in flight too */
 	uint64_t asked;		/* members, by bit */
+	uint64_t wrong;		/* of these, whose answer could not be true */
 	unsigned failed_count;	/* suppliers that did not answer, or with an error */
 	struct ask_failed failed[ASK_FAILED_MAX]; /* quality.c's */
 	bool target_known;			  /* `target` has been read */
@@ -288,6 +289,8 @@ void attempt_pause(struct ask *ask, usec_t until_us);
 void attempt_fail(struct relay *relay, const struct err *why);
 /* How a failed attempt bears on its supplier. */
 void attempt_judge(struct relay *relay, enum err_code code);
+/* Is it worth while to ask more?  Somebody is well, or was wrong and is asked again. */
+bool attempt_has_more(struct ask *ask);
 /* It brought what cannot be an answer. */
 void attempt_is_bad(struct relay *relay, const struct err *why);
 /* Does a node refuse so what it may do a little later?  It stops, or waits for a cosignature, or

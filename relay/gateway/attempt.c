@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Whom an ask turns to next, for how long, and what a failed attempt says about its supplier. */
 #include <assert.h>
+#include <inttypes.h>
 
 #include "relay/base/log.h"
 #include "relay/gateway/internal.h"
 
 static uint64_t member_bit(const struct ask *ask, const struct member *member)
 {
+	if (member->session != ask->session)
+		return 0; /* it was asked in the session before */
 	return (uint64_t)1 << (member - ask->session->members);
 }
 
@@ -23,6 +26,12 @@ static bool pick_ready(struct ask *ask, struct member **ret, bool *ret_hope)
 
 	*ret_hope = false;
 	quality_weigh(ask, clock_mono_us(), members, &weighed);
+	if (ask->wrong && !quality_is_any_well(ask, &weighed)) {
+		/* Who was wrong once may be right now; the others are no better. */
+		ask->asked &= ~ask->wrong;
+		ask->wrong = 0;
+		quality_weigh(ask, clock_mono_us(), members, &weighed);
+	}
 	while (pick_member(&s->info->id, &w->self.id, w->id, s->n++, mode, members, s->count, &pick,
 			   &err)) {
 		struct member *m = &s->members[pick.member];
@@ -64,11 +73,27 @@ void attempt_judge(struct relay *relay, enum err_code code)
 	}
 }
 
+bool attempt_has_more(struct ask *ask)
+{
+	struct pick_member members[SESSION_MEMBERS_MAX];
+	struct weighed weighed;
+
+	if (ask->wrong)
+		return true;
+	quality_weigh(ask, clock_mono_us(), members, &weighed);
+	return quality_is_any_well(ask, &weighed);
+}
+
 void attempt_is_bad(struct relay *relay, const struct err *why)
 {
-	log_warn("gateway.bad_answer", "supplier=%s \"%s\"", relay->member->supplier->hex,
-		 why->msg);
+	static _Thread_local struct log_gate gate;
+	uint64_t more;
+
+	if (log_every(&gate, 1000000, &more))
+		log_warn("gateway.bad_answer", "supplier=%s more=%" PRIu64 " \"%s\"",
+			 relay->member->supplier->hex, more, why->msg);
 	quality_on_end(relay, QUALITY_MISBEHAVED);
+	relay->ask->wrong |= member_bit(relay->ask, relay->member);
 }
 
 bool attempt_cannot_yet(enum err_code code)
@@ -137,20 +162,33 @@ void attempt_set_wake(struct ask *ask)
 	heap_set(&ask->worker->wakes, &ask->wake, at);
 }
 
-/* Moves to the session of now; while a relay of the ask may still be answered nobody comes here. */
+/* Goes on in this session; of its members those have been asked whose answer is still waited for.
+ */
+static void move_to(struct ask *ask, struct session *now)
+{
+	const struct relay *r;
+
+	session_unref(ask->worker, ask->session);
+	ask->session = session_ref(now);
+	ask->asked = ask->wrong = 0;
+	LIST_FOREACH (r, &ask->attempts, of_ask) {
+		for (size_t i = 0; i < now->count; i++) {
+			if (now->members[i].supplier == r->member->supplier)
+				ask->asked |= (uint64_t)1 << i;
+		}
+	}
+}
+
+/* Moves to the session of now. */
 static bool take_session(struct ask *ask, struct err *err)
 {
 	struct worker *w = ask->worker;
 	struct session *now;
 
-	assert(LIST_EMPTY(&ask->attempts));
 	if (!account_session(w, ask->account, &now, err))
 		return false;
-	if (now == ask->session)
-		return true;
-	session_unref(w, ask->session);
-	ask->session = session_ref(now);
-	ask->asked = 0;
+	if (now != ask->session)
+		move_to(ask, now);
 	return true;
 }
 
@@ -243,13 +281,11 @@ void attempt_dispatch(struct ask *ask)
 
 struct relay *attempt_more(struct ask *ask)
 {
-	struct session *now;
 	struct member *member;
 	struct err err;
 	bool hope;
 
-	if (ask->attempts_made >= ask->terms.attempts_max ||
-	    !account_session(ask->worker, ask->account, &now, &err) || now != ask->session ||
+	if (ask->attempts_made >= ask->terms.attempts_max || !take_session(ask, &err) ||
 	    !pick_ready(ask, &member, &hope))
 		return NULL;
 	if (!relay_send(ask, member, attempt_until(ask), &err)) {
@@ -338,7 +374,19 @@ static void attempt_over(struct relay *relay)
 		metric_add_at(METRIC_GATEWAY_RETRIES, ERR_DEADLINE, 0, 1);
 }
 
-static void deadline_over(struct ask *ask)
+/* Who was to confirm what is set aside has said nothing in its time: somebody else is asked beside,
+ * while there is time for a word of theirs. */
+static bool hear_beside(struct ask *ask, usec_t now)
+{
+	if (!ask->aside || ask->opinions == 0 || ask->state != ASK_SENT || now >= ask->last_us ||
+	    !attempt_more(ask))
+		return false;
+	ask->deadline_us = MIN(ask->last_us, now + ask->worker->cfg->gateway.second_opinion_wait);
+	attempt_set_wake(ask);
+	return true;
+}
+
+static void deadline_over(struct ask *ask, usec_t now)
 {
 	struct relay *r;
 
@@ -349,6 +397,8 @@ static void deadline_over(struct ask *ask)
 		heap_remove(&ask->worker->wakes, &ask->wake);
 		return;
 	}
+	if (hear_beside(ask, now))
+		return;
 	if (!ask->aside) { /* else they had less time than they were told */
 		LIST_FOREACH (r, &ask->attempts, of_ask)
 			attempt_judge(r, ERR_DEADLINE);
@@ -385,11 +435,11 @@ static void look(struct ask *ask, usec_t now)
 	struct relay *r;
 
 	if (ask->deadline_us <= now) {
-		deadline_over(ask);
+		deadline_over(ask, now);
 		return;
 	}
 	if (ask->state == ASK_PAUSED && ask->again_us <= now) {
-		ask->asked = 0;
+		ask->asked = ask->wrong = 0;
 		ask_set_state(ask, ASK_NEW);
 		attempt_dispatch(ask);
 		return;

@@ -57,17 +57,28 @@ static bool read_call(struct call *call)
 	return pin->needs_head || pin->is_read;
 }
 
-/* Calls about a block by its number go to nobody who does not have it yet. */
+/* Is the call about the newest block, or about something of which only a hash says where it is? */
+static bool may_be_new(const struct pin *pin)
+{
+	const struct chain_traits *traits = pin->about.traits;
+
+	return pin->needs_head || traits->life == CHAIN_LIFE_HEAD ||
+	       (traits->life == CHAIN_LIFE_ITEM && pin->about.refs == 0);
+}
+
+/* Calls go to nobody who does not have the block yet that they are about, as far as they tell. */
 static void set_below(struct call *call, const struct head_state *head)
 {
 	struct pin *pin = &call->pin;
 
-	pin->below = pin->needs_head ? 0 : UINT64_MAX;
+	pin->below = may_be_new(pin) ? 0 : UINT64_MAX;
 	for (size_t i = 0; i < pin->about.refs; i++) {
 		const struct chain_ref *ref = &pin->about.ref[i];
 
 		if (ref->kind == CHAIN_REF_NUMBER && ref->number <= head->number)
 			pin->below = MIN(pin->below, head->number - ref->number);
+		else if (ref->kind == CHAIN_REF_NUMBER || ref->kind == CHAIN_REF_HASH)
+			pin->below = 0;
 	}
 }
 

@@ -5,7 +5,8 @@
 #include "relay/gateway/internal.h"
 #include "relay/rpc/encoding.h"
 
-#define REFERENCE_US 250000 /* what latencies are measured against is this old at most */
+#define WELL (PICK_HEALTHY / 16) /* health below which somebody is asked rather to be tried */
+#define REFERENCE_US 250000	 /* what latencies are measured against is this old at most */
 
 struct serving *quality_serving(struct worker *w, const struct service_name *service)
 {
@@ -124,6 +125,36 @@ static uint16_t weigh_one(struct ask *ask, const struct member *m, const struct 
 	return health;
 }
 
+bool quality_is_any_well(const struct ask *ask, const struct weighed *weighed)
+{
+	for (size_t i = 0; i < ask->session->count; i++) {
+		if (!(ask->asked >> i & 1) && weighed->health[i] >= WELL)
+			return true;
+	}
+	return false;
+}
+
+/* Nobody well is left.  Who rests because of what it answered may answer this one: it is asked as
+ * if it did not rest, rather than one that is silent, behind or without room. */
+static void wake(struct ask *ask, const struct refusals_row *row, usec_t now, struct weighed *ret)
+{
+	const struct session *s = ask->session;
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct member *m = &s->members[i];
+		const struct quality *q = &m->standing->q;
+
+		if (ret->health[i] > 0 ||
+		    (ret->why[i] != WEIGH_COOLS && ret->why[i] != WEIGH_TRIAL) ||
+		    (q->cause != QUALITY_FAULT && q->cause != QUALITY_MISBEHAVED) ||
+		    (ask->terms.below != UINT64_MAX &&
+		     head_is_behind(ask->worker, ask->session, m, ask->terms.below)) ||
+		    (row && refusals_shuns(row, &m->supplier->key, now)))
+			continue;
+		ret->health[i] = quality_awake(&m->standing->score);
+	}
+}
+
 void quality_weigh(struct ask *ask, usec_t now, struct pick_member members[], struct weighed *ret)
 {
 	const struct worker *w = ask->worker;
@@ -138,6 +169,8 @@ void quality_weigh(struct ask *ask, usec_t now, struct pick_member members[], st
 		ret->health[i] =
 			weigh_one(ask, &s->members[i], row, reference_us, now, &ret->why[i]);
 	}
+	if (!quality_is_any_well(ask, ret))
+		wake(ask, row, now, ret);
 	memcpy(healths, ret->health, s->count * sizeof(healths[0]));
 	quality_cap(weights, healths, s->count, w->cfg->gateway.share_max);
 	for (size_t i = 0; i < s->count; i++) {

@@ -62,6 +62,9 @@ struct standing *quality_standing(struct worker *w, struct serving *serving,
 /* Fills in weight, price and health of all members of the ask's session, who has been asked, and
  * why. */
 void quality_weigh(struct ask *ask, usec_t now, struct pick_member members[], struct weighed *ret);
+/* Whether anybody who was not asked is well, or passes for it where nobody is: so it went into
+ * quality_weigh(). */
+bool quality_is_any_well(const struct ask *ask, const struct weighed *weighed);
 /* Keeps the pick with the ask. */
 void quality_note(struct ask *ask, const struct weighed *weighed, uint64_t n,
 		  const struct pick *pick);

@@ -27,24 +27,38 @@ static bool is_empty(const struct chain_traits *traits, struct view result)
 	return false;
 }
 
+/* Null, where there is always something to say. */
+static bool says_nothing(const struct chain_traits *traits, struct view result)
+{
+	return traits->empty == CHAIN_EMPTY_VALUE && traits->life != CHAIN_LIFE_NEVER &&
+	       view_eq(result, VIEW_STR("null"));
+}
+
 /* What an answer says that is more than a result: CHAIN_ERROR_COUNT, nothing. */
 static enum chain_error class_of(const struct ask *ask, const struct relay *relay)
 {
 	const struct rpc_answer *a = &ask->answer;
 
+	if (a->error.n == 0 && says_nothing(ask->traits, a->result))
+		return CHAIN_ERROR_SERVER;
 	if (a->error.n == 0)
 		return is_empty(ask->traits, a->result) ? CHAIN_ERROR_MISSING : CHAIN_ERROR_COUNT;
 	return chain_error_class(relay->in.chain, a->error_code_known ? a->error_code : 0,
 				 a->error_message, a->error_data);
 }
 
-static enum verdict judge(const struct ask *ask, enum chain_error class)
+static enum verdict judge(const struct ask *ask, const struct relay *relay, enum chain_error class)
 {
+	/* Others say null to that. */
+	bool is_odd = ask->answer.error.n > 0 && ask->traits->empty != CHAIN_EMPTY_VALUE;
+
 	if (class == CHAIN_ERROR_COUNT)
 		return VERDICT_ANSWER;
 	if (class == CHAIN_ERROR_MISSING) {
-		if (!missing_is_known(ask))
-			return VERDICT_OPINION;
+		if (!missing_is_known(ask) || is_odd)
+			return head_is_behind(ask->worker, relay->session, relay->member, 0)
+				       ? VERDICT_OTHERS /* it may well be there */
+				       : VERDICT_OPINION;
 		metric_add(METRIC_GATEWAY_REMEMBERED, 1);
 		return VERDICT_ANSWER;
 	}
@@ -79,7 +93,7 @@ static enum verdict verdict_of(struct ask *ask, struct relay *relay, enum chain_
 		return VERDICT_BAD;
 	}
 	*ret_class = class_of(ask, relay);
-	return judge(ask, *ret_class);
+	return judge(ask, relay, *ret_class);
 }
 
 /* What is about the question tells the client more than what is about a backend. */
@@ -130,6 +144,17 @@ static void set_aside(struct relay *relay, enum chain_error class)
 	ask->aside_class = class;
 }
 
+/* What is set aside says that nothing is there, its supplier keeps up with the chain, and nobody is
+ * left whose word would be worth more. */
+static bool is_enough(struct ask *ask)
+{
+	const struct relay *r = ask->aside;
+
+	return r && ask->aside_class == CHAIN_ERROR_MISSING && r->kind != LEAF_RPC_ERROR &&
+	       LIST_EMPTY(&ask->attempts) &&
+	       !head_is_behind(ask->worker, r->session, r->member, 0) && !attempt_has_more(ask);
+}
+
 /* An answer was set aside: somebody else is heard, or it is the answer, unless another attempt is
  * in flight. */
 static void hear_another(struct ask *ask, enum verdict verdict)
@@ -138,7 +163,7 @@ static void hear_another(struct ask *ask, enum verdict verdict)
 
 	if (verdict == VERDICT_OPINION && ask->opinions++ == 0)
 		ask->deadline_us = MIN(ask->deadline_us, until);
-	if (!attempt_next(ask, ERR_UPSTREAM))
+	if (is_enough(ask) || !attempt_next(ask, ERR_UPSTREAM))
 		copies_end(ask);
 }
 
@@ -156,6 +181,13 @@ static bool ask_later(struct relay *relay, enum chain_error class)
 	metric_add(METRIC_GATEWAY_MISSING_WAITS, 1);
 	attempt_pause(ask, at);
 	return true;
+}
+
+/* The last of the second opinions: that something is not there is confirmed by an error, too. */
+static bool confirms(const struct ask *ask, const struct relay *relay)
+{
+	return ask->aside && ask->aside_class == CHAIN_ERROR_MISSING &&
+	       ask->aside->kind != LEAF_RPC_ERROR && relay->kind == LEAF_RPC_ERROR;
 }
 
 /* The last word. */
@@ -202,6 +234,11 @@ static void on_answer(struct relay *relay, enum verdict verdict, enum chain_erro
 			return;
 		if (class == CHAIN_ERROR_MISSING && ask->opinions > 0)
 			missing_remember(ask);
+		if (confirms(ask, relay)) {
+			relay_give_up(relay);
+			ask_end(ask);
+			return;
+		}
 		verdict = VERDICT_ANSWER;
 	}
 	if (verdict == VERDICT_ANSWER) {

@@ -170,7 +170,13 @@ static void honest_oddities_are_no_faults(void **state)
 		/* what has no check */
 		{"eth_getProof", "[]", "\"anything\"", CHAIN_PLAIN, NULL},
 		{"made_up", "[]", "7", CHAIN_PLAIN, NULL},
-		{"eth_getBalance", "[\"" A1 "\"]", "null", CHAIN_PLAIN, NULL},
+		/* what may not be there */
+		{"eth_getTransactionReceipt", "[\"" H1 "\"]", "null", CHAIN_PLAIN, NULL},
+		{"eth_getBlockTransactionCountByNumber", "[\"0x1\"]", "null", CHAIN_PLAIN, NULL},
+		/* and what always is */
+		{"eth_getBalance", "[\"" A1 "\"]", "null", CHAIN_DIFFERS, "null"},
+		{"eth_call", "[{}]", "null", CHAIN_DIFFERS, "null"},
+		{"eth_getLogs", "[{}]", "null", CHAIN_DIFFERS, "null"},
 	};
 
 	ask_all(questions, ARRAY_SIZE(questions));

@@ -741,6 +741,26 @@ static void what_one_node_does_not_have_another_is_asked_for(void **state)
 	}
 }
 
+static void null_where_there_is_always_something_is_asked_for_elsewhere(void **state)
+{
+	struct world *w = world_create(SAY_NULL, ANSWER);
+
+	for (unsigned k = 0; k < 12; k++)
+		assert_string_equal(post(w, READ), "{\"id\":7,\"result\":\"0x5\"}");
+	assert_in_range(atomic_load(&w->nodes[0].asked), 1, 12);
+	world_destroy(w);
+}
+
+static void what_one_says_is_not_there_is_not_made_an_error_by_another(void **state)
+{
+	struct world *w = world_create(SAY_NULL, SAY_PARAMS);
+
+	for (unsigned k = 0; k < 12; k++)
+		assert_string_equal(post(w, COUNT), "{\"id\":7,\"result\":null}");
+	assert_in_range(atomic_load(&w->nodes[1].asked), 1, 12);
+	world_destroy(w);
+}
+
 static void an_error_that_all_tell_reaches_the_client_as_it_is(void **state)
 {
 	static const enum way ways[] = {SAY_RATE, SAY_PARAMS};
@@ -922,6 +942,8 @@ int main(void)
 		cmocka_unit_test(a_block_that_nobody_has_yet_is_asked_for_again_a_little_later),
 		cmocka_unit_test(a_block_that_never_comes_is_asked_for_again_once),
 		cmocka_unit_test(what_one_node_does_not_have_another_is_asked_for),
+		cmocka_unit_test(null_where_there_is_always_something_is_asked_for_elsewhere),
+		cmocka_unit_test(what_one_says_is_not_there_is_not_made_an_error_by_another),
 		cmocka_unit_test(an_error_that_all_tell_reaches_the_client_as_it_is),
 		cmocka_unit_test(a_revert_is_the_answer_and_nobody_else_is_asked),
 		cmocka_unit_test(an_answer_that_was_set_aside_is_given_when_the_other_is_silent),

@@ -238,6 +238,20 @@ static void what_it_did_wrong_is_not_forgotten_with_what_failed(void **state)
 	assert_int_equal(health(&q), PICK_HEALTHY);
 }
 
+static void what_is_known_of_it_stays_while_it_rests(void **state)
+{
+	struct quality q = fresh();
+	struct quality_score score;
+
+	score = quality_judge(&q, 0);
+	assert_int_equal(quality_awake(&score), PICK_HEALTHY);
+	ends(&q, QUALITY_ANSWER, 90, SECOND);
+	ends(&q, QUALITY_FAULT, 10, SECOND);
+	score = quality_judge(&q, 0);
+	assert_int_equal(score.health, 0);
+	assert_int_equal(quality_awake(&score), PICK_HEALTHY * 10 / 18);
+}
+
 static void rests_double_up_to_their_bound_until_it_was_good_for_a_window(void **state)
 {
 	struct quality q = fresh();
@@ -758,6 +772,7 @@ int main(void)
 		cmocka_unit_test(on_trial_there_is_one_relay_at_a_time),
 		cmocka_unit_test(a_repaired_one_is_back_in_steps),
 		cmocka_unit_test(what_it_did_wrong_is_not_forgotten_with_what_failed),
+		cmocka_unit_test(what_is_known_of_it_stays_while_it_rests),
 		cmocka_unit_test(rests_double_up_to_their_bound_until_it_was_good_for_a_window),
 		cmocka_unit_test(an_answer_while_it_rests_ends_the_rest),
 		cmocka_unit_test(windows_forget),
