@@ -17,11 +17,13 @@
 #include <event2/util.h>
 #include <jansson.h>
 
+#include "relay/base/clock.h"
 #include "relay/base/mem.h"
 
 #define ASK_TIMEOUT_MS 5000L
 #define ASK_PAUSE_US 100000
-#define ASK_QUIET 100 /* questions without an answer before it is said that one waits */
+#define ASK_PATIENCE_US 5000000 /* without an answer before it is said that one waits, */
+#define ASK_QUIET_US 10000000	/* and from then on between two times that it is said */
 #define ASK_ANSWER_MAX 65536
 #define ASK "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_chainId\",\"params\":[]}"
 
@@ -174,12 +176,20 @@ static bool ask(CURL *curl, char ret[UP_CHAIN_ID_MAX], char *why, size_t why_n)
 	return chain_id_of(answer, ret, why, why_n);
 }
 
+static void say_waiting(const struct up *up, const char *why)
+{
+	fprintf(stderr, "counterfoil up: still waiting for an answer: %s\n", why);
+	fprintf(stderr, "  `counterfoil doctor %s/node1.yaml' tries the upstreams\n", up->state);
+	fprintf(stderr, "  logs: %s/log\n", up->state);
+}
+
 static void *asker(void *arg)
 {
 	struct up_ready *r = arg;
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 	CURL *curl = curl_easy_init();
 	char chain_id[UP_CHAIN_ID_MAX] = "";
+	usec_t say_us = clock_now_us() + ASK_PATIENCE_US;
 	char why[256] = "";
 
 	if (!curl || !headers)
@@ -191,15 +201,17 @@ static void *asker(void *arg)
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, ASK);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-	for (unsigned asked = 1; !atomic_load(&r->stop); asked++) {
+	while (!atomic_load(&r->stop)) {
 		if (ask(curl, chain_id, why, sizeof(why))) {
 			ssize_t n = write(r->pipe[1], chain_id, sizeof(chain_id));
 
 			(void)n; /* so few bytes fit an empty pipe, in one piece */
 			break;
 		}
-		if (asked % ASK_QUIET == 0)
-			fprintf(stderr, "counterfoil up: still waiting for an answer: %s\n", why);
+		if (clock_now_us() >= say_us) {
+			say_waiting(r->up, why);
+			say_us = clock_now_us() + ASK_QUIET_US;
+		}
 		usleep(ASK_PAUSE_US);
 	}
 	curl_easy_cleanup(curl);

@@ -204,6 +204,21 @@ def test_two_providers_get_receipts_of_what_each_answered(tmp_path):
             backend.end()
 
 
+def test_one_whose_upstream_is_away_says_where_to_look_and_serves_when_it_is_there(up, backend):
+    backend.end()
+    up.argv += ["--listen", f"127.0.0.1:{up.port}", "--admin", "127.0.0.1:0"]
+    Process.start(up)
+    wait_for("its words", lambda: "still waiting for an answer" in up.log())
+    assert f"`counterfoil doctor {up.state}/node1.yaml'" in up.log()
+    done = subprocess.run([paths.COUNTERFOIL, "doctor", up.state / "node1.yaml"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"fix   backend eth {backend.url}" in done.stdout, done.stdout
+    backend.start()
+    up.ready(lambda: "chain id" in up.log(), timeout=60)
+    assert up.stop() == 0
+
+
 def test_lengths_of_sessions_are_fixed_for_a_state(up, backend):
     up.start()
     assert up.stop() == 0
