@@ -339,7 +339,8 @@ THREADED = ["admin", "gateway", "ledger", "ledger_tab", "link_pool", "metrics", 
 def step_tsan(run):
     """gcc with ThreadSanitizer: what threads share, then workers of both sides under load"""
     units = ["--suite", "unit"] if run.options.soak else THREADED
-    good = run.meson("tsan", units, "tsan")
+    good = run.meson("tsan", units, "tsan",
+                     env={"CF_COUNT_PROPERTY_CASES": run.env["CF_COUNT_TSAN_CASES"]})
     return run.pytest("tsan", ["tests/integration/test_workers.py"], "tsan-workers") and good
 
 
