@@ -16,7 +16,8 @@ struct registry_keeper {
 	struct store *store;
 	struct event *timer;
 	struct log_gate gate;
-	uint64_t held; /* log lines that the gate kept back */
+	uint64_t held;	 /* log lines that the gate kept back */
+	uint64_t failed; /* times in a row that nothing could be written */
 };
 
 static void registry_keeper_wait(struct registry_keeper *k, msec_t ms)
@@ -44,8 +45,13 @@ static void keeper_on_timer(evutil_socket_t fd, short what, void *arg)
 	struct registry_keeper *k = arg;
 	struct err err;
 
-	if (registry_keeper_step(k, &err))
+	if (registry_keeper_step(k, &err)) {
+		if (k->failed > 0)
+			log_warn("registry.kept", "failed=%" PRIu64, k->failed);
+		k->failed = 0;
 		return;
+	}
+	k->failed++;
 	registry_keeper_wait(k, KEEPER_RETRY_MS);
 	if (log_every(&k->gate, 10000000, &k->held))
 		log_error("registry.keeper", "error=\"%s\" held=%" PRIu64, err.msg, k->held);

@@ -193,3 +193,20 @@ def test_a_full_disk_refuses_by_name_and_goes_on(story):
 
 def test_all_is_accounted_for(story):
     story.check()
+
+
+# -- the registry
+
+
+def test_a_keeper_whose_disk_is_full_says_so_and_when_it_keeps_again(folder, anvil):
+    network = Network(folder / "keeper", upstreams=[anvil.url], stakes=(1,))
+    disk = BadDisk(network.keeper)
+    try:
+        network.start()
+        with disk.rules(f"write registry.db* 0 {ENOSPC}"):
+            wait_for("its error", lambda: "error registry.keeper " in network.keeper.log())
+            assert net.answers(network.registry_url)
+        assert "disk is full" in network.keeper.log()
+        wait_for("its end", lambda: "registry.kept failed=" in network.keeper.log())
+    finally:
+        network.end()
