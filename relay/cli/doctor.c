@@ -70,12 +70,13 @@ static int run(const struct verb *verb, int argc, char **argv)
 		return CLI_USAGE;
 	if (n < 1)
 		return cli_usage(verb, "which configuration file?");
-	if (!role_of(verb, options[0].value, n + 1, argv, &doctor.role, &status))
-		return status;
-	config = cli_config(verb, doctor.role, n + 1, argv, &status);
+	if (role_of(verb, options[0].value, n + 1, argv, &doctor.role, &status))
+		config = cli_config(verb, doctor.role, n + 1, argv, &status);
 	if (config == NULL) {
-		doctor_fix(&doctor, "configuration", "correct what is said above, then ask again");
-		return CLI_FAILED;
+		if (status == CLI_FAILED)
+			doctor_fix(&doctor, "configuration",
+				   "correct what is said above, then ask again");
+		return status;
 	}
 	log_init(LOG_LEVEL_ERROR, STDERR_FILENO, NULL); /* the lines below say it all */
 	doctor.config = config;

@@ -195,6 +195,16 @@ def test_doctor_says_what_to_do_about_each_thing(tmp_path):
     assert re.search(r"^(pass|fix )  disk: ", out, re.M) and re.search(r"^pass  files: ", out, re.M)
 
 
+def test_doctor_names_the_configuration_when_it_cannot_be_read(tmp_path):
+    path = tmp_path / "node.yaml"
+    path.write_text("node: {kee: no.key}\n")
+    for words in ((path,), ("--role", "node", path), (tmp_path / "none.yaml",)):
+        status, out, err = counterfoil("doctor", *words)
+        assert status == 1 and err
+        assert out == "fix   configuration: correct what is said above, then ask again\n"
+    assert counterfoil("doctor", "--role", "keeper", path)[0] == 3
+
+
 def test_too_few_files_are_told_at_start_and_by_the_doctor(tmp_path):
     """Both count the connections that the limits of the configuration allow."""
     path = tmp_path / "gateway.yaml"
