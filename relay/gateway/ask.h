@@ -122,6 +122,7 @@ struct ask {
 	unsigned attempts_made; /* so far, those in flight too */
 	uint64_t asked;		/* members, by bit */
 	uint64_t wrong;		/* of these, whose answer could not be true */
+	unsigned readmitted;	/* how often those were made unasked again */
 	unsigned failed_count;	/* suppliers that did not answer, or with an error */
 	struct ask_failed failed[ASK_FAILED_MAX]; /* quality.c's */
 	bool target_known;			  /* `target` has been read */

@@ -6,6 +6,8 @@
 #include "relay/base/log.h"
 #include "relay/gateway/internal.h"
 
+#define READMIT_MAX 2 /* times that an ask goes back to who gave an untrue answer */
+
 static uint64_t member_bit(const struct ask *ask, const struct member *member)
 {
 	if (member->session != ask->session)
@@ -26,10 +28,11 @@ static bool pick_ready(struct ask *ask, struct member **ret, bool *ret_hope)
 
 	*ret_hope = false;
 	quality_weigh(ask, clock_mono_us(), members, &weighed);
-	if (ask->wrong && !quality_is_any_well(ask, &weighed)) {
+	if (ask->wrong && ask->readmitted < READMIT_MAX && !quality_is_any_well(ask, &weighed)) {
 		/* Who was wrong once may be right now; the others are no better. */
 		ask->asked &= ~ask->wrong;
 		ask->wrong = 0;
+		ask->readmitted++;
 		quality_weigh(ask, clock_mono_us(), members, &weighed);
 	}
 	while (pick_member(&s->info->id, &w->self.id, w->id, s->n++, mode, members, s->count, &pick,
@@ -78,7 +81,7 @@ bool attempt_has_more(struct ask *ask)
 	struct pick_member members[SESSION_MEMBERS_MAX];
 	struct weighed weighed;
 
-	if (ask->wrong)
+	if (ask->wrong && ask->readmitted < READMIT_MAX)
 		return true;
 	quality_weigh(ask, clock_mono_us(), members, &weighed);
 	return quality_is_any_well(ask, &weighed);

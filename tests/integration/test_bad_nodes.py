@@ -60,10 +60,10 @@ class World:
     def fall_behind(self):
         """One is 50 blocks behind from now on, and known to be."""
         self.late.behind = self.growing.late.url
-        self.wait_for_heads(8)
+        self.wait_for_heads(3)
 
     def wait_for_heads(self, blocks):
-        """Calls for the head until so many blocks have come: all suppliers are asked for theirs."""
+        """Calls for the head until so many blocks have come: all suppliers are asked for theirs each time."""
         top = self.growing.truth.height + blocks
         client = net.Http(self.network.url)
 
