@@ -12,7 +12,9 @@ from support import net
 TAGS = {"latest", "safe", "finalized"}
 BY_NUMBER = {"eth_feeHistory", "eth_getLogs", "eth_getBlockByNumber"}  # these take no hash there
 OF_HEAD = {"eth_blockNumber", "eth_gasPrice", "eth_maxPriorityFeePerGas"}
-OLD = 10  # blocks that what is told of the head may be behind, on a slow machine
+# Blocks of a second that what is told of the head may be behind: when most suppliers fall silent at once
+# it stands still until their last words have aged (15 s).  Who is 50 blocks behind is further away.
+OLD = 25
 
 
 class Answer:
