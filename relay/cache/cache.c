@@ -497,21 +497,41 @@ static enum cache_miss why_not(const struct entry *e, usec_t now)
 	return CACHE_MISSES;
 }
 
-struct cache_body *cache_find(struct cache_chain *chain, const struct cache_key *key, usec_t now)
+/* CACHE_MISSES: *ret is the answer, a ref. */
+static enum cache_miss look_up(struct cache_chain *chain, const struct cache_key *key, usec_t now,
+			       struct cache_body **ret)
 {
 	struct cache *c = chain->cache;
 	struct entry *e = find(c, key);
 	enum cache_miss miss = e ? why_not(e, now) : CACHE_ABSENT;
 
-	if (miss != CACHE_MISSES) {
-		c->counts.misses[miss]++;
-		chain->unsure += !is_fresh(chain, now);
-		return NULL;
-	}
+	if (miss != CACHE_MISSES)
+		return miss;
 	c->counts.hits++;
 	note_use(c, e);
 	cache_ref(e->body);
-	return e->body;
+	*ret = e->body;
+	return miss;
+}
+
+struct cache_body *cache_find(struct cache_chain *chain, const struct cache_key *key, usec_t now)
+{
+	struct cache_body *body = NULL;
+	enum cache_miss miss = look_up(chain, key, now, &body);
+
+	if (miss != CACHE_MISSES) {
+		chain->cache->counts.misses[miss]++;
+		chain->unsure += !is_fresh(chain, now);
+	}
+	return body;
+}
+
+struct cache_body *cache_peek(struct cache_chain *chain, const struct cache_key *key, usec_t now)
+{
+	struct cache_body *body = NULL;
+
+	(void)look_up(chain, key, now, &body);
+	return body;
 }
 
 bool cache_wants_head(struct cache_chain *chain)

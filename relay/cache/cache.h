@@ -163,6 +163,8 @@ enum cache_verdict cache_fill(struct cache_chain *chain, const struct cache_key 
 			      const struct cache_answer *answer);
 /* The answer to a call; a ref, to be given back with cache_unref().  NULL: there is none. */
 struct cache_body *cache_find(struct cache_chain *chain, const struct cache_key *key, usec_t now);
+/* The same, by somebody who will look once more: what is not found is not counted yet. */
+struct cache_body *cache_peek(struct cache_chain *chain, const struct cache_key *key, usec_t now);
 /* So many calls were not found while it was not known what the head is that it is worth to ask:
  * nobody else may.  True once for as many more. */
 bool cache_wants_head(struct cache_chain *chain);

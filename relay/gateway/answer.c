@@ -418,6 +418,16 @@ static bool add_batch(struct evbuffer *out, struct request *request)
 	return any;
 }
 
+/* All of the head, into w->head. */
+static void write_head(struct worker *w, const struct request *request, int status, size_t body)
+{
+	w->head.n = 0;
+	buf_putf(&w->head, "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\nDate: ", status,
+		 status_text(status), body);
+	put_lines(&w->head, request);
+	buf_put_str(&w->head, "\r\n\r\n");
+}
+
 static int status_of(const struct call *call)
 {
 	return call->has_answer ? 200 : err_info(call->err.code)->http_status;
@@ -436,16 +446,33 @@ static bool send_short(struct request *request)
 	    !http_is_plain(request->http))
 		return false;
 	status = status_of(call);
-	w->text.n = w->head.n = 0;
+	w->text.n = 0;
 	put_call(&w->text, call);
-	buf_putf(&w->head, "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\nDate: ", status,
-		 status_text(status), w->text.n);
-	put_lines(&w->head, request);
-	buf_put_str(&w->head, "\r\n\r\n");
+	write_head(w, request, status, w->text.n);
 	metric_add(METRIC_GATEWAY_ANSWER, w->text.n);
 	parts[0] = (struct iovec){w->head.p, w->head.n};
 	parts[1] = (struct iovec){w->text.p, w->text.n};
 	http_reply_plain(request->http, parts);
+	return true;
+}
+
+bool answer_send_kept(const struct request *request, struct client *client)
+{
+	const struct reply_parts parts = parts_of(&request->calls[0]);
+	const struct view body[] = {parts.before, parts.id, parts.after};
+	struct worker *w = request->worker;
+	struct iovec all[1 + ARRAY_SIZE(body)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(body); i++) {
+		all[1 + i] = (struct iovec){(uint8_t *)body[i].p, body[i].n};
+		n += body[i].n;
+	}
+	write_head(w, request, 200, n);
+	all[0] = (struct iovec){w->head.p, w->head.n};
+	if (!client_send(client, all, ARRAY_SIZE(all)))
+		return false;
+	metric_add(METRIC_GATEWAY_ANSWER, n);
 	return true;
 }
 

@@ -10,11 +10,13 @@
 #define RELAY_GATEWAY_CLIENT_H
 
 #include <sys/queue.h>
+#include <sys/uio.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 
+#include "relay/base/bytes.h"
 #include "relay/base/clock.h"
 #include "relay/crypto/table.h"
 
@@ -69,6 +71,9 @@ struct client {
 	size_t sent;	 /* bytes that it has read since moved_us */
 	usec_t moved_us; /* when its answer last got on by CLIENT_PACE_BYTES */
 	usec_t stalled_us; /* when it last read anything */
+	bool hot;	   /* its last answer was a kept one: the next may be, too */
+	bool taking;	   /* its input is being emptied by itself */
+	size_t room;	   /* bytes that its socket surely takes when it is empty; 0: not known */
 	bool ending;	   /* on door->ending: ended as soon as no buffer is being changed */
 	bool has_end;
 	enum client_end end;
@@ -95,6 +100,15 @@ void client_on_gone(struct client *client, void (*on_gone)(void *arg), void *arg
 MUST_USE bool client_take_calls(struct client *client, size_t n);
 /* All of them have ended. */
 void client_give_calls(struct client *client);
+
+/* Answers a whole request before evhttp has seen it: all bytes that are there.  False: it has done
+ * nothing, and evhttp gets them. */
+typedef bool client_shortcut(void *arg, struct client *client, struct view bytes);
+/* Whether its next request is worth a try. */
+void client_set_hot(struct client *client, bool hot);
+/* From within a client_shortcut: sends an answer at once.  False: it might not go as a whole, and
+ * nothing was sent. */
+MUST_USE bool client_send(struct client *client, const struct iovec *parts, size_t count);
 
 /* Ends the connection now, with a short answer where HTTP has one for it.  Not from within a
  * callback of its buffers. */

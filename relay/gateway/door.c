@@ -327,6 +327,12 @@ struct door *door_create(struct event_base *base, struct evhttp *http,
 	return door;
 }
 
+void door_set_shortcut(struct door *door, client_shortcut *shortcut, void *arg)
+{
+	door->shortcut = shortcut;
+	door->shortcut_arg = arg;
+}
+
 void door_close(struct door *door)
 {
 	if (door->listener == NULL)

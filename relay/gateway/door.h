@@ -38,6 +38,8 @@ size_t house_answer_bytes(const struct house *house);
  * borrowed until door_empty(). */
 struct door *door_create(struct event_base *base, struct evhttp *http,
 			 struct evconnlistener *listener, struct house *house);
+/* Who is tried first with what comes in on a connection that is hot. */
+void door_set_shortcut(struct door *door, client_shortcut *shortcut, void *arg);
 /* Nobody comes in any more; who is in may stay. */
 void door_close(struct door *door);
 /* Ends all connections. */

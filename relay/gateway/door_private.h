@@ -35,6 +35,8 @@ struct door {
 	bool shut;
 	unsigned turn; /* connections taken since the listener was last enabled */
 	STAILQ_HEAD(, arrival) arrivals;
+	client_shortcut *shortcut; /* NULL: none */
+	void *shortcut_arg;
 	struct client *clients;		  /* by bev */
 	struct client_list idle, reading; /* by phase_us */
 	struct client_list sending;	  /* by moved_us */

@@ -82,6 +82,7 @@ void request_on_call(struct request *r)
 	}
 	client_on_gone(r->client, NULL, NULL);
 	client_give_calls(r->client);
+	client_set_hot(r->client, r->calls[0].reuse.body != NULL);
 	metric_observe(METRIC_GATEWAY_CALL_TIME, (uint64_t)(clock_now_us() - r->from_us));
 	answer_send(r);
 	request_destroy(r);
@@ -262,7 +263,7 @@ static const struct service_name *find_service(const struct gateway *g, struct v
 }
 
 /* The account of "/", "/<service>" or "/<service>/<token>" ([G1]). */
-static struct account *route(struct worker *w, const char *path, struct err *err)
+struct account *http_route(struct worker *w, const char *path, struct err *err)
 {
 	const struct gateway *g = w->gateway;
 	const struct key_id *application = &w->cfg->gateway.application.id;
@@ -311,7 +312,7 @@ static void on_post(struct worker *w, struct client *client, struct evhttp_reque
 	struct rpc_request rpc;
 	struct err err = {0};
 
-	account = route(w, path, &err);
+	account = http_route(w, path, &err);
 	if (!account) {
 		answer_error(w, http, &err);
 		return;
@@ -528,6 +529,7 @@ bool http_open(struct worker *w, struct err *err)
 	if (!w->http || !w->listener || !evhttp_bind_listener(w->http, w->listener))
 		return err_set(err, ERR_IO, "gateway.listen %s: no listener", address->text);
 	w->door = door_create(w->base, w->http, w->listener, w->gateway->house);
+	door_set_shortcut(w->door, quick_answer, w);
 	evhttp_set_max_headers_size(w->http, (ev_ssize_t)w->cfg->gateway.header_max);
 	/* Bodies that are somewhat too large are read, so that they get a JSON-RPC error; at the
 	 * others evhttp answers 413 by itself, before it has read them. */

@@ -383,6 +383,8 @@ MUST_USE bool http_open(struct worker *w, struct err *err);
 /* Stops listening; connections that are there may end their request. */
 void http_stop(struct worker *w);
 void http_finish(struct worker *w);
+/* The account of a path ([G1]); NULL with an error. */
+struct account *http_route(struct worker *w, const char *path, struct err *err);
 /* Sends an answer; the request may be gone when this returns. */
 void http_reply(struct evhttp_request *http, int status, const char *text, struct evbuffer *body);
 /* A request of HTTP/1.1 on a connection that stays, with nothing before it that waits. */
@@ -406,6 +408,9 @@ void request_on_call(struct request *request);
 void request_destroy(struct request *request);
 /* Sends the answer of a request whose calls are all done, none with a long answer. */
 void answer_send(struct request *request);
+/* Sends the kept answer to the one call of a request that evhttp knows nothing of, at once.  False:
+ * nothing was sent. */
+MUST_USE bool answer_send_kept(const struct request *request, struct client *client);
 /* Puts the head of the request's answer to it. */
 void answer_put_head(struct request *request);
 /* Whether the call is answered at all: everything but a notification ([E1]). */
@@ -420,6 +425,10 @@ void answer_cors(struct worker *w, struct evhttp_request *http);
 void answer_prepare(struct worker *w);
 void receipts_get(struct worker *w, struct evhttp_request *http, const char *path,
 		  const char *query);
+
+/* --- quick.c --- */
+/* A client_shortcut of the worker `arg`. */
+bool quick_answer(void *arg, struct client *client, struct view bytes);
 
 /* --- debug.c --- */
 /* The client asks for the picks of its calls, and gateway.debug lets it. */
@@ -484,6 +493,7 @@ struct worker {
 	size_t held;	     /* of them are not read */
 	struct watch *watch; /* of the heads */
 	struct request_list requests;
+	struct request *quick;		      /* of quick.c, with one call; reused */
 	struct request_list flowing;	      /* those whose answer is sent while it comes */
 	struct ask_bucket open[OPEN_BUCKETS]; /* asks that may be joined */
 	struct ask_list waiting;	      /* asks: for a session or a member */

@@ -57,6 +57,11 @@ static bool read_call(struct call *call)
 	return pin->needs_head || pin->is_read;
 }
 
+bool pin_is_needless(struct call *call)
+{
+	return !read_call(call) || !call->pin.needs_head;
+}
+
 /* Is the call about the newest block, or about something of which only a hash says where it is? */
 static bool may_be_new(const struct pin *pin)
 {

@@ -28,6 +28,8 @@ struct pin {
 	struct chain_call about;
 };
 
+/* Whether the call is asked as it is, whatever the head. */
+MUST_USE bool pin_is_needless(struct call *call);
 /* Begins to ask: at once, or when the head is known. */
 void pin_start(struct call *call);
 /* The head is known, or was waited for long enough. */

@@ -142,6 +142,21 @@ void reuse_ask(struct call *call, const struct ask_params *params)
 		call->reuse.joined = true;
 }
 
+bool reuse_take(struct call *call)
+{
+	struct reuse *reuse = call->request->worker->gateway->reuse;
+	struct cache_chain *chain;
+
+	look_at(call, call->rpc->params);
+	if (!call->reuse.keeps)
+		return false;
+	pthread_mutex_lock(&reuse->lock);
+	chain = cache_chain(reuse->cache, &call->request->account->key.service);
+	call->reuse.body = cache_peek(chain, &call->reuse.key, clock_mono_us());
+	pthread_mutex_unlock(&reuse->lock);
+	return call->reuse.body != NULL;
+}
+
 void reuse_leave(struct call *call)
 {
 	cache_unref(call->reuse.body);

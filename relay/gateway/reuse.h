@@ -42,6 +42,9 @@ void reuse_keep(const struct call *call);
 bool reuse_may_ask_again(struct call *call, const struct err *why);
 /* The same for one that was answered with an error of a backend. */
 bool reuse_may_ask_after_error(struct call *call);
+/* Takes the kept answer to a call that has no ask; false: there is none, and nothing was counted.
+ */
+MUST_USE bool reuse_take(struct call *call);
 /* Gives up what the call holds. */
 void reuse_leave(struct call *call);
 /* The head that is served, as a supplier has just told it again. */

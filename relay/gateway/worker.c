@@ -271,6 +271,7 @@ bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret, 
 	w->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	w->base = make_base();
 	answer_prepare(w);
+	w->quick = xcalloc(1, sizeof(struct request) + sizeof(struct call));
 	w->watch = watch_create(w);
 	w->view = registry_view_take(g->registry);
 	if (!w->base || w->stop_fd < 0) {
@@ -340,6 +341,7 @@ void gateway_worker_destroy(struct worker *w)
 	free_relays(w);
 	asks_finish(w);
 	buf_finish(&w->fixed_headers);
+	free(w->quick);
 	buf_finish(&w->head);
 	buf_finish(&w->text);
 	free_event(w->port_event);

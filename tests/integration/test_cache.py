@@ -5,6 +5,8 @@ Chains are reorganised by anvil under a gateway that is asked before and after; 
 compared with what the chain itself says."""
 
 import json
+import socket
+import time
 
 import pytest
 
@@ -75,6 +77,96 @@ def test_what_holds_for_ever_is_given_with_each_id_and_without_a_relay(backend, 
         lane, seq = headers["counterfoil-receipt"].split("/")
         assert net.get(f"{scripted.url}.counterfoil/receipts/{lane}/{seq}")[0] == 404
     assert (backend.asked("net_version"), scripted.relayed()) == (asked, relayed)
+
+
+class Raw:
+    """A connection on which the test writes requests by itself."""
+
+    def __init__(self, network):
+        self.socket = socket.create_connection(("127.0.0.1", network.port))
+        self.socket.settimeout(60)
+        self.file = self.socket.makefile("rb")
+
+    def send(self, *pieces):
+        """Bytes, each piece when the one before has had time to arrive by itself."""
+        for n, piece in enumerate(pieces):
+            if n > 0:
+                time.sleep(0.05)
+            self.socket.sendall(piece)
+
+    def answer(self):
+        """(status line, headers but Date, body); None at the end of the connection."""
+        status = self.file.readline()
+        if not status:
+            return None
+        headers = {}
+        while (line := self.file.readline().decode().strip()):
+            name, _, value = line.partition(": ")
+            headers[name] = value
+        assert headers.pop("Date").endswith(" GMT")
+        return status, headers, self.file.read(int(headers["Content-Length"]))
+
+
+def plain(body, *lines, version="1.1", path="/"):
+    """The bytes of a POST with these lines in its head, besides those that all clients send."""
+    head = [f"POST {path} HTTP/{version}", "Host: x", "Content-Type: application/json",
+            f"Content-Length: {len(body)}", *lines]
+    return ("\r\n".join(head) + "\r\n\r\n" + body).encode()
+
+
+def test_what_is_given_at_once_is_what_is_given_else(backend, scripted):
+    """[G6]: plain requests of one who has had a kept answer are answered before all else is looked at, and
+    no client can tell."""
+    backend.script(methods={"net_version": {"result": "1"}, "web3_sha3": {"result": "0x" + "ab" * 1500}})
+    small, large = call("net_version"), call("web3_sha3", '["0x00"]')
+    until_hit(scripted, small)
+    until_hit(scripted, large)
+
+    def quick():
+        return scripted.metric(scripted.gateway, "counterfoil_gateway_cache_quick_total")
+
+    raw, before = Raw(scripted), quick()
+    for body in (small, large):
+        raw.send(plain(body))
+        usual = raw.answer()  # the first of a connection, or after another kind
+        assert usual[1]["Counterfoil-Cache"] == "hit"
+        for n in range(10):
+            raw.send(plain(body))
+            assert raw.answer() == usual, n
+        raw.send(plain(body, "X-Other: 1"))
+        assert raw.answer() == usual
+    wait_for("as many as were sent to be counted", lambda: quick() >= before + 20)
+    asked, (status, headers, _) = backend.asked("net_version"), usual
+    assert status == b"HTTP/1.1 200 OK\r\n" and headers["Access-Control-Allow-Origin"]
+    for call_id in IDS:
+        raw.send(plain(call("net_version", call_id=call_id)))
+        assert raw.answer()[2].decode() == f'{{"jsonrpc":"2.0","id":{call_id},"result":"1"}}'
+    assert backend.asked("net_version") == asked
+    # In pieces, two at once, of another version, with a wish, and what is no call.
+    whole = plain(small)
+    for pieces in ((whole[:7], whole[7:]), (whole[:-5], whole[-5:]), (whole + whole[:20], whole[20:]), (whole + whole,)):
+        raw.send(*pieces)
+        for _ in range(sum(map(len, pieces)) // len(whole)):
+            assert raw.answer()[2] == b'{"jsonrpc":"2.0","id":1,"result":"1"}'
+        raw.send(whole)
+        assert raw.answer()[1]["Counterfoil-Cache"] == "hit"
+    raw.send(plain(small, "Cache-Control: no-cache"))
+    assert "Counterfoil-Cache" not in raw.answer()[1]
+    for body, code in ((small[:-1], -32700), ("[]", -32600), (call("eth_accounts"), -32601)):
+        raw.send(whole)
+        assert raw.answer()[1]["Counterfoil-Cache"] == "hit"
+        raw.send(plain(body))
+        assert json.loads(raw.answer()[2])["error"]["code"] == code
+    raw.send(whole)
+    assert raw.answer()
+    raw.send(plain(small, path="/no-such-service"))
+    assert raw.answer()[0].startswith(b"HTTP/1.1 404")
+    raw.send(plain(f"[{small},{call('net_version', call_id='2')}]"))
+    assert [one["id"] for one in json.loads(raw.answer()[2])] == [1, 2]
+    raw.send(whole)
+    assert raw.answer()
+    raw.send(plain(small, "Connection: close"))
+    assert raw.answer()[1]["Counterfoil-Cache"] == "hit" and raw.answer() is None
 
 
 def test_a_batch_has_both_kinds_and_a_client_may_insist_on_a_relay(backend, scripted):

@@ -18,7 +18,7 @@ from support.counts import count
 from support.export import audit_json, check_all, missing
 from support.faults import RESPONSE_MAX, Faults
 from support.mixed import SCRIPT, MixedLoad
-from support.network import run
+from support.network import AS_SHIPPED, run
 from support.process import wait_for
 from support.watch import Watch
 
@@ -69,7 +69,7 @@ class Mixed:
 def fixture_mixed(network_factory, folder):
     backends = [Backend(folder, f"backend{n}", SCRIPT).start() for n in range(3)]
     network = network_factory(upstreams=[b.url for b in backends], by_url=True, limits={},
-                              gateway={"workers": 2, "copies": 1},
+                              gateway={"workers": 2, "copies": 1, **AS_SHIPPED},
                               node={"workers": 2, "response_max": f"{RESPONSE_MAX >> 20} MiB"})
     yield Mixed(network, backends).run()
     for backend in backends:

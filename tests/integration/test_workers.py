@@ -6,12 +6,14 @@ import json
 import os
 import pathlib
 import socket
+import threading
 import time
 
 from support import net
 from support.counts import count
 from support.export import check_all, missing
 from support.load import Load
+from support.network import AS_SHIPPED
 from support.process import wait_for
 from support.watch import nothing_left_behind, opened
 
@@ -83,6 +85,44 @@ def test_workers_cosign_before_their_node_refuses_what_they_owe_together(network
         for number, client in enumerate(clients):
             answer, _ = client.call("eth_getBalance", f"0x{turn:020x}{number:020x}", "latest")
             assert "error" not in answer, (turn, number, answer)
+    network.stop()
+
+
+def test_workers_give_the_same_kept_answers(network_factory, anvil):
+    """[G6]: as it is shipped, while the chain grows and all ask the same at once."""
+    network = network_factory(upstreams=[anvil.url], stakes=(1, 1), node=WORKERS,
+                              gateway={**WORKERS, **AS_SHIPPED, "head_interval": "100 ms"})
+    for _ in range(3):
+        net.result(anvil.url, "anvil_mine", "0x2")
+    blocks = [net.result(anvil.url, "eth_getBlockByNumber", hex(n), False) for n in range(1, 5)]
+    asked = [("eth_chainId",), ("net_version",), *(("eth_getBlockByHash", b["hash"], False) for b in blocks),
+             *(("eth_getBlockByNumber", b["number"], False) for b in blocks),
+             *(("eth_getBalance", "0x" + "ab" * 20, {"blockHash": b["hash"]}) for b in blocks)]
+    told = [net.result(anvil.url, *call) for call in asked]
+    stopping, wrong = threading.Event(), []
+
+    def ask(number):
+        client, turn = net.Http(network.url, timeout=60), number
+        while not stopping.is_set():
+            turn += 1
+            answer, _ = client.call(*asked[turn % len(asked)])
+            if answer.get("result") != told[turn % len(asked)]:
+                wrong.append((asked[turn % len(asked)], answer))
+            client.call("eth_getBalance", "0x" + "cd" * 20, "latest")  # so that the head is known
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    hits = "counterfoil_gateway_cache_hits_total"
+    for _ in range(5):
+        before = network.metric(network.gateway, hits)
+        net.result(anvil.url, "anvil_mine", "0x1")
+        wait_for("kept answers under the new head", lambda before=before:
+                 network.metric(network.gateway, hits) > before + 20)
+    stopping.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
     network.stop()
 
 

@@ -22,6 +22,10 @@ LAGS = {"snapshot_lag": 4, "seed_lag": 2, "grace_blocks": 10}
 PATIENT = {"gateway": {"deadline": "30 s"}, "link": {"handshake_timeout": "30 s"},
            "upstream": {"connect_timeout": "20 s", "probe_timeout": "20 s", "slow_after": "20 s"}}
 
+# Most tests count relays and read receipts: each call is a relay of its own.  Others take the product as it is.
+EACH_A_RELAY = {"share": False, "cache_bytes": "0 B"}
+AS_SHIPPED = {"share": True, "cache_bytes": "64 MiB"}
+
 
 def run(*words, cwd=None, env=None):
     """Runs a verb of counterfoil; its output.  AssertionError with all that it said."""
@@ -139,11 +143,9 @@ class Network:
         tokens = self.folder / "tokens"
         tokens.write_text("".join(f"application-token-{n:06d} {app}\n" for n, app in enumerate(self.applications)))
         tokens.chmod(0o600)
-        # Most tests count relays and read receipts: each call is a relay of its own.
         sections["gateway"] |= {"listen": f"127.0.0.1:{self.port}", "tokens": tokens,
                                 "application": self.applications[0],
-                                "share": False, "cache_bytes": "0 B",
-                                **self.limits.get("gateway", {}), **more}
+                                **EACH_A_RELAY, **self.limits.get("gateway", {}), **more}
         return self._process("gateway", sections)
 
     def _node(self, n, more):
