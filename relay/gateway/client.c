@@ -191,15 +191,6 @@ static void begin_request(struct client *c, struct evbuffer *in)
 		end_soon(c, CLIENT_TLS);
 }
 
-/* Nothing is on its way to the client: so it has read what it got, and its socket is empty. */
-static bool is_quiet(const struct client *c)
-{
-	int unread = 1;
-
-	return evbuffer_get_length(bufferevent_get_output(c->bev)) == 0 &&
-	       ioctl(bufferevent_getfd(c->bev), SIOCOUTQ, &unread) == 0 && unread == 0;
-}
-
 /* A request that came whole and can be answered at once is taken out of the input before evhttp
  * looks there.  It waits for the beginning of a request and finds none. */
 static bool answer_at_once(struct client *c, struct evbuffer *in)
@@ -208,7 +199,7 @@ static bool answer_at_once(struct client *c, struct evbuffer *in)
 	size_t n = evbuffer_get_length(in);
 
 	if (!c->hot || !c->door->shortcut || evbuffer_peek(in, -1, NULL, &all, 1) != 1 ||
-	    all.iov_len != n || !is_quiet(c))
+	    all.iov_len != n || evbuffer_get_length(bufferevent_get_output(c->bev)) > 0)
 		return false;
 	c->hot = c->door->shortcut(c->door->shortcut_arg, c, VIEW(all.iov_base, n));
 	if (!c->hot)
@@ -226,23 +217,34 @@ void client_set_hot(struct client *c, bool hot)
 	c->hot = hot;
 }
 
+/* What the socket takes when it is empty; 0: it is not. */
+static size_t room_of(const struct client *c)
+{
+	int fd = bufferevent_getfd(c->bev), unread, bytes;
+	socklen_t size = sizeof(bytes);
+
+	if (ioctl(fd, SIOCOUTQ, &unread) != 0 || unread > 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, &size) != 0)
+		return 0;
+	return (size_t)bytes / 2; /* the kernel's own overhead counts, too */
+}
+
 bool client_send(struct client *c, const struct iovec *parts, size_t count)
 {
 	const struct msghdr msg = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
-	int fd = bufferevent_getfd(c->bev), buffer = 0;
-	socklen_t size = sizeof(buffer);
 	size_t total = 0;
 	ssize_t sent;
 
 	for (size_t i = 0; i < count; i++)
 		total += parts[i].iov_len;
-	if (total > c->room && getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, &size) == 0)
-		c->room = (size_t)buffer / 2; /* the kernel's own overhead counts, too */
+	if (total > c->room)
+		c->room = room_of(c);
 	if (total > c->room)
 		return false;
-	sent = sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	sent = sendmsg(bufferevent_getfd(c->bev), &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (sent < 0)
 		return false;	  /* evhttp will find out why */
+	c->room -= total;	  /* as if none of it were ever read */
 	if ((size_t)sent < total) /* the kernel is out of memory for it */
 		end_soon(c, CLIENT_NOT_READING);
 	return true;
@@ -386,6 +388,7 @@ void client_serve(struct client *c, struct evhttp_request *http)
 {
 	assert(c->phase != CLIENT_PHASE_SERVING);
 	set_phase(c, CLIENT_PHASE_SERVING);
+	c->room = 0; /* evhttp will fill it */
 	read_at_most(c, CLIENT_FREE_BYTES);
 	evhttp_request_set_on_complete_cb(http, on_answered, c);
 }

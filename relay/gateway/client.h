@@ -73,7 +73,7 @@ struct client {
 	usec_t stalled_us; /* when it last read anything */
 	bool hot;	   /* its last answer was a kept one: the next may be, too */
 	bool taking;	   /* its input is being emptied by itself */
-	size_t room;	   /* bytes that its socket surely takes when it is empty; 0: not known */
+	size_t room;	   /* bytes that its socket surely takes now; 0: not known */
 	bool ending;	   /* on door->ending: ended as soon as no buffer is being changed */
 	bool has_end;
 	enum client_end end;

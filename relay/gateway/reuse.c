@@ -77,6 +77,11 @@ static const struct chain_method *find_method(const struct call *call, const str
 	struct view name;
 	struct err err;
 
+	if (call->chain) { /* pin.c has looked already */
+		*ret = call->chain;
+		method = call->pin.method;
+		return method->id != 0 && method->effect == CHAIN_READ ? method : NULL;
+	}
 	if (!account_session(call->request->worker, call->request->account, &session, &err) ||
 	    !rpc_method(call->rpc, scratch, &name) ||
 	    !chain_method_find(session->chain, name, &method, &err))

@@ -151,11 +151,11 @@ def test_a_failure_is_shared_only_where_asking_again_would_not_help(network, bac
     assert asked() == 1
     asked = Asked(backend, "eth_call")
     busy = {"error": {"code": -32005, "message": "rate limit exceeded"}, **SLOW}
-    backend.script(methods={"eth_call": {"result": "0x9"}}, queue=[busy])
+    backend.script(methods={"eth_call": {"result": "0x09"}}, queue=[busy])
     got = start_together(10, lambda i: ask(network.url, call("eth_call", '[{"to":"0xAB"},"0x1"]')))
     told = [json.loads(text) for _, _, text in got]
     assert sum("error" in answer for answer in told) <= 1
-    assert {answer["result"] for answer in told if "result" in answer} == {"0x9"}
+    assert {answer["result"] for answer in told if "result" in answer} == {"0x09"}
     assert asked() < 10  # those who try again at the same time share that too
 
 
