@@ -6,6 +6,7 @@ compared with what the chain itself says."""
 
 import json
 import socket
+import threading
 import time
 
 import pytest
@@ -167,6 +168,22 @@ def test_what_is_given_at_once_is_what_is_given_else(backend, scripted):
     assert raw.answer()
     raw.send(plain(small, "Connection: close"))
     assert raw.answer()[1]["Counterfoil-Cache"] == "hit" and raw.answer() is None
+
+
+def test_who_asks_on_without_reading_gets_every_answer_whole(backend, scripted):
+    """[G6]: more answers than the kernel takes, one request at a time: none is cut or lost."""
+    backend.script(methods={"web3_sha3": {"result": "0x" + "cd" * 1000}})
+    body = call("web3_sha3", '["0x01"]')
+    until_hit(scripted, body)
+    raw, whole, many = Raw(scripted), plain(body), 3000
+    raw.send(whole)
+    usual = raw.answer()
+    sender = threading.Thread(target=lambda: [raw.send(whole) for _ in range(many)], daemon=True)
+    sender.start()
+    time.sleep(0.5)
+    for n in range(many):
+        assert raw.answer() == usual, n
+    sender.join()
 
 
 def test_a_batch_has_both_kinds_and_a_client_may_insist_on_a_relay(backend, scripted):
