@@ -4,7 +4,7 @@ go 1.24.0
 
 tool github.com/ethereum/go-ethereum/cmd/geth
 
-require github.com/ethereum/go-ethereum v1.16.7 // indirect
+require github.com/ethereum/go-ethereum v1.16.7
 
 require (
 	github.com/DataDog/zstd v1.4.5 // indirect

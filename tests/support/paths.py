@@ -11,6 +11,7 @@ LOGS = pathlib.Path(os.environ.get("CF_LOGS", ROOT / "build" / "logs")).resolve(
 CLIENTS = ROOT / "tests" / "clients"
 ANVIL = CLIENTS / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 GETH = ROOT / "tests/.cache/bin/geth"
+ETHCLIENT = ROOT / "tests/.cache/bin/ethclient"
 COUNTERFOIL = BUILD / "relay/cli/counterfoil"
 AUDIT = BUILD / "relay/cli/counterfoil-audit"
 BADDISK = BUILD / "tests/support/baddisk.so"

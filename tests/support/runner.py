@@ -157,19 +157,17 @@ class Run:
         return str(inside)
 
     def geth(self, targets):
-        """A chain node, built of the Go modules of tests/ethclient, if one of the tests starts it.
-
-        Without it those tests fail, and no others."""
-        wanted = (ETHCLIENT / "go.mod").read_text()
-        program = CACHE / "bin/geth"
-        stamp = CACHE / "bin/.geth"
+        """A chain node and a client of it, built of the Go modules of tests/ethclient, if one of the
+        tests starts it.  Without them those tests fail, and no others."""
+        wanted = (ETHCLIENT / "go.mod").read_text() + (ETHCLIENT / "main.go").read_text()
+        program, stamp = CACHE / "bin/geth", CACHE / "bin/.geth"
         if (not any("support.geth" in file.read_text() for file in files_of(targets))
                 or not self.once("geth") or (program.exists() and stamp.exists() and stamp.read_text() == wanted)):
             return
         # Without cgo, which would need no less time; -s -w: nobody debugs it here.
         status = self.command("geth", [
-            self.go(), "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", program,
-            "github.com/ethereum/go-ethereum/cmd/geth"],
+            self.go(), "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w",
+            "-o", str(program.parent) + "/", "github.com/ethereum/go-ethereum/cmd/geth", "."],
             cwd=ETHCLIENT, env={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"})
         if status == 0:
             stamp.write_text(wanted)
