@@ -13,7 +13,7 @@ from concurrent import futures
 import pytest
 
 from support import net, paths
-from support.faulty import NEVER_RESTS, Faulty
+from support.backend import NEVER_RESTS, Backend
 from support.network import Network
 from support.process import wait_for
 
@@ -81,7 +81,7 @@ METHOD = "eth_getBalance"
 
 def behind(folder, name, count, **arguments):
     """A network of one node in front of so many scripted backends; it prefers the first."""
-    backends = [Faulty(folder, f"{name}{n}").start() for n in range(count)]
+    backends = [Backend(folder, f"{name}{n}").start() for n in range(count)]
     for backend in backends:
         backend.ready(lambda b=backend: net.answers(b.url + "/stats"))
     network = Network(folder / name, [b.url for b in backends], stakes=(1,), **arguments)
@@ -142,7 +142,7 @@ def assert_error(answer, name):
 
 def asked(backend, method=METHOD):
     """How often a backend was asked."""
-    return backend.stats()["methods"].get(method, 0)
+    return backend.asked(method)
 
 
 def seen(network, name, **labels):
@@ -304,7 +304,7 @@ def test_a_dead_backend_costs_no_call_more_than_an_attempt_and_most_none(folder)
 
 
 def test_a_write_goes_to_another_node_when_one_has_no_backend(folder):
-    backends = [Faulty(folder, f"alone{n}").start() for n in range(2)]
+    backends = [Backend(folder, f"alone{n}").start() for n in range(2)]
     network = Network(folder / "alone", [b.url for b in backends], stakes=(1, 1))
     write = "eth_sendRawTransaction"
     try:

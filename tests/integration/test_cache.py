@@ -14,10 +14,8 @@ import pytest
 from support import net
 from support.counts import count
 from support.backend import Backend
+from support.calls import IDS, ask, call
 from support.process import wait_for
-
-IDS = ["1", "0", "-7", "1.5e3", "12345678901234567890123456789", '"1"', '"a\\u00e9\\"b"', '""', "null",
-       "9007199254740993"]
 
 
 @pytest.fixture(scope="module", name="backend")
@@ -35,21 +33,6 @@ def fixture_scripted(network_factory, backend):
     return network_factory(upstreams=[backend.url], stakes=(1, 1), gateway={"cache_bytes": "4 MiB"})
 
 
-def ask(network, body, headers=None):
-    """(status, headers, text) of one POST."""
-    client = net.Http(network.url, timeout=60)
-    try:
-        status, got, data = client.post(body, headers)
-        return status, got, data.decode()
-    finally:
-        client.close()
-
-
-def call(method, params="[]", call_id="1"):
-    """The text of a call, its id as written."""
-    return f'{{"jsonrpc":"2.0","id":{call_id},"method":"{method}","params":{params}}}'
-
-
 def is_hit(headers):
     """Whether the answer was kept."""
     return headers.get("counterfoil-cache") == "hit"
@@ -58,7 +41,7 @@ def is_hit(headers):
 def until_hit(network, body):
     """(headers, text) of the first answer that was kept: both suppliers have said the same by then."""
     def hit():
-        status, headers, text = ask(network, body)
+        status, headers, text = ask(network.url, body)
         assert status == 200, text
         return (headers, text) if is_hit(headers) else None
     return wait_for("a kept answer", hit)
@@ -71,7 +54,7 @@ def test_what_holds_for_ever_is_given_with_each_id_and_without_a_relay(backend, 
     until_hit(scripted, body)
     asked, relayed = backend.asked("net_version"), scripted.relayed()
     for call_id in IDS:
-        status, headers, text = ask(scripted, call("net_version", call_id=call_id))
+        status, headers, text = ask(scripted.url, call("net_version", call_id=call_id))
         assert (status, text) == (200, f'{{"jsonrpc":"2.0","id":{call_id},"result":"1"}}')
         assert is_hit(headers) and headers["counterfoil-session"] == "-"
         assert headers["counterfoil-supplier"] in scripted.node_keys
@@ -191,13 +174,13 @@ def test_a_batch_has_both_kinds_and_a_client_may_insist_on_a_relay(backend, scri
     backend.script(methods={"net_version": {"result": "1"}})
     until_hit(scripted, call("net_version"))
     batch = f'[{call("eth_sendRawTransaction", call_id="5")},{call("net_version", call_id="6")}]'
-    _, headers, text = ask(scripted, batch)
+    _, headers, text = ask(scripted.url, batch)
     assert [answer["id"] for answer in json.loads(text)] == [5, 6]
     assert headers["counterfoil-cache"] == "-, hit"
     assert [r.count("/") for r in headers["counterfoil-receipt"].split(", ")] == [2, 1]
     asked = backend.asked("net_version")
     for wish in ("no-cache", "max-age=0, no-store"):
-        _, headers, _ = ask(scripted, call("net_version"),
+        _, headers, _ = ask(scripted.url, call("net_version"),
                             {"Content-Type": "application/json", "Cache-Control": wish})
         assert not is_hit(headers) and headers["counterfoil-receipt"].count("/") == 2
     assert backend.asked("net_version") == asked + 2
@@ -211,7 +194,7 @@ def test_errors_and_null_are_asked_for_each_time(backend, scripted, action):
         backend.script(methods={method: action})
         asked = backend.asked(method)
         for _ in range(5):
-            _, headers, _ = ask(scripted, call(method, params))
+            _, headers, _ = ask(scripted.url, call(method, params))
             assert "counterfoil-cache" not in headers
         assert backend.asked(method) >= asked + 5
 
@@ -225,7 +208,7 @@ def test_two_suppliers_who_differ_make_nothing_that_holds(folder, network_factor
     network = network_factory(upstreams=[b.url for b in backends], stakes=(1, 1),
                               gateway={"cache_bytes": "1 MiB"})
     for _ in range(30):
-        _, headers, _ = ask(network, call("net_version"))
+        _, headers, _ = ask(network.url, call("net_version"))
         assert not is_hit(headers)
     for backend in backends:
         backend.end()
@@ -263,7 +246,7 @@ def see_head(anvil, network):
     """Waits until the gateway serves the chain's newest block."""
     def seen():
         newest = net.result(anvil.url, "eth_getBlockByNumber", "latest", False)["hash"]
-        _, headers, _ = ask(network, call("eth_getBalance", f'["{BOB}","latest"]'))
+        _, headers, _ = ask(network.url, call("eth_getBalance", f'["{BOB}","latest"]'))
         return headers.get("counterfoil-pinned") == newest
     wait_for("the gateway to see the head", seen)
 
@@ -284,7 +267,7 @@ def questions(anvil):
 
 def give(network, method, params):
     """(whether it was kept, the answer without its envelope)."""
-    _, headers, text = ask(network, call(method, json.dumps(params)))
+    _, headers, text = ask(network.url, call(method, json.dumps(params)))
     answer = json.loads(text)
     return is_hit(headers), answer.get("result", "error")
 

@@ -9,9 +9,9 @@ import time
 import pytest
 
 from support import net
+from support.backend import Backend
 from support.counts import count
 from support.export import check_all, missing
-from support.faulty import Faulty
 from support.load import Load
 from support.process import PATIENCE_S, wait_for
 from support.watch import nothing_left_behind, opened
@@ -63,7 +63,7 @@ def test_rolling_restarts_of_every_node_cost_no_call_and_no_receipt(network_fact
 @pytest.fixture(scope="module")
 def slow(folder):
     """A backend that takes its time over eth_gasPrice."""
-    backend = Faulty(folder, "slow")
+    backend = Backend(folder, "slow")
     backend.start()
     backend.ready(lambda: net.answers(backend.url + "/stats"))
     backend.script(methods={"eth_gasPrice": {"delay_ms": 2500}})

@@ -12,11 +12,10 @@ import pytest
 
 from support import net
 from support.backend import Backend
+from support.calls import IDS, ask, call
 from support.process import wait_for
 
 SLOW = {"delay_ms": 1500}
-IDS = ["1", "0", "-7", "1.5e3", "12345678901234567890123456789", '"1"', '"a\\u00e9\\"b"', '""', "null",
-       "9007199254740993"]
 
 
 @pytest.fixture(scope="module", name="backend")
@@ -56,21 +55,6 @@ class Asked:
 
     def __call__(self):
         return self.backend.asked(self.method) - self.before
-
-
-def ask(url, body, headers=None):
-    """(status, headers, text) of one POST."""
-    client = net.Http(url, timeout=60)
-    try:
-        status, got, data = client.post(body, headers)
-        return status, got, data.decode()
-    finally:
-        client.close()
-
-
-def call(method, params="[]", call_id="1"):
-    """The text of a call, its id as written."""
-    return f'{{"jsonrpc":"2.0","id":{call_id},"method":"{method}","params":{params}}}'
 
 
 def test_a_hundred_calls_at_once_are_one_relay(network, backend):

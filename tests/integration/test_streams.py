@@ -13,8 +13,8 @@ import pytest
 
 from reference.counterfoil_ref import bundle, leaf
 from support import counts, net, paths
+from support.backend import NEVER_RESTS, Backend
 from support.export import check_all
-from support.faulty import NEVER_RESTS, Faulty
 from support.network import Network
 from support.process import wait_for
 
@@ -52,7 +52,7 @@ def fixture_world(folder):
     options = os.environ.get("ASAN_OPTIONS")
     if options:
         os.environ["ASAN_OPTIONS"] = options + ":quarantine_size_mb=1:thread_local_quarantine_size_kb=64"
-    backend = Faulty(folder, "backend").start()
+    backend = Backend(folder, "backend").start()
     network = Network(folder / "net", [backend.url], stakes=(1,),
                       gateway={"deadline": "60 s", "stall_timeout": "4 s", "send_timeout": "3 s"},
                       node={"response_max": "300 MiB"}, upstream=NEVER_RESTS | {"stall_timeout": "2 s"})

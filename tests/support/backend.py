@@ -6,6 +6,9 @@ import json
 from support import net, paths
 from support.process import Process
 
+# upstream's options with which every fault is met anew and no backend rests.
+NEVER_RESTS = {"failures_max": 1000, "failure_percent": 100, "failure_window": "100 ms",
+               "retry_after_max": "0 s"}
 
 class Backend(Process):
     """Listens on `url` whenever it runs; a new start begins with `script` and without counts."""
@@ -24,6 +27,10 @@ class Backend(Process):
         client.close()
         assert status == 200
 
+    def stats(self):
+        """What it has seen since it was started."""
+        return json.loads(net.get(self.url + "/stats")[2])
+
     def asked(self, method):
         """How often it was asked for a method since it was started."""
-        return json.loads(net.get(self.url + "/stats")[2])["methods"].get(method, 0)
+        return self.stats()["methods"].get(method, 0)
