@@ -19,6 +19,11 @@ struct history *history_create(const struct network_id *network, const struct se
 	return h;
 }
 
+void history_set_tail(struct history *h, const uint8_t tail[32])
+{
+	memcpy(h->network_tail, tail, sizeof(h->network_tail));
+}
+
 struct history *history_ref(struct history *h)
 {
 	assert(h->sealed);
@@ -145,6 +150,11 @@ bool history_add_grant(struct history *h, const struct grant_entry *e, struct er
 const struct network_id *history_network(const struct history *h)
 {
 	return &h->network;
+}
+
+const uint8_t *history_network_tail(const struct history *h)
+{
+	return h->network_tail;
 }
 
 const struct session_clock *history_clock(const struct history *h)

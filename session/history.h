@@ -57,6 +57,8 @@ struct history;
 
 /* An empty history; until it is sealed entries may be added.  unref() frees it. */
 struct history *history_create(const struct network_id *network, const struct session_clock *clock);
+/* What its network's id is made of, if it is of kind 2 ([K2]): for whoever writes it down again. */
+void history_set_tail(struct history *h, const uint8_t tail[32]);
 /* Shares a sealed history; each ref needs its unref.  unref(NULL) is a no-op. */
 struct history *history_ref(struct history *h);
 void history_unref(struct history *h);
@@ -81,6 +83,8 @@ MUST_USE bool history_seal(struct history *h, struct err *err);
 
 /* --- what a sealed history says --- */
 const struct network_id *history_network(const struct history *h);
+/* The 32 bytes of history_set_tail(); zeros when it was not called. */
+const uint8_t *history_network_tail(const struct history *h);
 const struct session_clock *history_clock(const struct history *h);
 /* The largest height at which any entry takes effect. */
 height_t history_last_change(const struct history *h);

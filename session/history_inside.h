@@ -14,6 +14,7 @@ struct entry_list {
 
 struct history {
 	struct network_id network;
+	uint8_t network_tail[32]; /* zeros: not known */
 	struct session_clock clock;
 	unsigned refs; /* atomic */
 	bool sealed;

@@ -259,6 +259,7 @@ static bool read_head(const json_t *top, struct registry_export *e,
 		return err_set(err, ERR_FORMAT,
 			       "registry file: the network id is not that of its tail");
 	e->history = history_create(&id, &c);
+	history_set_tail(e->history, e->network_tail);
 	*ret_fixed = p;
 	return true;
 }

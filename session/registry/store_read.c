@@ -112,6 +112,7 @@ bool store_history(struct store *store, struct history **ret, struct err *err)
 {
 	CLEANUP(history_unref) struct history *h = history_create(&store->network, &store->clock);
 
+	history_set_tail(h, store->network_tail);
 	if (!read_rows(
 		    store,
 		    "SELECT height, stake_unit, stake_cap, price_max, grace_blocks, claim_window,"
