@@ -111,6 +111,11 @@ DEFINE_CLEANUP(struct config *, config_destroy)
  * role reads. */
 void config_print(const struct config *config, enum config_role role, struct buf *out);
 
+/* Appends the effective values, "--section.option=VALUE" a line, of the options that a role reads,
+ * but for those that name files, addresses and sources, and keys that are not set: config_load()
+ * takes the lines as args. */
+void config_words(const struct config *config, enum config_role role, struct buf *out);
+
 /* A value to stand in what config_template() writes. */
 struct config_given {
 	const char *option; /* "gateway.key" */

@@ -87,6 +87,42 @@ void config_print(const struct config *config, enum config_role role, struct buf
 	}
 }
 
+static bool has_words(const struct config *config, const struct config_option *o)
+{
+	switch (o->type) {
+	case TYPE_PATH:
+	case TYPE_SOURCE:
+	case TYPE_ADDRESS:
+		return false;
+	case TYPE_KEY:
+		return FIELD(config, o, struct config_key)->is_set;
+	case TYPE_STRING:
+	case TYPE_DURATION:
+	case TYPE_SIZE:
+	case TYPE_UINT:
+	case TYPE_BOOL:
+	case TYPE_WORD:
+	case TYPE_LIST:
+	case TYPE_MAP:
+		return true;
+	}
+	return false;
+}
+
+void config_words(const struct config *config, enum config_role role, struct buf *out)
+{
+	for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
+		const struct config_option *o = &config_options[i];
+
+		if (!config_role_reads(role, o) || !has_words(config, o))
+			continue;
+		buf_putf(out, "--%s.%s=", o->section, o->name);
+		if (o->type != TYPE_STRING || *FIELD(config, o, char *))
+			put_value(config, o, out);
+		buf_put_u8(out, '\n');
+	}
+}
+
 /* A comment, broken into lines at spaces. */
 static void put_comment(const char *text, const char *indent, struct buf *out)
 {
