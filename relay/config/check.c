@@ -17,6 +17,15 @@ static void check_services(struct loader *loader, const struct place *at)
 		       c->gateway.service);
 }
 
+/* What several workers share comes to each in an order that nothing records. */
+static void check_record(struct loader *loader, const struct place *at)
+{
+	const struct config *c = loader->config;
+
+	if (c->gateway.record != NULL && c->gateway.workers != 1)
+		loader_problem(loader, at, "gateway.record: needs gateway.workers 1");
+}
+
 static void check_registry(struct loader *loader, const struct place *at)
 {
 	const struct config *c = loader->config;
@@ -36,6 +45,8 @@ void check_together(struct loader *loader, enum config_role role, const char *na
 
 	if (role != CONFIG_NODE)
 		check_services(loader, &at);
+	if (role != CONFIG_NODE)
+		check_record(loader, &at);
 	if (role != CONFIG_ANY)
 		check_registry(loader, &at);
 	if (c->link.backoff_min > c->link.backoff_max)

@@ -145,7 +145,7 @@ static void free_kept(const void *data, size_t n, void *arg)
 	cache_unref(arg);
 }
 
-static struct view body_of(const struct call *call)
+struct view answer_body(const struct call *call)
 {
 	const struct cache_body *kept = call->reuse.body;
 
@@ -160,8 +160,8 @@ static struct reply_parts parts_of(const struct call *call)
 	const struct cache_body *kept = call->reuse.body;
 
 	if (kept)
-		return reply_splice_piece(body_of(call), 0, kept->id_at, call->rpc->id);
-	return reply_splice(body_of(call),
+		return reply_splice_piece(answer_body(call), 0, kept->id_at, call->rpc->id);
+	return reply_splice(answer_body(call),
 			    made_is_there(&call->made) ? &call->made.answer
 						       : ask_answer(call->asker.ask),
 			    call->rpc->id);
@@ -192,7 +192,7 @@ static void put_call(struct buf *out, const struct call *call)
 
 static bool is_large(const struct call *call)
 {
-	return call->has_answer && body_of(call).n > COPY_MAX;
+	return call->has_answer && answer_body(call).n > COPY_MAX;
 }
 
 /* Hands over the bytes, if they may be, instead of copying them. */

@@ -300,19 +300,25 @@ struct relay *attempt_more(struct ask *ask)
 	return LIST_FIRST(&ask->attempts);
 }
 
+static void count_retry(const struct ask *ask, enum err_code why)
+{
+	metric_add_at(METRIC_GATEWAY_RETRIES, why, 0, 1);
+	record_retry(ask->worker, why);
+}
+
 bool attempt_next(struct ask *ask, enum err_code why)
 {
 	bool may = may_follow(ask, why);
 
 	if (!LIST_EMPTY(&ask->attempts)) { /* and they may be those that hang */
 		if (may && attempt_more(ask))
-			metric_add_at(METRIC_GATEWAY_RETRIES, why, 0, 1);
+			count_retry(ask, why);
 		attempt_set_wake(ask);
 		return true;
 	}
 	if (!may)
 		return false;
-	metric_add_at(METRIC_GATEWAY_RETRIES, why, 0, 1);
+	count_retry(ask, why);
 	ask_set_state(ask, ASK_NEW);
 	attempt_dispatch(ask);
 	return true;
@@ -374,7 +380,7 @@ static void attempt_over(struct relay *relay)
 	relay->until_us = 0;
 	quality_on_end(relay, QUALITY_SILENT);
 	if (attempt_more(relay->ask))
-		metric_add_at(METRIC_GATEWAY_RETRIES, ERR_DEADLINE, 0, 1);
+		count_retry(relay->ask, ERR_DEADLINE);
 }
 
 /* Who was to confirm what is set aside has said nothing in its time: somebody else is asked beside,
@@ -431,6 +437,7 @@ static void hedge(struct ask *ask)
 		return;
 	second->hedge = ask->hedged = true;
 	metric_add(METRIC_GATEWAY_HEDGES, 1);
+	record_hedge(second);
 }
 
 static void look(struct ask *ask, usec_t now)

@@ -166,6 +166,7 @@ static bool on_part(struct asker *asker, struct buf *part, bool last, struct err
 	if (last) {
 		call->has_answer = true;
 		mark_done(call);
+		flow_record(call);
 	}
 	if (first) /* the call is as good as done for those that wait to send the head */
 		request_on_call(request);

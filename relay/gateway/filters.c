@@ -7,7 +7,6 @@
 
 #include "relay/base/mem.h"
 #include "relay/base/metrics.h"
-#include "relay/base/rng.h"
 #include "relay/crypto/table.h"
 
 struct source_count {
@@ -30,6 +29,7 @@ struct entry {
 struct filters {
 	pthread_mutex_t lock;
 	struct filters_limits limits;
+	uint64_t drawn;		      /* ids so far */
 	struct entry *all;	      /* by id */
 	struct source_count *sources; /* those that have any */
 	TAILQ_HEAD(, entry) by_use;   /* the one not used for longest first */
@@ -64,10 +64,18 @@ bool filter_id_parse(struct view text, struct filter_id *ret)
 }
 
 /* As a quantity it has no leading zero, which some clients would drop. */
-static void draw_id(struct filter_id *ret)
+static void draw_id(struct filters *f, struct filter_id *ret)
 {
+	struct hash hash;
+	uint8_t n[8];
+
 	do {
-		rng_bytes(ret->b, sizeof(ret->b));
+		const struct view parts[] = {VIEW(f->limits.secret.b, sizeof(f->limits.secret.b)),
+					     VIEW(n, sizeof(n))};
+
+		put_be64(n, ++f->drawn);
+		sha256_parts(parts, ARRAY_SIZE(parts), &hash);
+		memcpy(ret->b, hash.b, sizeof(ret->b));
 	} while (ret->b[0] < 0x10);
 }
 
@@ -167,7 +175,7 @@ bool filters_add(struct filters *f, const struct filter_owner *owner, uint64_t s
 	ok = has_room(f, source, err);
 	if (ok) {
 		e = xcalloc(1, sizeof(*e));
-		draw_id(&e->id);
+		draw_id(f, &e->id);
 		e->owner = *owner;
 		e->filter = *filter;
 		e->used_us = now;

@@ -17,7 +17,8 @@ struct filters; /* all of them; any thread */
 struct filters_limits {
 	size_t count_max;
 	size_t per_address_max;
-	usec_t idle_us; /* one that is not polled for this long is gone */
+	usec_t idle_us;	    /* one that is not polled for this long is gone */
+	struct hash secret; /* that ids are made of */
 };
 
 /* Nobody can guess one. */

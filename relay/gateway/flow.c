@@ -20,17 +20,19 @@
 /* The answer of one call, from its part 0 until it is all with the client's connection. */
 struct stream {
 	struct rpc_stream *scan;
-	struct evbuffer *held; /* committed, with the client's id, waiting for its turn */
-	size_t held_bytes;     /* of the node's bytes in `held` */
-	size_t sent_bytes;     /* with the connection, and no room made for them yet */
+	struct sha256_stream *digest; /* of the node's bytes; NULL: nothing is recorded */
+	struct evbuffer *held;	      /* committed, with the client's id, waiting for its turn */
+	size_t held_bytes;	      /* of the node's bytes in `held` */
+	size_t sent_bytes;	      /* with the connection, and no room made for them yet */
 };
 
-static struct stream *stream_create(void)
+static struct stream *stream_create(const struct worker *w)
 {
 	struct stream *s = xcalloc(1, sizeof(*s));
 
 	s->scan = rpc_stream_create();
 	s->held = evbuffer_new();
+	s->digest = record_is_on(w) ? sha256_stream_create() : NULL;
 	if (!s->held)
 		abort();
 	metric_move(METRIC_GATEWAY_STREAMS, 1);
@@ -47,8 +49,19 @@ void flow_drop(struct call *call, enum err_code how)
 	metric_move(METRIC_GATEWAY_STREAMS, -1);
 	metric_add_at(METRIC_GATEWAY_STREAM_ENDS, how, 0, 1);
 	rpc_stream_destroy(s->scan);
+	sha256_stream_destroy(s->digest);
 	evbuffer_free(s->held);
 	free(s);
+}
+
+void flow_record(const struct call *call)
+{
+	struct hash digest;
+
+	if (!call->stream->digest)
+		return;
+	sha256_stream_end(call->stream->digest, &digest);
+	record_long_answer(call, &digest);
 }
 
 /* --- room for more --- */
@@ -101,7 +114,7 @@ bool flow_take(struct call *call, struct buf *part, bool last, struct err *err)
 	uint64_t from;
 
 	if (!s) {
-		s = call->stream = stream_create();
+		s = call->stream = stream_create(call->request->worker);
 		if (cfg->gateway.stream_window > FRAME_CREDIT_FIRST)
 			ask_credit(call->asker.ask,
 				   cfg->gateway.stream_window - FRAME_CREDIT_FIRST);
@@ -112,6 +125,8 @@ bool flow_take(struct call *call, struct buf *part, bool last, struct err *err)
 	if (!rpc_stream_feed(s->scan, buf_view(part), err) ||
 	    (last && !rpc_stream_end(s->scan, err)))
 		return false;
+	if (s->digest)
+		sha256_stream_add(s->digest, part->p, part->n);
 	hold(s, part, from, call->rpc->id);
 	return true;
 }
@@ -219,17 +234,17 @@ void request_cut(struct request *r, const struct err *why)
 	if (r->cut.code != ERR_NONE)
 		return;
 	r->cut = *why;
-	event_active(r->worker->cuts, EV_TIMEOUT, 0);
+	record_broken(r, why);
+	loop_cut_soon(r->worker);
 }
 
-void flows_on_cut(evutil_socket_t fd, short what, void *arg)
+void flows_cut(struct worker *w)
 {
 	static _Thread_local struct log_gate gate;
-	struct worker *w = arg;
 	struct request *r, *next;
 	uint64_t more;
 
-	clock_tick();
+	record_cut(w);
 	for (r = TAILQ_FIRST(&w->flowing); r; r = next) {
 		next = TAILQ_NEXT(r, flowing);
 		if (r->cut.code == ERR_NONE)

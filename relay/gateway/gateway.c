@@ -9,32 +9,10 @@
 #include <unistd.h>
 
 #include "relay/base/log.h"
+#include "relay/base/rng.h"
 #include "relay/gateway/internal.h"
 
 /* --- opening --- */
-
-static bool open_services(struct gateway *g, struct err *err)
-{
-	const struct config *cfg = g->cfg;
-	bool found = false;
-
-	if (!cfg->gateway.service ||
-	    !service_name_parse(cfg->gateway.service, strlen(cfg->gateway.service), &g->service))
-		return err_set(err, ERR_CONFIG, "gateway.service is not a service name");
-	for (size_t i = 0; i < cfg->gateway.services.n; i++) {
-		const char *name = cfg->gateway.services.items[i];
-
-		if (i == ARRAY_SIZE(g->services) ||
-		    !service_name_parse(name, strlen(name), &g->services[i]))
-			return err_set(err, ERR_CONFIG, "gateway.services: %s is no service name",
-				       name);
-		found = found || strcmp(name, g->service.s) == 0;
-		g->service_count = i + 1;
-	}
-	g->heads = heads_create(cfg, g->services, g->service_count);
-	return found || err_set(err, ERR_CONFIG, "gateway.service %s is not in gateway.services",
-				g->service.s);
-}
 
 /* How far back the ledger must know what was served: two sessions and their grace. */
 static msec_t recent_ms(struct registry *registry)
@@ -75,6 +53,20 @@ static bool open_registry(struct gateway *g, struct err *err)
 	       err_prefix(err, "registry %s", cfg->registry.source);
 }
 
+static bool open_record(struct gateway *g, struct err *err)
+{
+	const struct config *cfg = g->cfg;
+
+	if (!cfg->gateway.record)
+		return true;
+	if (!record_file_create(cfg->gateway.record, cfg->gateway.record_bytes, &g->record_file,
+				err))
+		return err_prefix(err, "gateway.record");
+	g->record = record_create(record_file_put, g->record_file);
+	log_warn("gateway.recording", "path=\"%s\"", cfg->gateway.record);
+	return true;
+}
+
 static bool open_workers(struct gateway *g, struct err *err)
 {
 	for (size_t i = 0; i < g->cfg->gateway.workers; i++) {
@@ -94,19 +86,15 @@ bool gateway_create(const struct config *cfg, const struct relay_key *key, struc
 	crypto_init();
 	g->cfg = cfg;
 	g->key = key;
+	g->id = *relay_key_public(key);
+	rng_bytes(g->seed.b, sizeof(g->seed.b));
 	g->house = http_house(cfg);
-	g->reuse = reuse_create(cfg);
-	g->filters = filters_create(&(struct filters_limits){
-		.count_max = cfg->gateway.filters_max,
-		.per_address_max = cfg->gateway.filters_per_address_max,
-		.idle_us = cfg->gateway.filter_timeout,
-	});
 	g->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (g->stop_fd < 0)
 		return err_set(err, ERR_IO, "eventfd: %s", strerror(errno));
-	if (!open_services(g, err) || !tokens_load(cfg->gateway.tokens, &g->tokens, err) ||
+	if (!shared_open(g, err) || !tokens_load(cfg->gateway.tokens, &g->tokens, err) ||
 	    !open_registry(g, err) || !open_ledger(g, err) || !tls_create(&g->tls, err) ||
-	    !open_workers(g, err))
+	    !open_record(g, err) || !open_workers(g, err))
 		return false;
 	*ret = STEAL(g);
 	return true;
@@ -118,16 +106,16 @@ void gateway_destroy(struct gateway *g)
 		return;
 	for (size_t i = 0; i < g->worker_count; i++)
 		gateway_worker_destroy(g->workers[i]);
-	reuse_destroy(g->reuse);
-	filters_destroy(g->filters);
+	shared_close(g);
 	house_destroy(g->house);
-	heads_destroy(g->heads);
 	tls_destroy(g->tls);
 	ledger_close(g->ledger);
 	registry_close(g->registry);
 	tokens_destroy(g->tokens);
 	if (g->stop_fd >= 0)
 		close(g->stop_fd);
+	record_destroy(g->record);
+	record_file_close(g->record_file);
 	free(g);
 }
 

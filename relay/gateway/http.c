@@ -33,65 +33,10 @@
 /* Bytes that the kernel holds for a client that does not read; it would take some megabytes. */
 #define UNSENT_MAX (128 << 10)
 
-/* --- requests --- */
-
-void request_destroy(struct request *r)
-{
-	struct worker *w = r->worker;
-
-	TAILQ_REMOVE(&w->requests, r, all);
-	if (r->begun)
-		TAILQ_REMOVE(&w->flowing, r, flowing);
-	for (size_t i = 0; i < r->count; i++) {
-		struct call *call = &r->calls[i];
-
-		flow_drop(call, ERR_CANCELLED);
-		call_drop_work(call);
-		made_finish(&call->made);
-		ask_leave(&call->asker);
-		reuse_leave(call);
-	}
-	rpc_request_finish(&r->rpc);
-	free(r);
-}
-
-/* The client went away: nothing may touch its bytes any more. */
-static void on_client_gone(void *arg)
-{
-	struct request *r = arg;
-
-	clock_tick();
-	if (!evhttp_request_get_connection(r->http))
-		evhttp_request_free(r->http); /* evhttp has left it to us */
-	r->http = NULL;
-	for (size_t i = 0; i < r->count; i++)
-		call_abandon(&r->calls[i]);
-	client_give_calls(r->client);
-	request_destroy(r);
-}
-
-void request_on_call(struct request *r)
-{
-	assert(r->pending > 0);
-	if (--r->pending > 0)
-		return;
-	if (request_has_flow(r)) {
-		metric_observe(METRIC_GATEWAY_CALL_TIME, (uint64_t)(clock_now_us() - r->from_us));
-		request_begin_flow(r);
-		return;
-	}
-	client_on_gone(r->client, NULL, NULL);
-	client_give_calls(r->client);
-	client_set_hot(r->client, r->calls[0].reuse.body != NULL);
-	metric_observe(METRIC_GATEWAY_CALL_TIME, (uint64_t)(clock_now_us() - r->from_us));
-	answer_send(r);
-	request_destroy(r);
-}
-
 /* While a call is on its way evhttp would stop to read, and begin again with the answer: two system
  * calls, and a client that leaves is not seen.  So reading goes on, without evhttp being told of
  * it; client.c bounds what is taken. */
-static void read_on(struct evhttp_request *http)
+void http_read_on(struct evhttp_request *http)
 {
 	struct bufferevent *bev =
 		evhttp_connection_get_bufferevent(evhttp_request_get_connection(http));
@@ -102,6 +47,12 @@ static void read_on(struct evhttp_request *http)
 	bufferevent_getcb(bev, &on_read, &on_write, &on_event, &arg);
 	bufferevent_setcb(bev, NULL, on_write, on_event, arg);
 	bufferevent_enable(bev, EV_READ);
+}
+
+void http_lost(struct evhttp_request *http)
+{
+	if (!evhttp_request_get_connection(http))
+		evhttp_request_free(http); /* evhttp has left it to us */
 }
 
 static struct bufferevent *bev_of(struct evhttp_request *http)
@@ -220,47 +171,7 @@ static bool wants_fresh(struct evhttp_request *http)
 	return wish && (strcasestr(wish, "no-cache") || strcasestr(wish, "no-store"));
 }
 
-static void request_begin(struct worker *w, struct client *client, struct evhttp_request *http,
-			  struct account *account, struct rpc_request *rpc)
-{
-	size_t n = rpc->count;
-	struct request *r = xcalloc(1, sizeof(*r) + n * sizeof(r->calls[0]));
-
-	r->worker = w;
-	r->client = client;
-	r->http = http;
-	r->account = account;
-	r->rpc = *rpc;
-	r->debug = debug_is_wanted(w, http);
-	if (!rpc->batch)
-		r->rpc.calls = &r->rpc.one;
-	r->fresh = wants_fresh(http);
-	r->from_us = clock_mono_us();
-	r->count = n;
-	r->pending = n + 1; /* one more, so that it cannot end before all are started */
-	TAILQ_INSERT_TAIL(&w->requests, r, all);
-	if (rpc->batch)
-		metric_observe(METRIC_GATEWAY_BATCH_CALLS, n);
-	client_on_gone(client, on_client_gone, r);
-	read_on(http);
-	for (size_t i = 0; i < n; i++) {
-		r->calls[i].request = r;
-		r->calls[i].rpc = &r->rpc.calls[i];
-		call_start(&r->calls[i]);
-	}
-	request_on_call(r);
-}
-
 /* --- paths --- */
-
-static const struct service_name *find_service(const struct gateway *g, struct view name)
-{
-	for (size_t i = 0; i < g->service_count; i++) {
-		if (view_eq(name, VIEW_STR(g->services[i].s)))
-			return &g->services[i];
-	}
-	return NULL;
-}
 
 /* The account of "/", "/<service>" or "/<service>/<token>" ([G1]). */
 struct account *http_route(struct worker *w, const char *path, struct err *err)
@@ -272,7 +183,7 @@ struct account *http_route(struct worker *w, const char *path, struct err *err)
 
 	if (path[0] == '/' && *name != '\0') {
 		slash = strchrnul(name, '/');
-		service = find_service(g, VIEW(name, (size_t)(slash - name)));
+		service = shared_service(g, VIEW(name, (size_t)(slash - name)));
 		if (service && *slash == '/')
 			application = tokens_find(g->tokens, VIEW_STR(slash + 1));
 	}
@@ -333,7 +244,17 @@ static void on_post(struct worker *w, struct client *client, struct evhttp_reque
 		rpc_request_finish(&rpc);
 		return;
 	}
-	request_begin(w, client, http, account, &rpc);
+	request_begin(
+		&(struct request_params){
+			.worker = w,
+			.client = client,
+			.http = http,
+			.account = account,
+			.body = VIEW(evbuffer_pullup(in, -1), n),
+			.fresh = wants_fresh(http),
+			.debug = debug_is_wanted(w, http),
+		},
+		&rpc);
 }
 
 /* Two lengths of one body (RFC 9112 6.3): evhttp takes the first, and a proxy in front of us may

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The gateway's own structs.  All of a worker is used on its thread only; what threads share is the
  * registry, the ledger, the key, and the counters of struct worker_state.  Private to
- * relay/gateway.
+ * relay/gateway, and to relay/sim, which runs the same code in a world of its own.
  */
 #ifndef RELAY_GATEWAY_INTERNAL_H
 #define RELAY_GATEWAY_INTERNAL_H
@@ -27,10 +27,13 @@
 #include "relay/gateway/gateway.h"
 #include "relay/gateway/head.h"
 #include "relay/gateway/inbound.h"
+#include "relay/gateway/leaf.h"
 #include "relay/gateway/logs.h"
+#include "relay/gateway/loop.h"
 #include "relay/gateway/made.h"
 #include "relay/gateway/pin.h"
 #include "relay/gateway/quality.h"
+#include "relay/gateway/record.h"
 #include "relay/gateway/report.h"
 #include "relay/gateway/reuse.h"
 #include "relay/gateway/verify.h"
@@ -187,6 +190,7 @@ struct relay {
 	bool lost;	/* with its link; its ask is to be told */
 	bool judged;	/* its supplier's standing knows how it ended */
 	unsigned epoch; /* of the standing when it was sent */
+	unsigned link;	/* peer->ordinal, also when that is gone */
 	bool hedge;
 	uint8_t kind;
 	uint16_t status;
@@ -233,7 +237,8 @@ struct peer {
 	cu_t half_bound;	 /* unpaid CU at which a cosignature is due */
 	cu_t own_bound;		 /* unpaid CU at which the node is left in peace */
 	bool draining;
-	bool held; /* not read until the ledger has caught up */
+	bool held;	  /* not read until the ledger has caught up */
+	unsigned ordinal; /* of the worker's links, by the time when they came up */
 	struct recovery *recovery;
 	UT_hash_handle hh; /* worker->peers, by link */
 };
@@ -337,6 +342,8 @@ MUST_USE bool poll_start(struct call *call);
 MUST_USE bool flow_take(struct call *call, struct buf *part, bool last, struct err *err);
 /* The call has no long answer any more; `how` is for the metric. */
 void flow_drop(struct call *call, enum err_code how);
+/* Its last part has been taken: puts it into the recording, if there is one. */
+void flow_record(const struct call *call);
 bool request_has_flow(const struct request *request);
 /* All calls are done or have their part 0: sends the head, and what there is of the answer. */
 void request_begin_flow(struct request *request);
@@ -344,11 +351,12 @@ void request_begin_flow(struct request *request);
 void request_flow(struct request *request);
 /* The answer that has begun cannot be ended: its connection ends with this turn of the loop. */
 void request_cut(struct request *request, const struct err *why);
-void flows_on_cut(evutil_socket_t fd, short what, void *arg);
+/* Cuts those off; by loop_cut_soon(). */
+void flows_cut(struct worker *w);
 /* Ends what stands still. */
 void flows_look(struct worker *w, usec_t now);
 
-/* --- http.c, answer.c, receipts.c --- */
+/* --- request.c, http.c, answer.c, receipts.c --- */
 
 /* One HTTP request with its calls. */
 struct request {
@@ -372,9 +380,23 @@ struct request {
 	TAILQ_ENTRY(request) flowing;
 	size_t count;
 	TAILQ_ENTRY(request) all;
+	uint64_t number; /* in the recording */
 	struct call calls[];
 };
 TAILQ_HEAD(request_list, request);
+
+/* A request whose body has been read as calls. */
+struct request_params {
+	struct worker *worker;
+	struct client *client;
+	struct evhttp_request *http;
+	struct account *account;
+	struct view body; /* as it came; stays as long as `http` */
+	bool fresh;
+	bool debug;
+};
+/* Starts its calls; takes over what rpc holds.  It may be over when this returns. */
+void request_begin(const struct request_params *params, struct rpc_request *rpc);
 
 /* The limits on clients that a configuration sets, for all workers. */
 struct house *http_house(const struct config *cfg);
@@ -385,6 +407,10 @@ void http_stop(struct worker *w);
 void http_finish(struct worker *w);
 /* The account of a path ([G1]); NULL with an error. */
 struct account *http_route(struct worker *w, const char *path, struct err *err);
+/* Reads on while its calls are on their way, so that a client that leaves is seen. */
+void http_read_on(struct evhttp_request *http);
+/* The client is gone before the answer. */
+void http_lost(struct evhttp_request *http);
 /* Sends an answer; the request may be gone when this returns. */
 void http_reply(struct evhttp_request *http, int status, const char *text, struct evbuffer *body);
 /* A request of HTTP/1.1 on a connection that stays, with nothing before it that waits. */
@@ -415,6 +441,8 @@ MUST_USE bool answer_send_kept(const struct request *request, struct client *cli
 void answer_put_head(struct request *request);
 /* Whether the call is answered at all: everything but a notification ([E1]). */
 bool answer_has_reply(const struct call *call);
+/* The bytes of a call's answer, before they got the client's id: kept, made, or its ask's. */
+struct view answer_body(const struct call *call);
 /* Appends the answer of a call that is done, in the client's words. */
 void answer_put_call(struct worker *w, struct evbuffer *out, struct call *call);
 /* Sends a JSON-RPC error with the HTTP status of its row. */
@@ -447,7 +475,7 @@ const struct key_id *tokens_find(const struct tokens *tokens, struct view token)
 
 /* A question that two suppliers have answered with "not there". */
 struct missing {
-	uint64_t key; /* keyed_hash() of its encoding */
+	uint64_t key; /* of a hash of its encoding that nobody else can make */
 	usec_t until_us;
 };
 
@@ -490,6 +518,7 @@ struct worker {
 	struct supplier *owed[GATEWAY_OWED_MAX]; /* refs; see owed.c */
 	size_t owed_n;
 	struct peer *peers;
+	unsigned links_made; /* so far */
 	size_t held;	     /* of them are not read */
 	struct watch *watch; /* of the heads */
 	struct request_list requests;
@@ -540,7 +569,6 @@ void owed_finish(struct worker *w);
 MUST_USE bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret,
 				    struct err *err);
 void gateway_worker_destroy(struct worker *w);
-void *gateway_worker_main(void *arg);
 
 struct gateway {
 	const struct config *cfg;
@@ -549,6 +577,10 @@ struct gateway {
 	struct ledger *ledger;
 	struct tls *tls;
 	struct tokens *tokens;
+	struct key_id id;      /* the key's public half */
+	struct hash seed;      /* drawn: filters' ids and the like are made of it */
+	struct record *record; /* NULL: nothing is recorded */
+	struct record_file *record_file;
 	struct service_name service; /* that / stands for */
 	struct service_name services[64];
 	size_t service_count;

@@ -22,21 +22,13 @@ struct lane {
 	LIST_ENTRY(lane) of_peer;
 };
 
-/* A leaf on its way into the ledger that somebody waits for: the relay's only one, or a part. */
-struct commit_leaf {
-	struct relay *relay;
-	struct buf part; /* its bytes; the frame's are gone when it has committed */
-	bool is_part;
-	bool last;
-};
-
 /* One batch on its way into the ledger. */
 struct commit {
 	struct lane *lane;
 	struct checkpoint head;
 	bool is_due; /* so much is owed that a cosignature is due */
 	size_t count;
-	struct commit_leaf leaves[];
+	struct leaf_taken leaves[];
 };
 
 static void lane_unref(struct lane *lane)
@@ -126,6 +118,7 @@ static void on_cosigned(void *arg, const struct err *err)
 	}
 	c->lane->committing--;
 	c->lane->cosigning = false;
+	record_kick(c->lane->worker);
 	asks_kick(c->lane->worker); /* some may have waited for it */
 	lane_end_if_retired(c->lane);
 	lane_unref(c->lane);
@@ -176,19 +169,8 @@ static void on_committed(void *arg, const struct err *err)
 	lane->committing--;
 	if (!err)
 		lane->head = c->head;
-	for (size_t i = 0; i < c->count; i++) {
-		struct commit_leaf *leaf = &c->leaves[i];
-		struct relay *r = leaf->relay;
-
-		r->commits--;
-		if (r->state == RELAY_LATE)
-			relay_settle(r);
-		else if (leaf->is_part)
-			ask_on_part(r, &leaf->part, leaf->last, err);
-		else
-			ask_on_commit(r, err);
-		buf_finish(&leaf->part);
-	}
+	for (size_t i = 0; i < c->count; i++)
+		leaf_committed(&c->leaves[i], err);
 	if (err && lane->peer)
 		link_close(lane->peer->link, err); /* the lane is dead ([L3]) */
 	else if (lane->peer && ((c->is_due && !lane->cosigning) || peer_is_leaving(lane->peer)))
@@ -196,27 +178,6 @@ static void on_committed(void *arg, const struct err *err)
 	lane_end_if_retired(lane);
 	lane_unref(lane);
 	free(c);
-}
-
-/* Keeps the answer's bytes until they have committed; the frame's are gone by then. */
-static void take_answer(struct inbound_answer *a, const struct lane_id *lane, struct commit *c)
-{
-	struct relay *r = CONTAINER_OF(a->relay, struct relay, in);
-	struct commit_leaf *leaf = &c->leaves[c->count++];
-
-	if (!r->has_receipt) {
-		r->has_receipt = true;
-		r->lane = *lane;
-		r->seq = a->leaf.seq;
-	}
-	r->kind = a->leaf.kind;
-	r->status = a->leaf.status;
-	r->commits++;
-	*leaf = (struct commit_leaf){
-		.relay = r, .is_part = a->leaf.kind == LEAF_PART, .last = a->last};
-	if (r->state != RELAY_LATE)
-		buf_put(leaf->is_part ? &leaf->part : &r->body, a->response.body.p,
-			a->response.body.n);
 }
 
 /* Gives back what was reserved above the leaf's cu, and reserves what a later part costs. */
@@ -253,18 +214,22 @@ static void commit_batch(struct peer *peer, const struct frame_batch *batch,
 		struct inbound_answer *a = &good->answers[i];
 		struct relay *r = CONTAINER_OF(a->relay, struct relay, in);
 		bool later_part = a->leaf.kind == LEAF_PART && a->leaf.part > 0;
+		const struct leaf_news news = {
+			.lane = batch->lane,
+			.seq = a->leaf.seq,
+			.kind = a->leaf.kind,
+			.status = a->leaf.status,
+			.body = a->response.body,
+			.last = a->last,
+		};
 
-		take_answer(a, &batch->lane, c);
 		settle_reserved(r, a->leaf.cu);
 		ledger_batch_add(out, r->member->tab, batch->answers[i].leaf, &a->leaf_hash,
 				 &r->in.salt, later_part ? VIEW(NULL, 0) : r->in.request,
 				 batch->answers[i].response);
 		/* what all workers owe together, in all sessions */
 		c->is_due |= ledger_tab_unpaid(r->member->tab) > peer->half_bound;
-		if (a->last)
-			peer_remove(peer, r);
-		if (r->state == RELAY_SENT)
-			ask_on_leaf(r);
+		leaf_take(&c->leaves[c->count++], r, &news);
 	}
 	lane->refs++;
 	lane->committing++;
@@ -323,6 +288,7 @@ static bool on_fault(struct peer *peer, const struct frame_batch *batch,
 	metric_add_at(METRIC_GATEWAY_FAULTS, err->code, 0, 1);
 	if (peer->lane)
 		peer->lane->bad = true;
+	record_fault(peer);
 	supplier_drop(peer->worker, peer->supplier);
 	return false;
 }

@@ -17,7 +17,12 @@ static usec_t block_time(const struct ask *ask, struct head_state *ret_head, boo
 
 static struct missing *slot_of(const struct ask *ask, uint64_t *ret_key)
 {
-	*ret_key = keyed_hash(ask->encoding.p, ask->encoding.n);
+	const struct hash *seed = &ask->worker->gateway->seed;
+	const struct view parts[] = {VIEW(seed->b, sizeof(seed->b)), buf_view(&ask->encoding)};
+	struct hash hash;
+
+	sha256_parts(parts, ARRAY_SIZE(parts), &hash);
+	*ret_key = get_be64(hash.b);
 	return &ask->worker->missing[*ret_key % MISSING_SLOTS];
 }
 

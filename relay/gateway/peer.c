@@ -42,6 +42,8 @@ static bool on_up(struct link *link, void *arg, struct err *err)
 	peer->link = link;
 	peer->supplier = supplier;
 	supplier->refs++;
+	peer->ordinal = ++w->links_made;
+	record_up(peer);
 	HASH_ADD_PTR(w->peers, link, peer);
 	supplier->peer = peer;
 	peer_update_bound(peer);
@@ -154,6 +156,7 @@ static bool on_frame(struct link *link, const struct frame *frame, void *arg, st
 
 	assert(peer);
 	clock_tick();
+	record_frame(peer, frame);
 	switch (frame->type) {
 	case FRAME_BATCH:
 		return lane_on_batch(peer, frame, err);
@@ -257,6 +260,7 @@ static void on_down(struct link *link, enum link_reason reason, const struct err
 	else
 		err_set(&why, ERR_LINK, "the link to the node went down: %s",
 			link_reason_name(reason));
+	record_down(peer, reason, err);
 	log_warn("gateway.link_down", "supplier=%s reason=%s in_flight=%" PRIu32 " \"%s\"",
 		 peer->supplier->hex, link_reason_name(reason), peer->count, err ? err->msg : "");
 	peer_destroy(peer, &why);

@@ -247,6 +247,7 @@ static bool ask_again(struct call *call, enum err_code why)
 	if (pin->asks >= PIN_ASKS_MAX || clock_mono_us() >= call->deadline_us)
 		return false;
 	metric_add_at(METRIC_GATEWAY_RETRIES, why, 0, 1);
+	record_retry(worker_of(call), why);
 	call->attempts += call->asker.ask->attempts_made;
 	ask_leave(&call->asker);
 	if (pin->is_pinned)

@@ -126,6 +126,7 @@ bool relay_send(struct ask *ask, struct member *member, usec_t until_us, struct 
 	if (room != LEDGER_ROOM) {
 		enum err_code why = room == LEDGER_ROOM_UNPAID ? ERR_UNPAID : ERR_ALLOWANCE;
 
+		record_no_room(member, why);
 		return err_set(err, why, "%s", err_info(why)->text);
 	}
 	r = relay_create(ask, member);
@@ -148,7 +149,9 @@ bool relay_send(struct ask *ask, struct member *member, usec_t until_us, struct 
 	rng_bytes(r->in.salt.b, sizeof(r->in.salt.b));
 	r->sent_us = clock_mono_us();
 	quality_on_sent(r);
+	r->link = peer->ordinal;
 	peer_add(peer, r);
+	record_sent(r);
 	LIST_INSERT_HEAD(&ask->attempts, r, of_ask);
 	frame = (struct frame_relay){
 		.session = member->handle,

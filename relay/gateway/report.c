@@ -131,6 +131,7 @@ void report_fill(struct worker *w)
 
 	if (wanted == report->number) /* only this thread writes it */
 		return;
+	record_report(w);
 	pthread_mutex_lock(&report->lock);
 	fill_suppliers(w, clock_mono_us());
 	fill_refusals(w);

@@ -91,6 +91,7 @@ void member_name(struct member *member)
 	member->handle = ++peer->next_handle;
 	member->state = MEMBER_NAMED;
 	HASH_ADD(hh, peer->members, handle, sizeof(member->handle), member);
+	record_named(member);
 	frame_put_session(link_out(peer->link), member->handle, &frame);
 	link_sent(peer->link);
 }

@@ -134,6 +134,7 @@ static void set_aside(struct relay *relay, enum chain_error class)
 	struct ask *ask = relay->ask;
 
 	metric_add_at(METRIC_GATEWAY_SET_ASIDE, ask->worker->class_labels[class], 0, 1);
+	record_aside(relay, class);
 	if (ask->aside && !is_better(class, ask->aside_class)) {
 		relay_give_up(relay);
 		return;

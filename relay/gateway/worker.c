@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A worker: one thread with its loop, its timers, and its end. */
-#include <signal.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
+ * A worker: what is done at its times, its beginning and its end.  Who says that it is time is
+ * loop.c. */
 #include "relay/base/log.h"
 #include "relay/gateway/internal.h"
 
@@ -57,6 +54,7 @@ static void look_at_registry(struct worker *w)
 	if (news) {
 		registry_view_unref(w->view);
 		w->view = view;
+		record_view(w);
 	} else {
 		registry_view_unref(view);
 	}
@@ -70,12 +68,7 @@ static void look_at_registry(struct worker *w)
 
 static void cosign_all(struct worker *w)
 {
-	struct peer *peer, *tmp;
-
-	HASH_ITER (hh, w->peers, peer, tmp) {
-		if (peer->lane)
-			lane_cosign(peer->lane);
-	}
+	worker_on_cosign(w);
 	ledger_drain(w->gateway->ledger);
 	ledger_port_reap(w->port);
 }
@@ -100,13 +93,11 @@ static bool is_done(const struct worker *w, usec_t now)
 	       (now >= w->stop_begun_us + LINGER_US || gateway_connections(w->gateway) == 0);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+void worker_on_tick(struct worker *w)
 {
-	struct worker *w = arg;
-	usec_t now;
+	usec_t now = clock_mono_us();
 
-	clock_tick();
-	now = clock_mono_us();
+	record_tick(w);
 	look_at_registry(w);
 	if (w->prepare)
 		sessions_prepare(w);
@@ -128,16 +119,15 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	report_fill(w);
 	if (w->stop_at_us && (now >= w->stop_at_us || is_done(w, now))) {
 		say_last_words(w);
-		event_base_loopbreak(w->base);
+		loop_end(w);
 	}
 }
 
-static void on_alarm(evutil_socket_t fd, short what, void *arg)
+void worker_on_alarm(struct worker *w)
 {
-	struct worker *w = arg;
 	const struct heap_node *first;
 
-	clock_tick();
+	record_alarm(w);
 	w->alarm_at_us = 0;
 	asks_look(w, clock_mono_us());
 	first = heap_first(&w->wakes);
@@ -147,49 +137,35 @@ static void on_alarm(evutil_socket_t fd, short what, void *arg)
 
 void worker_wake_at(struct worker *w, usec_t at_us)
 {
-	usec_t left = MAX(at_us - clock_mono_us(), 0);
-	struct timeval tv = {left / 1000000, left % 1000000};
-
 	if (w->alarm_at_us && w->alarm_at_us <= at_us)
 		return;
 	w->alarm_at_us = at_us;
-	if (event_add(w->alarm, &tv) != 0)
-		abort(); /* memory is gone */
+	loop_wake_at(w, at_us);
 }
 
-static void on_cosign(evutil_socket_t fd, short what, void *arg)
+void worker_on_cosign(struct worker *w)
 {
-	struct worker *w = arg;
 	struct peer *peer, *tmp;
 
-	clock_tick();
 	HASH_ITER (hh, w->peers, peer, tmp) {
 		if (peer->lane)
 			lane_cosign(peer->lane);
 	}
 }
 
-static void on_port(evutil_socket_t fd, short what, void *arg)
+void worker_on_ledger(struct worker *w)
 {
-	struct worker *w = arg;
-
-	clock_tick();
 	ledger_port_reap(w->port);
 	peers_resume(w);
 }
 
-static void on_stop(evutil_socket_t fd, short what, void *arg)
+void worker_on_stop(struct worker *w)
 {
-	struct worker *w = arg;
-	uint64_t n;
-
-	clock_tick();
-	if (read(fd, &n, sizeof(n)) != sizeof(n))
-		return;
 	if (w->stop_at_us) { /* the second time */
 		w->stop_at_us = clock_mono_us();
 		return;
 	}
+	record_end(w);
 	http_stop(w);
 	w->stop_begun_us = clock_mono_us();
 	w->stop_at_us = w->stop_begun_us + MAX(w->cfg->gateway.drain, 1);
@@ -203,7 +179,7 @@ static void fill_self(struct worker *w)
 
 	w->self = (struct link_self){
 		.key = g->key,
-		.id = *relay_key_public(g->key),
+		.id = g->id,
 		.role = FRAME_ROLE_GATEWAY,
 		.network = *view_network(w->view),
 		.height = w->height,
@@ -229,30 +205,6 @@ static struct pool *make_pool(struct worker *w)
 	return pool_create(w->base, w->gateway->tls, &w->self, &params, &peer_callbacks, w);
 }
 
-static struct event *add_event(struct worker *w, int fd, event_callback_fn fn, usec_t every_us)
-{
-	struct event *ev =
-		event_new(w->base, fd, (short)((fd >= 0 ? EV_READ : 0) | EV_PERSIST), fn, w);
-	struct timeval tv = {every_us / 1000000, every_us % 1000000};
-
-	if (!ev || event_add(ev, every_us ? &tv : NULL) != 0)
-		abort(); /* memory is gone */
-	return ev;
-}
-
-static struct event_base *make_base(void)
-{
-	struct event_config *config = event_config_new();
-	struct event_base *base;
-
-	/* No descriptor of ours is dup'ed while it is watched: the changelist is safe (event.h). */
-	event_config_set_flag(config,
-			      EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST | EVENT_BASE_FLAG_NOLOCK);
-	base = event_base_new_with_config(config);
-	event_config_free(config);
-	return base;
-}
-
 bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret, struct err *err)
 {
 	struct worker *w = xcalloc(1, sizeof(*w));
@@ -268,17 +220,16 @@ bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret, 
 	pthread_mutex_init(&w->state.lock, NULL);
 	report_init(&w->report);
 	w->attempt_us = MAX(cfg->gateway.deadline / (usec_t)cfg->gateway.attempts, TICK_US);
-	w->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	w->base = make_base();
 	answer_prepare(w);
 	w->quick = xcalloc(1, sizeof(struct request) + sizeof(struct call));
 	w->watch = watch_create(w);
 	w->view = registry_view_take(g->registry);
-	if (!w->base || w->stop_fd < 0) {
+	if (!loop_open(w, err)) {
 		gateway_worker_destroy(w);
-		return err_set(err, ERR_IO, "worker %u: no event loop", id);
+		return false;
 	}
 	w->height = view_height(w->view, clock_wall_ms());
+	record_begin(w);
 	fill_self(w);
 	w->port = ledger_port_create(g->ledger);
 	w->pool = make_pool(w);
@@ -287,25 +238,14 @@ bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret, 
 		return false;
 	}
 	w->main_account = account_get(w, &cfg->gateway.application.id, &g->service, err);
-	w->port_event = add_event(w, ledger_port_fd(w->port), on_port, 0);
-	w->stop_event = add_event(w, w->stop_fd, on_stop, 0);
-	w->cuts = event_new(w->base, -1, 0, flows_on_cut, w);
-	w->alarm = evtimer_new(w->base, on_alarm, w);
 	for (unsigned k = 0; k < CHAIN_ERROR_COUNT; k++)
 		w->class_labels[k] = metrics_label(METRIC_LABEL_CLASS, chain_error_info(k)->name);
-	w->tick = add_event(w, -1, on_tick, TICK_US);
-	w->cosign = add_event(w, -1, on_cosign, cfg->gateway.cosign_interval);
+	loop_begin(w);
 	sessions_refresh(w);
 	wanted_tell(w);
 	publish(w);
 	*ret = w;
 	return true;
-}
-
-static void free_event(struct event *ev)
-{
-	if (ev)
-		event_free(ev);
 }
 
 static void free_relays(struct worker *w)
@@ -344,31 +284,9 @@ void gateway_worker_destroy(struct worker *w)
 	free(w->quick);
 	buf_finish(&w->head);
 	buf_finish(&w->text);
-	free_event(w->port_event);
-	free_event(w->stop_event);
-	free_event(w->cuts);
-	free_event(w->alarm);
-	free_event(w->tick);
-	free_event(w->cosign);
-	if (w->base)
-		event_base_free(w->base);
-	if (w->stop_fd >= 0)
-		close(w->stop_fd);
+	loop_close(w);
 	registry_view_unref(w->view);
 	pthread_mutex_destroy(&w->state.lock);
 	report_finish(&w->report);
 	free(w);
-}
-
-void *gateway_worker_main(void *arg)
-{
-	struct worker *w = arg;
-	sigset_t all;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, NULL);
-	clock_tick();
-	if (event_base_dispatch(w->base) < 0)
-		log_error("gateway.loop_failed", "worker=%u", w->id);
-	return NULL;
 }

@@ -320,12 +320,48 @@ static void a_role_must_be_given_what_it_needs(void **state)
 
 static void options_that_do_not_fit_each_other_are_told(void **state)
 {
-	assert_problems("gateway: {service: btc}\nlink: {backoff_min: 50 s, ping_interval: 30 s}\n"
+	assert_problems("gateway: {service: btc, record: r, workers: 2}\nlink: {backoff_min: 50 s, "
+			"ping_interval: 30 s}\n"
 			"evidence: {max_bytes: 11 GiB}\n",
 			"c.yaml: gateway.service: btc is not among gateway.services\n"
+			"c.yaml: gateway.record: needs gateway.workers 1\n"
 			"c.yaml: link.backoff_min: larger than link.backoff_max\n"
 			"c.yaml: link.ping_interval: must be less than link.idle_timeout\n"
 			"c.yaml: evidence.max_bytes: larger than ledger.max_bytes\n");
+}
+
+static void words_give_the_same_values_again(void **state)
+{
+	struct outcome o =
+		load("gateway: {key: k, deadline: 1500 ms, cors_origin: '', pick: price,\n"
+		     "  services: [eth, btc], listen: '127.0.0.1:1', share: false}\n");
+	CLEANUP(buf_finish) struct buf words = {0};
+	CLEANUP(buf_finish) struct buf again = {0};
+	CLEANUP(xfree) char *lines = NULL;
+	const char *args[500];
+	struct config_source source = {.role = CONFIG_ANY, .args = args, .args_n = 0};
+
+	assert_loads(&o);
+	config_words(o.config, CONFIG_GATEWAY, &words);
+	drop(&o);
+	lines = xstrdup(buf_cstr(&words));
+	assert_non_null(strstr(lines, "--gateway.services=eth,btc\n--gateway.workers=1\n"));
+	assert_non_null(strstr(lines, "--gateway.cors_origin=\n"));
+	assert_null(strstr(lines, "--gateway.key="));
+	assert_null(strstr(lines, "--gateway.listen="));
+	assert_null(strstr(lines, "(unset)"));
+	for (char *line = lines, *end; (end = strchr(line, '\n')); line = end + 1) {
+		assert_true(source.args_n < ARRAY_SIZE(args));
+		*end = '\0';
+		args[source.args_n++] = line;
+	}
+	o = load_from(&source, "");
+	assert_loads(&o);
+	assert_int_equal(o.config->gateway.deadline, 1500000);
+	assert_int_equal(o.config->gateway.pick, CONFIG_GATEWAY_PICK_PRICE);
+	config_words(o.config, CONFIG_GATEWAY, &again);
+	assert_string_equal(buf_cstr(&again), buf_cstr(&words));
+	drop(&o);
 }
 
 static void paths_of_a_file_are_relative_to_its_folder(void **state)
@@ -448,6 +484,7 @@ int main(void)
 		cmocka_unit_test(problems_of_arguments_and_variables_name_them),
 		cmocka_unit_test(a_role_must_be_given_what_it_needs),
 		cmocka_unit_test(options_that_do_not_fit_each_other_are_told),
+		cmocka_unit_test(words_give_the_same_values_again),
 		cmocka_unit_test(paths_of_a_file_are_relative_to_its_folder),
 		cmocka_unit_test(a_file_over_the_limit_is_refused),
 		cmocka_unit_test(a_template_loads_and_mentions_every_option_of_its_role),
