@@ -30,6 +30,7 @@ LAYERS = {
     # the auditor reads files only: no event loop, no network
     "relay/audit": _L3 + ["relay/ledger", "session/registry"],
     "relay/gateway": _L4, "relay/node": _L4,
+    "relay/sim": _L5,
     "relay/admin": _L5,
     "relay/cli": _L6,
 }
