@@ -76,8 +76,9 @@ struct ask_terms {
 	bool pinned;	       /* the question is, to a block [F14], */
 	bool by_hash;	       /* and names it by its hash */
 	struct head_block pin;
-	uint64_t below; /* the served head is the block that is asked, and members that are further
-			   behind are passed over; UINT64_MAX: they are not */
+	uint64_t below;	 /* the served head is the block that is asked, and members that are further
+			    behind are passed over; UINT64_MAX: they are not */
+	bool must_reach; /* nobody who is further behind is asked, whoever else is left */
 	const struct supplier *only; /* nobody else; NULL: whoever is picked.  Compared only */
 };
 

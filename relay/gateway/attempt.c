@@ -8,11 +8,18 @@
 
 #define READMIT_MAX 2 /* times that an ask goes back to who gave an untrue answer */
 
+/* Of the member in the ask's session that is the same supplier; 0: there is none. */
 static uint64_t member_bit(const struct ask *ask, const struct member *member)
 {
-	if (member->session != ask->session)
-		return 0; /* it was asked in the session before */
-	return (uint64_t)1 << (member - ask->session->members);
+	const struct session *s = ask->session;
+
+	if (member->session == s)
+		return (uint64_t)1 << (member - s->members);
+	for (size_t i = 0; i < s->count; i++) {
+		if (s->members[i].supplier == member->supplier)
+			return (uint64_t)1 << i;
+	}
+	return 0;
 }
 
 static bool pick_ready(struct ask *ask, struct member **ret, bool *ret_hope)
@@ -174,12 +181,8 @@ static void move_to(struct ask *ask, struct session *now)
 	session_unref(ask->worker, ask->session);
 	ask->session = session_ref(now);
 	ask->asked = ask->wrong = 0;
-	LIST_FOREACH (r, &ask->attempts, of_ask) {
-		for (size_t i = 0; i < now->count; i++) {
-			if (now->members[i].supplier == r->member->supplier)
-				ask->asked |= (uint64_t)1 << i;
-		}
-	}
+	LIST_FOREACH (r, &ask->attempts, of_ask)
+		ask->asked |= member_bit(ask, r->member);
 }
 
 /* Moves to the session of now. */

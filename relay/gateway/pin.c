@@ -77,12 +77,14 @@ static void set_below(struct call *call, const struct head_state *head)
 	struct pin *pin = &call->pin;
 
 	pin->below = may_be_new(pin) ? 0 : UINT64_MAX;
+	pin->must_reach = pin->needs_head || pin->about.traits->life == CHAIN_LIFE_HEAD;
 	for (size_t i = 0; i < pin->about.refs; i++) {
 		const struct chain_ref *ref = &pin->about.ref[i];
 
-		if (ref->kind == CHAIN_REF_NUMBER && ref->number <= head->number)
+		if (ref->kind == CHAIN_REF_NUMBER && ref->number <= head->number) {
 			pin->below = MIN(pin->below, head->number - ref->number);
-		else if (ref->kind == CHAIN_REF_NUMBER || ref->kind == CHAIN_REF_HASH)
+			pin->must_reach = true; /* some answer of blocks that they have not */
+		} else if (ref->kind == CHAIN_REF_NUMBER || ref->kind == CHAIN_REF_HASH)
 			pin->below = 0;
 	}
 }
@@ -134,6 +136,7 @@ static void ask(struct call *call)
 		.terms.attempts_max =
 			MAX(w->cfg->gateway.attempts, call->attempts + 1) - call->attempts,
 		.terms.below = pin->is_read ? pin->below : UINT64_MAX,
+		.terms.must_reach = pin->is_read && pin->must_reach,
 	};
 
 	if (pin->is_pinned)

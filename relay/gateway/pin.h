@@ -21,6 +21,7 @@ struct pin {
 	enum chain_tag tag;
 	bool needs_head;
 	struct head_block block; /* that it is pinned to */
+	bool must_reach;	 /* ask_terms.must_reach */
 	uint64_t below; /* the served head is the block that is asked; UINT64_MAX: any node will do
 			 */
 	uint64_t number;

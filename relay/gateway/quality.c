@@ -181,6 +181,9 @@ void quality_weigh(struct ask *ask, usec_t now, struct pick_member members[], st
 		if (asked)
 			ret->why[i] = WEIGH_ASKED;
 		ret->health[i] = asked ? 0 : healths[i];
+		if (ask->terms.must_reach &&
+		    head_is_behind(ask->worker, s, &s->members[i], ask->terms.below))
+			asked = true;
 		members[i] = (struct pick_member){
 			.weight = weights[i],
 			.price = s->info->members[i].price,
