@@ -348,14 +348,21 @@ static void on_part_end(struct whole *whole)
 
 /* --- the parts to begin with --- */
 
+/* With fewer in each there would be more parts than there may be. */
+static uint64_t chunk_min(const struct worker *w, uint64_t blocks)
+{
+	uint64_t parts_max = w->cfg->gateway.logs_parts_max;
+
+	return blocks / parts_max + (blocks % parts_max > 0);
+}
+
 uint64_t logs_chunk(const struct worker *w, struct account *account, uint64_t blocks)
 {
 	uint64_t chunk = w->cfg->gateway.logs_chunk, refused = refused_from(account);
-	uint64_t parts_max = w->cfg->gateway.logs_parts_max;
 
 	if (refused > 1)
 		chunk = MIN(chunk, MAX(seen_of(account)->worked, seen_of(account)->piece));
-	return MAX(chunk, (blocks + parts_max - 1) / parts_max);
+	return MAX(chunk, chunk_min(w, blocks));
 }
 
 static bool check_width(const struct worker *w, uint64_t first, uint64_t last, struct err *err)
@@ -374,7 +381,7 @@ static void plan(struct logs *l, uint64_t first, uint64_t last)
 	uint64_t chunk = logs_chunk(l->worker, l->account, last - first + 1), at = first;
 
 	if (l->piece > 0)
-		chunk = MIN(chunk, l->piece);
+		chunk = MAX(MIN(chunk, l->piece), chunk_min(l->worker, last - first + 1));
 	for (;;) {
 		uint64_t to = last - at < chunk ? last : at + chunk - 1;
 		struct chain_logs_part what = chain_logs_whole(l->read, at, to);

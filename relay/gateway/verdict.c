@@ -168,19 +168,23 @@ static void hear_another(struct ask *ask, enum verdict verdict)
 		copies_end(ask);
 }
 
-/* Nobody has it yet, and all are about to: they are asked once more, later. */
+/* Nobody has it yet, and all are about to: they are asked once more, later; whoever is being asked
+ * already is heard before that. */
 static bool ask_later(struct relay *relay, enum chain_error class)
 {
 	struct ask *ask = relay->ask;
-	bool alone = LIST_FIRST(&ask->attempts) == relay && !LIST_NEXT(relay, of_ask);
 	usec_t at;
 
-	if (ask->paused || !alone || ask->attempts_made >= ask->terms.attempts_max ||
+	if (ask->paused || ask->attempts_made >= ask->terms.attempts_max ||
 	    !missing_comes(ask, relay->in.chain, &at))
 		return false;
 	set_aside(relay, class);
-	metric_add(METRIC_GATEWAY_MISSING_WAITS, 1);
-	attempt_pause(ask, at);
+	if (LIST_EMPTY(&ask->attempts)) {
+		metric_add(METRIC_GATEWAY_MISSING_WAITS, 1);
+		attempt_pause(ask, at);
+	} else {
+		attempt_set_wake(ask);
+	}
 	return true;
 }
 

@@ -214,7 +214,8 @@ def fixture_chain(anvil_factory):
 def fixture_before_chain(network_factory, chain):
     """Three nodes in front of it."""
     return network_factory(upstreams=[chain.url], stakes=(1, 1, 1), gateway={
-        "copies_wait": "50 ms", "missing_memory": "1 h", "head_interval": "50 ms"})
+        "copies_wait": "50 ms", "missing_memory": "1 h", "head_interval": "50 ms", "hedge_percent": 0,
+        "second_opinion_wait": "30 s"})
 
 
 def signed(chain, key, nonce, value):
@@ -253,3 +254,20 @@ def test_what_is_not_there_is_asked_for_twice_once_in_a_blocks_time(before_chain
         return gateway_metric(before_chain, "set_aside_total") >= 7
 
     wait_for("seven second opinions", seven_blocks_are_over)
+
+
+def test_a_block_that_is_about_to_come_is_waited_for_and_no_other(before_chain, chain):
+    assert "result" in ask(before_chain, "eth_blockNumber")[0]  # the gateway knows the height
+    head = int(net.result(chain.url, "eth_blockNumber"), 16)
+    account = net.result(chain.url, "eth_accounts")[0]
+
+    def waits(method, *params):
+        before = gateway_metric(before_chain, "missing_waits_total")
+        answer, _ = ask(before_chain, method, *params)
+        assert "error" in answer or answer["result"] is None
+        return gateway_metric(before_chain, "missing_waits_total") - before
+
+    assert waits("eth_getBalance", account, hex(head + 1)) == 1
+    assert waits("eth_getBalance", account, hex(head + 100)) == 0
+    assert waits("eth_getBlockByNumber", hex(head + 1), False) == 0  # its client polls for it
+    assert waits("eth_getTransactionReceipt", "0x" + "ef" * 32) == 0
