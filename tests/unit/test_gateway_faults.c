@@ -107,6 +107,7 @@ struct world {
 	struct gateway *gateway;
 	struct buf body;
 	char url[64];
+	int64_t hedges_before;
 };
 
 /* --- the nodes --- */
@@ -500,6 +501,7 @@ static struct world *world_create(enum way first, enum way second)
 
 	signal(SIGPIPE, SIG_IGN);
 	crypto_init();
+	w->hedges_before = metric_value_at(METRIC_GATEWAY_HEDGES, 0, 0);
 	params.suppliers = NODES;
 	params.block_ms = 100000; /* one session for the whole test */
 	assert_ok(network_create(&params, &w->net, &err), err);
@@ -683,15 +685,23 @@ static void a_node_that_cannot_yet_is_asked_again_until_the_deadline(void **stat
 
 /* --- answers that are not the last word [G10] --- */
 
+/* A machine that is held up makes hedges, too. */
+static void assert_asked(struct world *w, unsigned want)
+{
+	int64_t hedges = metric_value_at(METRIC_GATEWAY_HEDGES, 0, 0) - w->hedges_before;
+
+	assert_in_range(asked(w), want, want + (unsigned)hedges);
+}
+
 static void what_is_not_there_is_asked_for_once_more_and_then_remembered(void **state)
 {
 	struct world *w = world_create(SAY_NULL, SAY_NULL);
 
 	assert_string_equal(post(w, RECEIPT), "{\"id\":7,\"result\":null}");
-	assert_int_equal(asked(w), 2);
+	assert_asked(w, 2);
 	for (unsigned k = 1; k <= 50; k++) { /* a client that waits for its receipt */
 		assert_string_equal(post(w, RECEIPT), "{\"id\":7,\"result\":null}");
-		assert_int_equal(asked(w), 2 + k);
+		assert_asked(w, 2 + k);
 	}
 	world_destroy(w);
 }
@@ -704,7 +714,7 @@ static void a_block_that_nobody_has_yet_is_asked_for_again_a_little_later(void *
 
 	buf_putf(&call, AT_HASH, 1);
 	assert_string_equal(post(w, buf_cstr(&call)), "{\"id\":7,\"result\":\"0x5\"}");
-	assert_int_equal(asked(w), 3);
+	assert_asked(w, 3);
 	world_destroy(w);
 }
 
@@ -718,9 +728,9 @@ static void a_block_that_never_comes_is_asked_for_again_once(void **state)
 		buf_putf(&want, "{\"id\":7,\"error\":{%s}}", error_of(SAY_HEADER));
 		buf_putf(&call, AT_HASH, k);
 		assert_string_equal(post(w, buf_cstr(&call)), buf_cstr(&want));
-		assert_int_equal(asked(w), 4 * k - 1);
+		assert_asked(w, 4 * k - 1);
 		assert_string_equal(post(w, buf_cstr(&call)), buf_cstr(&want));
-		assert_int_equal(asked(w), 4 * k); /* it is remembered */
+		assert_asked(w, 4 * k); /* it is remembered */
 	}
 	world_destroy(w);
 }
