@@ -339,10 +339,27 @@ static void fall(struct head *head, uint64_t number, usec_t now)
 	head->below_us = 0;
 }
 
+/* What is heard, and who fell silent a while ago: a laggard that is left alone says nothing new. */
+static u128 heard_lately(const struct head *head, usec_t now)
+{
+	u128 weight = 0;
+
+	for (size_t i = 0; i < head->n; i++) {
+		const struct source *s = &head->sources[i];
+
+		weight += s->told && now - s->told_us <= HEAD_STANDS_US ? s->weight : 0;
+	}
+	return weight;
+}
+
 static void look_below(struct head *head, const struct group *g, usec_t now)
 {
 	usec_t wait = MIN(MAX(FALL_BLOCKS * head->state.block_us, FALL_MIN_US), FALL_MAX_US);
 
+	if (!is_enough(g, heard_lately(head, now))) {
+		head->below_us = 0;
+		return;
+	}
 	if (head->below_us == 0)
 		head->below_us = MAX(now, 1);
 	if (now - head->below_us >= wait || was_a_lie(head, g))

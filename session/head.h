@@ -21,6 +21,7 @@
 #define HEAD_MARGIN 5	    /* blocks that may come at once, whatever the pace */
 #define HEAD_START_US 250000
 #define HEAD_FRESH_MIN_US 15000000
+#define HEAD_STANDS_US 120000000 /* that a silent supplier stands for what it told */
 #define HEAD_BLOCK_MIN_US 50000
 #define HEAD_BLOCK_MAX_US 120000000
 #define HEAD_TIE_SPAN 10000 /* blocks; see head_look() */
@@ -84,8 +85,9 @@ void head_give(struct head *head, uint64_t number);
  * At the start the height is known when suppliers of more than half of the stake were heard, or
  * HEAD_START_US after the first.  Of two groups of the same weight the higher counts, unless it is
  * more than HEAD_TIE_SPAN higher, which no laggard explains.  The height goes backwards only if the
- * heaviest group has been below it for four blocks' time (3 s to 60 s), or at once if suppliers of
- * more than half of the stake are far below it and a third or less stand for it. */
+ * heaviest group has been below it for four blocks' time (3 s to 60 s) and is more than half, or
+ * two owners and more than a third, of what was heard within HEAD_STANDS_US, or at once if
+ * suppliers of more than half of the stake are far below it and a third or less stand for it. */
 void head_look(struct head *head, usec_t now);
 /* Valid until the next call of another function. */
 const struct head_state *head_state(const struct head *head);

@@ -223,6 +223,23 @@ static void a_chain_that_goes_back_is_followed_after_four_blocks(void **state)
 	assert_true(is_pinned_to(head, 96, 1));
 }
 
+static void a_laggard_that_is_left_alone_does_not_pull_the_height_down_for_a_while(void **state)
+{
+	CLEANUP(head_destroy) struct head *head = head_of(5, SECOND);
+	usec_t now = START;
+
+	for (size_t i = 0; i < 4; i++)
+		tell(head, i, 100, 0, now);
+	for (; now <= START + HEAD_STANDS_US; now += SECOND) {
+		tell_number(head, 4, 50, now);
+		assert_int_equal(head_state(head)->number, 100);
+	}
+	for (usec_t end = now + 10 * SECOND; now < end; now += SECOND)
+		tell_number(head, 4, 50, now);
+	assert_int_equal(head_state(head)->number, 50);
+	assert_int_equal(head_state(head)->falls, 1);
+}
+
 static void after_a_reorganisation_the_new_branch_is_pinned_to(void **state)
 {
 	for (uint64_t depth = 1; depth <= 10; depth++) {
@@ -545,6 +562,8 @@ int main(void)
 		cmocka_unit_test(silence_keeps_the_height_and_the_next_word_moves_it),
 		cmocka_unit_test(a_number_without_a_hash_moves_the_height_but_not_the_pin),
 		cmocka_unit_test(a_chain_that_goes_back_is_followed_after_four_blocks),
+		cmocka_unit_test(
+			a_laggard_that_is_left_alone_does_not_pull_the_height_down_for_a_while),
 		cmocka_unit_test(after_a_reorganisation_the_new_branch_is_pinned_to),
 		cmocka_unit_test(a_block_that_nobody_has_is_not_pinned_to),
 		cmocka_unit_test(what_a_client_was_told_is_a_floor_within_the_gap),
