@@ -69,6 +69,10 @@ class Twin:
         self.height = number
         return block
 
+    def genesis(self):
+        """Block 0."""
+        return self._call("eth_getBlockByNumber", "0x0", True)
+
     def prices(self):
         """What it tells of the head alone."""
         return {method: self._call(method) for method in ("eth_gasPrice", "eth_maxPriorityFeePerGas")}
@@ -84,7 +88,7 @@ class Growing:
         self.folder, self.behind, self.pause = folder, behind, pause
         self.truth, self.late = (Twin(one) for one in anvils)
         self.dice = random.Random(f"{seed} questions")
-        self.blocks = [None]  # by number
+        self.blocks = [self.truth.genesis()]  # by number
         self.prices = [None]
         self.born_us = [0]  # when each was the newest, by the monotonic clock
         self.questions, self.files = [], 0

@@ -83,7 +83,7 @@ class Judge:
         self.growing, self.export = growing, export
         self.client = net.Http(growing.truth.url)
         self.known = {}
-        self.numbers = {block["hash"]: n for n, block in enumerate(growing.blocks) if block}
+        self.numbers = {block["hash"]: n for n, block in enumerate(growing.blocks)}
 
     def _truth(self, method, params):
         key = method + json.dumps(params, sort_keys=True)
