@@ -23,6 +23,7 @@ struct source {
 	bool told;
 	uint64_t number;
 	usec_t told_us;	  /* when `number` was told */
+	bool lags;	  /* by more than HEAD_GAP when that was told, or since */
 	usec_t joined_us; /* or heard since */
 	struct mark {
 		uint64_t number;
@@ -407,6 +408,25 @@ static void elect(struct head *head, usec_t now)
 	head->pinned_min = best->number;
 }
 
+/* Where it may be by now at most: an honest one is never taken for a laggard because the pace is
+ * not known well, or because it was not asked for a while; a laggard is taken at its word. */
+static uint64_t at_most(const struct head *head, const struct source *s, usec_t now)
+{
+	if (s->lags)
+		return s->number;
+	return add_up(s->number, 2 * (uint64_t)((now - s->told_us) / head->state.block_us));
+}
+
+/* Each is a laggard, or is not, until its next word. */
+static void find_laggards(struct head *head, usec_t now)
+{
+	for (size_t i = 0; i < head->n; i++) {
+		struct source *s = &head->sources[i];
+
+		s->lags = s->told && add_up(at_most(head, s, now), HEAD_GAP) < head->state.number;
+	}
+}
+
 void head_look(struct head *head, usec_t now)
 {
 	struct head_state *state = &head->state;
@@ -432,6 +452,7 @@ void head_look(struct head *head, usec_t now)
 			look_below(head, &g, now);
 	}
 	state->bound = bound_at(head, now);
+	find_laggards(head, now);
 	elect(head, now);
 }
 
@@ -513,6 +534,7 @@ void head_tell(struct head *head, const struct key_id *supplier, const struct he
 		learn_pace(head, s, block->number, now);
 		s->number = block->number;
 		s->told_us = now;
+		s->lags = false;
 	}
 	if (!s->told && head->first_us == 0)
 		head->first_us = now;
@@ -546,13 +568,6 @@ void head_give(struct head *head, uint64_t number)
 }
 
 /* --- suppliers --- */
-
-/* Where it may be by now at most: an honest one is never taken for a laggard because the pace is
- * not known well, or because it was not asked for a while. */
-static uint64_t at_most(const struct head *head, const struct source *s, usec_t now)
-{
-	return add_up(s->number, 2 * (uint64_t)((now - s->told_us) / head->state.block_us));
-}
 
 enum head_place head_place(const struct head *head, const struct key_id *supplier, usec_t now)
 {
