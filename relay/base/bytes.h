@@ -5,6 +5,9 @@
 #define RELAY_BASE_BYTES_H
 
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "relay/base/compiler.h"
 
@@ -148,6 +151,21 @@ static inline const uint8_t *text_skip_plain(const uint8_t *p, const uint8_t *en
 {
 	const uint64_t each = 0x0101010101010101u;
 
+#ifdef __SSE2__
+	while (end - p >= 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		/* As signed bytes, what is over 0x7F is less than a space too. */
+		__m128i special =
+			_mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
+				     _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+						  _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+		int hits = _mm_movemask_epi8(special);
+
+		if (hits != 0)
+			return p + __builtin_ctz((unsigned)hits);
+		p += 16;
+	}
+#endif
 	while (end - p >= 8) {
 		uint64_t w;
 		uint64_t special;
