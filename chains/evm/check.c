@@ -13,8 +13,8 @@ void evm_check_init(struct evm_check *check)
 {
 	memset(check, 0, sizeof(*check));
 	check->trie = trie_create();
-	evm_header_names(&check->header_names);
-	evm_transaction_names(&check->transaction_names);
+	evm_header_names(&check->header_names, &check->withdrawal_names);
+	evm_transaction_names(&check->transaction_names, check->item_names);
 	evm_receipt_names(&check->receipt_names);
 	evm_log_names(&check->log_names);
 }

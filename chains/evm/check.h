@@ -12,6 +12,9 @@
 
 #define EVM_BLOOM_BYTES 256
 #define EVM_BLOOM_CACHE 256  /* addresses and topics whose bits are remembered */
+#define EVM_ITEMS 2	     /* kinds of objects in lists of a transaction */
+#define EVM_ROW 64	     /* transactions that are hashed together, */
+#define EVM_ROW_BYTES 131072 /* or fewer when they have so many bytes */
 #define EVM_KNOWN_HEADERS 64 /* blocks whose recomputed headers are remembered */
 
 /* Of a header whose hash was recomputed: the hash commits to the rest. */
@@ -30,6 +33,13 @@ struct evm_bits {
 	uint16_t bits[3];
 };
 
+/* A transaction whose hash is made together with others. */
+struct evm_row {
+	size_t at, n; /* in check->bytes */
+	struct hash said;
+	bool others;
+};
+
 struct evm_check {
 	const char *fault;   /* what no honest node says, the first that was found; NULL: none */
 	const char *differs; /* what Ethereum's rules do not allow, likewise */
@@ -38,9 +48,12 @@ struct evm_check {
 	bool block;	     /* a header's was */
 	bool rides;	     /* a member that no hash covers, or a place, is the supplier's word */
 
-	struct buf bytes;  /* RLP of what is being hashed */
+	struct buf bytes; /* RLP of what is being hashed */
+	struct evm_row row[EVM_ROW];
+	size_t row_n;
 	struct trie *trie; /* of the list that is being hashed; empty between lists */
 	struct json_names header_names, transaction_names, receipt_names, log_names;
+	struct json_names item_names[EVM_ITEMS], withdrawal_names;
 	struct evm_known known[EVM_KNOWN_HEADERS]; /* the newest replaces the oldest */
 	size_t known_next;
 	struct evm_bits bits[EVM_BLOOM_CACHE];

@@ -83,9 +83,12 @@ struct block {
 	struct hash root;
 };
 
-void evm_header_names(struct json_names *names)
+static const char *const withdrawal_names_list[] = {"index", "validatorIndex", "address", "amount"};
+
+void evm_header_names(struct json_names *names, struct json_names *withdrawal_names)
 {
 	json_names_init(names, names_list, FIELDS);
+	json_names_init(withdrawal_names, withdrawal_names_list, ARRAY_SIZE(withdrawal_names_list));
 }
 
 /* --- transactions --- */
@@ -93,6 +96,7 @@ void evm_header_names(struct json_names *names)
 static void whole_check(struct evm_check *check, struct json_walk *walk, struct block *block)
 {
 	struct evm_transaction tx;
+	struct view bytes;
 
 	if (!evm_transaction_read(check, walk, &tx)) {
 		block->rooted = false;
@@ -104,10 +108,14 @@ static void whole_check(struct evm_check *check, struct json_walk *walk, struct 
 		check->unjudged = true; /* it does not say where it stands */
 	if (!evm_token_is_u64(tx.at[TX_INDEX], block->count))
 		evm_fault(check, "a transaction's index is not its place in the block");
-	if (!evm_transaction_check(check, &tx))
+	if (!evm_transactions_add(check, &tx, &bytes)) {
 		block->rooted = false;
-	else if (block->rooted)
-		trie_list_add(check->trie, buf_view(&check->bytes));
+		return;
+	}
+	if (block->rooted)
+		trie_list_add(check->trie, bytes);
+	if (evm_transactions_are_full(check) && !evm_transactions_end(check))
+		block->rooted = false;
 }
 
 static void transactions_check(struct evm_check *check, struct json_walk *walk, struct block *block,
@@ -118,6 +126,7 @@ static void transactions_check(struct evm_check *check, struct json_walk *walk, 
 	block->listed = block->rooted = true;
 	if (!json_walk_enter(walk, '['))
 		return;
+	evm_transactions_begin(check);
 	while (json_walk_element(walk)) {
 		bool whole = json_walk_peek(walk) == '{';
 
@@ -133,6 +142,8 @@ static void transactions_check(struct evm_check *check, struct json_walk *walk, 
 		}
 		block->count++;
 	}
+	if (!evm_transactions_end(check))
+		block->rooted = false;
 	trie_list_end(check->trie, &block->root);
 }
 
@@ -154,11 +165,10 @@ static void transactions_root_check(struct evm_check *check, const struct block 
 
 /* --- withdrawals and uncles --- */
 
-static bool put_withdrawal(struct evm_check *check, struct json_walk *walk,
-			   struct json_names *names)
+static bool put_withdrawal(struct evm_check *check, struct json_walk *walk)
 {
-	struct view at[4];
-	bool made = json_walk_members(walk, names, at) == JSON_MEMBERS;
+	struct view at[ARRAY_SIZE(withdrawal_names_list)];
+	bool made = json_walk_members(walk, &check->withdrawal_names, at) == JSON_MEMBERS;
 	size_t list;
 
 	check->bytes.n = 0;
@@ -166,14 +176,12 @@ static bool put_withdrawal(struct evm_check *check, struct json_walk *walk,
 	for (size_t i = 0; made && i < ARRAY_SIZE(at); i++)
 		made = evm_put(check, i == 2 ? EVM_BYTES : EVM_NUMBER, 20, at[i]) == EVM_MADE;
 	rlp_end(&check->bytes, list);
-	return made && names->others == 0;
+	return made && check->withdrawal_names.others == 0;
 }
 
 static void withdrawals_check(struct evm_check *check, const struct block *block)
 {
-	static const char *const list_names[] = {"index", "validatorIndex", "address", "amount"};
 	struct json_walk walk = json_walk_of(block->at[WITHDRAWALS]);
-	struct json_names names;
 	struct hash root;
 	bool rooted = true;
 	size_t count = 0;
@@ -187,9 +195,9 @@ static void withdrawals_check(struct evm_check *check, const struct block *block
 		evm_rule_broken(check, block->others, "withdrawals are no list");
 		return;
 	}
-	json_names_init(&names, list_names, ARRAY_SIZE(list_names));
+	check->withdrawal_names.others = 0;
 	for (; json_walk_element(&walk); count++) {
-		rooted = rooted && put_withdrawal(check, &walk, &names);
+		rooted = rooted && put_withdrawal(check, &walk);
 		if (!rooted)
 			break;
 		trie_list_add(check->trie, buf_view(&check->bytes));
@@ -202,7 +210,7 @@ static void withdrawals_check(struct evm_check *check, const struct block *block
 	if (rooted && count == 0)
 		check->unjudged = true;
 	else
-		evm_rule_broken(check, block->others || names.others > 0,
+		evm_rule_broken(check, block->others || check->withdrawal_names.others > 0,
 				"the withdrawals are not those of the withdrawals root");
 }
 
@@ -304,6 +312,7 @@ static bool block_read(struct evm_check *check, struct json_walk *walk, struct b
 		size_t i = json_names_find(names, name);
 		const uint8_t *from = walk->p;
 
+		check->rides |= i >= IGNORED;
 		if (i == names->count) {
 			block->others = true;
 			if (memchr(name.p, '\\', name.n))

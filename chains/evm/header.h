@@ -20,7 +20,8 @@ struct evm_asked {
 	bool full; /* whole transactions were asked for, not their hashes */
 };
 
-void evm_header_names(struct json_names *names);
+/* Of a block, and of the objects in its list of withdrawals. */
+void evm_header_names(struct json_names *names, struct json_names *withdrawal_names);
 
 /* Takes the block, uncle or header that comes next, and checks all of it. */
 void evm_block_check(struct evm_check *check, struct json_walk *walk,

@@ -32,15 +32,16 @@ struct evm_verifier {
  * leaves the place open. */
 static struct evm_asked asked_of(struct view param)
 {
-	static const char *const list_names[] = {"blockNumber", "blockHash"};
+	static const char *const list_names[] = {"blockNumber", "blockHash", "requireCanonical"};
 	struct json_walk walk = json_walk_of(param);
 	struct evm_asked asked = {0};
 	struct json_names names;
-	struct view at[2] = {param, param};
+	struct view at[ARRAY_SIZE(list_names)] = {param, param};
 
 	if (param.p && *param.p == '{') {
 		json_names_init(&names, list_names, ARRAY_SIZE(list_names));
-		if (json_walk_members(&walk, &names, at) != JSON_MEMBERS)
+		/* Some backends read names in any case: what is not known may be what counts. */
+		if (json_walk_members(&walk, &names, at) != JSON_MEMBERS || names.others > 0)
 			at[0] = at[1] = (struct view){0};
 	}
 	asked.place.has_hash = json_token_hex(at[1], asked.place.hash.b, 32);
@@ -87,7 +88,7 @@ static void transaction_check(struct evm_check *check, struct answer *answer)
 	if (json_token_hex(answer->params[0], asked.b, sizeof(asked.b)) &&
 	    !evm_token_is_hash(tx.at[TX_HASH], &asked))
 		evm_fault(check, "another transaction than asked for");
-	(void)evm_transaction_check(check, &tx);
+	evm_transaction_check(check, &tx);
 }
 
 /* Its fields follow from its hash, but nothing here says that it stands in that block. */
@@ -104,7 +105,7 @@ static void transaction_at_check(struct evm_check *check, struct answer *answer)
 	if (json_token_u64(answer->params[1], JSON_LENIENT, &index) &&
 	    !evm_token_is_u64(tx.at[TX_INDEX], index))
 		evm_fault(check, "a transaction of another index than asked for");
-	(void)evm_transaction_check(check, &tx);
+	evm_transaction_check(check, &tx);
 }
 
 static void receipt_check(struct evm_check *check, struct answer *answer)

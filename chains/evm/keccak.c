@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "chains/evm/keccak.h"
 
+#include <assert.h>
 #include <endian.h>
 
 #define LANES (KECCAK_RATE / 8) /* that a block of input reaches */
@@ -15,17 +16,20 @@ static const uint64_t iota[24] = {
 	0x8000000080008081, 0x8000000000008080, 0x0000000080000001, 0x8000000080008008,
 };
 
+/* The rounds are written once for lanes of any type: one state in 64-bit words, or several states
+ * in vectors, word by word. */
 #define ROTATE(lane, n) ((lane) << (n) | (lane) >> ((64 - (n)) & 63))
+#define LANE(from) __typeof__((from)[0])
 
 /* Row y of the new state: rho and pi take its five lanes from one diagonal of the old one (index
  * i, rotation r), theta adds d, chi mixes them. */
 #define ROW(from, to, y, i0, r0, i1, r1, i2, r2, i3, r3, i4, r4)                                   \
 	do {                                                                                       \
-		uint64_t b0 = ROTATE((from)[i0] ^ d[(i0) % 5], r0);                                \
-		uint64_t b1 = ROTATE((from)[i1] ^ d[(i1) % 5], r1);                                \
-		uint64_t b2 = ROTATE((from)[i2] ^ d[(i2) % 5], r2);                                \
-		uint64_t b3 = ROTATE((from)[i3] ^ d[(i3) % 5], r3);                                \
-		uint64_t b4 = ROTATE((from)[i4] ^ d[(i4) % 5], r4);                                \
+		LANE(from) b0 = ROTATE((from)[i0] ^ d[(i0) % 5], r0);                              \
+		LANE(from) b1 = ROTATE((from)[i1] ^ d[(i1) % 5], r1);                              \
+		LANE(from) b2 = ROTATE((from)[i2] ^ d[(i2) % 5], r2);                              \
+		LANE(from) b3 = ROTATE((from)[i3] ^ d[(i3) % 5], r3);                              \
+		LANE(from) b4 = ROTATE((from)[i4] ^ d[(i4) % 5], r4);                              \
                                                                                                    \
 		(to)[5 * (y)] = b0 ^ (~b1 & b2);                                                   \
 		(to)[5 * (y) + 1] = b1 ^ (~b2 & b3);                                               \
@@ -39,7 +43,7 @@ static const uint64_t iota[24] = {
 /* One round; all indices are constants, so that both states live in registers and on the stack. */
 #define ROUND(from, to, constant)                                                                  \
 	do {                                                                                       \
-		uint64_t c[5], d[5];                                                               \
+		LANE(from) c[5], d[5];                                                             \
                                                                                                    \
 		c[0] = COLUMN(from, 0);                                                            \
 		c[1] = COLUMN(from, 1);                                                            \
@@ -59,23 +63,28 @@ static const uint64_t iota[24] = {
 		ROW(from, to, 4, 2, 62, 8, 55, 14, 39, 15, 41, 21, 2);                             \
 	} while (0)
 
-static inline __attribute__((always_inline)) void rounds(uint64_t lanes[25])
-{
-	uint64_t a[25], b[25];
+#define ROUNDS(lanes)                                                                              \
+	do {                                                                                       \
+		LANE(lanes) a[25], b[25];                                                          \
+                                                                                                   \
+		memcpy(a, lanes, sizeof(a));                                                       \
+		for (size_t i = 0; i < 24; i += 2) {                                               \
+			ROUND(a, b, iota[i]);                                                      \
+			ROUND(b, a, iota[i + 1]);                                                  \
+		}                                                                                  \
+		memcpy(lanes, a, sizeof(a));                                                       \
+	} while (0)
 
-	memcpy(a, lanes, sizeof(a));
-	for (size_t i = 0; i < 24; i += 2) {
-		ROUND(a, b, iota[i]);
-		ROUND(b, a, iota[i + 1]);
-	}
-	memcpy(lanes, a, sizeof(a));
+static void rounds(uint64_t lanes[25])
+{
+	ROUNDS(lanes);
 }
 
 #ifdef __x86_64__
 /* The same code with "not and" and rotations into another register: a seventh less time. */
 __attribute__((target("bmi,bmi2"))) static void rounds_bmi(uint64_t lanes[25])
 {
-	rounds(lanes);
+	ROUNDS(lanes);
 }
 #endif
 
@@ -152,3 +161,171 @@ void keccak256(const void *p, size_t n, struct hash *ret)
 	keccak256_add(&keccak, p, n);
 	keccak256_end(&keccak, ret);
 }
+
+/* --- several at once ---
+ *
+ * A state's rounds are one long chain, so most of a processor waits; with vectors several states go
+ * through them in little more time than one.  Each way takes a text, block by block, and the next
+ * text when it is done with it. */
+
+#ifdef __x86_64__
+
+#define WAYS_MAX 8
+#define WAYS_MIN 3 /* so many single states take longer than one step of vectors, of 4 or of 8 */
+
+typedef uint64_t four_t __attribute__((vector_size(32)));
+typedef uint64_t eight_t __attribute__((vector_size(64)));
+
+/* States side by side: word i of way w is words[i * count + w]. */
+struct ways {
+	uint64_t words[25 * WAYS_MAX] __attribute__((aligned(64)));
+	size_t count;	/* 4 or 8 */
+	unsigned taken; /* ways that have a text, by bit */
+	struct view left[WAYS_MAX];
+	size_t which[WAYS_MAX]; /* of the texts */
+};
+
+__attribute__((target("avx2"))) static void rounds_4(four_t lanes[25])
+{
+	ROUNDS(lanes);
+}
+
+__attribute__((target("avx512f"))) static void rounds_8(eight_t lanes[25])
+{
+	ROUNDS(lanes);
+}
+
+/* Ways that the processor has; 1: vectors gain nothing. */
+static size_t ways_there(void)
+{
+	if (__builtin_cpu_supports("avx512f"))
+		return 8;
+	return __builtin_cpu_supports("avx2") ? 4 : 1;
+}
+
+static void way_begin(struct ways *ways, size_t way, size_t which, struct view text)
+{
+	for (size_t i = 0; i < 25; i++)
+		ways->words[i * ways->count + way] = 0;
+	ways->left[way] = text;
+	ways->which[way] = which;
+	ways->taken |= 1u << way;
+}
+
+/* The text's next block into the state; true: it was the last. */
+static bool way_absorb(struct ways *ways, size_t way)
+{
+	struct view *left = &ways->left[way];
+	uint8_t padded[KECCAK_RATE];
+	const uint8_t *block = left->p;
+	bool last = left->n < KECCAK_RATE;
+
+	if (last) {
+		memset(padded, 0, sizeof(padded));
+		if (left->n > 0)
+			memcpy(padded, block, left->n);
+		padded[left->n] ^= 0x01;
+		padded[KECCAK_RATE - 1] ^= 0x80;
+		block = padded;
+	} else {
+		left->p += KECCAK_RATE;
+		left->n -= KECCAK_RATE;
+	}
+	for (size_t i = 0; i < LANES; i++) {
+		uint64_t lane;
+
+		memcpy(&lane, block + 8 * i, sizeof(lane));
+		ways->words[i * ways->count + way] ^= lane;
+	}
+	return last;
+}
+
+static void way_end(struct ways *ways, size_t way, struct hash *ret)
+{
+	for (size_t i = 0; i < sizeof(ret->b) / 8; i++)
+		memcpy(ret->b + 8 * i, &ways->words[i * ways->count + way], 8);
+	ways->taken &= ~(1u << way);
+}
+
+/* One permutation of all ways. */
+static void ways_step(struct ways *ways, struct hash *ret)
+{
+	unsigned ended = 0;
+
+	for (size_t way = 0; way < ways->count; way++) {
+		if (ways->taken & 1u << way && way_absorb(ways, way))
+			ended |= 1u << way;
+	}
+	if (ways->count == 8)
+		rounds_8((eight_t *)ways->words);
+	else
+		rounds_4((four_t *)ways->words);
+	for (size_t way = 0; way < ways->count; way++) {
+		if (ended & 1u << way)
+			way_end(ways, way, &ret[ways->which[way]]);
+	}
+}
+
+/* There are not enough texts any more. */
+static void way_finish_alone(const struct ways *ways, size_t way, struct hash *ret)
+{
+	struct keccak keccak;
+
+	keccak256_init(&keccak);
+	for (size_t i = 0; i < 25; i++)
+		keccak.lanes[i] = ways->words[i * ways->count + way];
+	keccak256_add(&keccak, ways->left[way].p, ways->left[way].n);
+	keccak256_end(&keccak, ret);
+}
+
+/* The longest go first, so that none is left alone at the end. */
+static void sort_by_length(const struct view *texts, size_t count, uint8_t *order)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t k = i;
+
+		for (; k > 0 && texts[order[k - 1]].n < texts[i].n; k--)
+			order[k] = order[k - 1];
+		order[k] = (uint8_t)i;
+	}
+}
+
+void keccak256_many(const struct view *texts, size_t count, struct hash *ret)
+{
+	struct ways ways = {.count = ways_there()};
+	uint8_t order[KECCAK_MANY];
+	size_t next = 0;
+
+	assert(count <= KECCAK_MANY);
+	sort_by_length(texts, count, order);
+	while (ways.count > 1) {
+		for (size_t way = 0; way < ways.count && next < count; way++) {
+			if (!(ways.taken & 1u << way)) {
+				way_begin(&ways, way, order[next], texts[order[next]]);
+				next++;
+			}
+		}
+		if (__builtin_popcount(ways.taken) < WAYS_MIN)
+			break;
+		ways_step(&ways, ret);
+	}
+	for (size_t way = 0; way < ways.count; way++) {
+		if (ways.taken & 1u << way)
+			way_finish_alone(&ways, way, &ret[ways.which[way]]);
+	}
+	for (; next < count; next++) {
+		size_t i = order[next];
+
+		keccak256(texts[i].p, texts[i].n, &ret[i]);
+	}
+}
+
+#else
+
+void keccak256_many(const struct view *texts, size_t count, struct hash *ret)
+{
+	for (size_t i = 0; i < count; i++)
+		keccak256(texts[i].p, texts[i].n, &ret[i]);
+}
+
+#endif

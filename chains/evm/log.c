@@ -161,7 +161,9 @@ static struct filter filter_read(struct view token)
 	struct view at[5];
 
 	json_names_init(&names, list_names, ARRAY_SIZE(list_names));
-	if (json_walk_members(&walk, &names, at) != JSON_MEMBERS)
+	/* Some backends read names in any case, and the last of two that are the same: what is not
+	 * known may be what counts. */
+	if (json_walk_members(&walk, &names, at) != JSON_MEMBERS || names.others > 0)
 		return filter;
 	filter.address = at[0];
 	filter.topics = at[1];

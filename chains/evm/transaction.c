@@ -55,14 +55,10 @@ static const uint8_t fields_of_type[5][16] = {
 	 TX_ACCESS_LIST, TX_AUTHORIZATIONS, TX_Y_PARITY, TX_R, TX_S, END},
 };
 
-void evm_transaction_names(struct json_names *names)
-{
-	json_names_init(names, names_list, TX_FIELDS);
-}
-
 bool evm_transaction_read(struct evm_check *check, struct json_walk *walk,
 			  struct evm_transaction *ret)
 {
+	check->rides = true; /* its sender, at least */
 	switch (json_walk_members(walk, &check->transaction_names, ret->at)) {
 	case JSON_MEMBERS:
 		ret->others = check->transaction_names.others > 0;
@@ -98,62 +94,70 @@ static enum evm_made put_hashes(struct evm_check *check, struct view token)
 	return walk.bad ? EVM_MALFORMED : EVM_MADE;
 }
 
-/* [[address, [key, ...]], ...] (EIP-2930) */
-static enum evm_made put_access_list(struct evm_check *check, struct view token)
-{
-	static const char *const list_names[] = {"address", "storageKeys"};
-	struct json_walk walk = json_walk_of(token);
-	struct json_names names;
-	struct view at[2];
-	size_t list, item;
+/* Members that are lists of objects, and what of each object is hashed, in order.  A value that has
+ * another name in older programs has that behind the others. */
+enum {
+	ACCESS,	       /* EIP-2930 */
+	AUTHORIZATION, /* EIP-7702 */
+};
+#define ITEM_NAMES 7
 
-	if (evm_token_is_absent(token))
-		return EVM_ABSENT;
-	if (!json_walk_enter(&walk, '['))
-		return EVM_MALFORMED;
-	json_names_init(&names, list_names, ARRAY_SIZE(list_names));
-	list = rlp_begin(&check->bytes);
-	while (json_walk_element(&walk)) {
-		if (json_walk_members(&walk, &names, at) != JSON_MEMBERS)
-			return EVM_MALFORMED;
-		item = rlp_begin(&check->bytes);
-		if (evm_put(check, EVM_BYTES, 20, at[0]) != EVM_MADE ||
-		    put_hashes(check, at[1]) != EVM_MADE)
-			return EVM_MALFORMED;
-		rlp_end(&check->bytes, item);
-	}
-	rlp_end(&check->bytes, list);
-	return walk.bad ? EVM_MALFORMED : EVM_MADE;
+static const struct item {
+	const char *names[ITEM_NAMES];
+	size_t names_n, values_n;
+	enum { NUMBER, ADDRESS, HASHES } values[6];
+	size_t renamed; /* this value; values_n: none */
+} items[EVM_ITEMS] = {
+	[ACCESS] = {{"address", "storageKeys"}, 2, 2, {ADDRESS, HASHES}, 2},
+	[AUTHORIZATION] = {{"chainId", "address", "nonce", "yParity", "r", "s", "v"},
+			   7,
+			   6,
+			   {NUMBER, ADDRESS, NUMBER, NUMBER, NUMBER, NUMBER},
+			   3},
+};
+
+void evm_transaction_names(struct json_names *names, struct json_names item_names[EVM_ITEMS])
+{
+	json_names_init(names, names_list, TX_FIELDS);
+	for (size_t i = 0; i < EVM_ITEMS; i++)
+		json_names_init(&item_names[i], items[i].names, items[i].names_n);
 }
 
-/* [[chainId, address, nonce, yParity, r, s], ...] (EIP-7702) */
-static enum evm_made put_authorizations(struct evm_check *check, struct view token)
+static bool put_item(struct evm_check *check, const struct item *item, const struct view *at)
 {
-	static const char *const list_names[] = {"chainId", "address", "nonce", "yParity",
-						 "r",	    "s",       "v"};
+	size_t list = rlp_begin(&check->bytes);
+
+	for (size_t i = 0; i < item->values_n; i++) {
+		struct view value = i == item->renamed && !at[i].p ? at[item->values_n] : at[i];
+		enum evm_made made =
+			item->values[i] == HASHES
+				? put_hashes(check, value)
+				: evm_put(check,
+					  item->values[i] == ADDRESS ? EVM_BYTES : EVM_NUMBER, 20,
+					  value);
+
+		if (made != EVM_MADE)
+			return false;
+	}
+	rlp_end(&check->bytes, list);
+	return true;
+}
+
+static enum evm_made put_items(struct evm_check *check, size_t which, struct view token)
+{
 	struct json_walk walk = json_walk_of(token);
-	struct json_names names;
-	struct view at[7];
-	size_t list, item;
+	struct view at[ITEM_NAMES];
+	size_t list;
 
 	if (evm_token_is_absent(token))
 		return EVM_ABSENT;
 	if (!json_walk_enter(&walk, '['))
 		return EVM_MALFORMED;
-	json_names_init(&names, list_names, ARRAY_SIZE(list_names));
 	list = rlp_begin(&check->bytes);
 	while (json_walk_element(&walk)) {
-		if (json_walk_members(&walk, &names, at) != JSON_MEMBERS)
+		if (json_walk_members(&walk, &check->item_names[which], at) != JSON_MEMBERS ||
+		    !put_item(check, &items[which], at))
 			return EVM_MALFORMED;
-		item = rlp_begin(&check->bytes);
-		for (size_t i = 0; i < 6; i++) {
-			struct view value = i == 3 && !at[i].p ? at[6] : at[i];
-			enum evm_kind kind = i == 1 ? EVM_BYTES : EVM_NUMBER;
-
-			if (evm_put(check, kind, 20, value) != EVM_MADE)
-				return EVM_MALFORMED;
-		}
-		rlp_end(&check->bytes, item);
 	}
 	rlp_end(&check->bytes, list);
 	return walk.bad ? EVM_MALFORMED : EVM_MADE;
@@ -185,11 +189,11 @@ static enum evm_made put_field(struct evm_check *check, const struct evm_transac
 	case TX_INPUT:
 		return evm_put(check, EVM_DATA, 0, tx->at[field]);
 	case TX_ACCESS_LIST:
-		return put_access_list(check, tx->at[field]);
+		return put_items(check, ACCESS, tx->at[field]);
 	case TX_BLOB_HASHES:
 		return put_hashes(check, tx->at[field]);
 	case TX_AUTHORIZATIONS:
-		return put_authorizations(check, tx->at[field]);
+		return put_items(check, AUTHORIZATION, tx->at[field]);
 	case TX_Y_PARITY:
 		return put_parity(check, tx);
 	default: /* all others are numbers */
@@ -222,7 +226,6 @@ static bool put_transaction(struct evm_check *check, const struct evm_transactio
 		check->unjudged = true;
 		return false;
 	}
-	check->bytes.n = 0;
 	if (type > 0)
 		buf_put_u8(&check->bytes, (uint8_t)type);
 	list = rlp_begin(&check->bytes);
@@ -255,23 +258,86 @@ static void legacy_chain_check(struct evm_check *check, const struct evm_transac
 		evm_rule_broken(check, tx->others, "a transaction's chain is not that of its v");
 }
 
-bool evm_transaction_check(struct evm_check *check, const struct evm_transaction *tx)
+/* Appends its bytes; what its hash is said to be.  False as put_transaction(). */
+static bool put_with_hash(struct evm_check *check, const struct evm_transaction *tx,
+			  struct hash *ret_said)
 {
-	check->rides = true; /* its sender, at least */
-	struct hash made, said;
-
-	if (!tx->at[TX_HASH].p || !json_token_hex(tx->at[TX_HASH], said.b, sizeof(said.b))) {
+	if (!tx->at[TX_HASH].p ||
+	    !json_token_hex(tx->at[TX_HASH], ret_said->b, sizeof(ret_said->b))) {
 		evm_rule_broken(check, tx->others, "a transaction has no hash");
 		return false;
 	}
 	if (!put_transaction(check, tx))
 		return false;
 	legacy_chain_check(check, tx);
-	keccak256(check->bytes.p, check->bytes.n, &made);
-	if (ID_EQ(&made, &said)) {
+	return true;
+}
+
+static bool compare(struct evm_check *check, bool others, const struct hash *made,
+		    const struct hash *said)
+{
+	if (ID_EQ(made, said)) {
 		check->hashed = true;
 		return true;
 	}
-	evm_rule_broken(check, tx->others, "a transaction's fields are not those of its hash");
+	evm_rule_broken(check, others, "a transaction's fields are not those of its hash");
 	return false;
+}
+
+void evm_transaction_check(struct evm_check *check, const struct evm_transaction *tx)
+{
+	struct hash made, said;
+
+	check->bytes.n = 0;
+	if (!put_with_hash(check, tx, &said))
+		return;
+	keccak256(check->bytes.p, check->bytes.n, &made);
+	(void)compare(check, tx->others, &made, &said);
+}
+
+/* --- many of them --- */
+
+void evm_transactions_begin(struct evm_check *check)
+{
+	check->bytes.n = 0;
+	check->row_n = 0;
+}
+
+bool evm_transactions_end(struct evm_check *check)
+{
+	struct view texts[EVM_ROW];
+	struct hash made[EVM_ROW];
+	bool fine = true;
+
+	for (size_t i = 0; i < check->row_n; i++)
+		texts[i] = VIEW(check->bytes.p + check->row[i].at, check->row[i].n);
+	keccak256_many(texts, check->row_n, made);
+	for (size_t i = 0; i < check->row_n; i++)
+		fine &= compare(check, check->row[i].others, &made[i], &check->row[i].said);
+	evm_transactions_begin(check);
+	return fine;
+}
+
+bool evm_transactions_add(struct evm_check *check, const struct evm_transaction *tx,
+			  struct view *ret)
+{
+	struct evm_row *row = &check->row[check->row_n];
+	size_t at = check->bytes.n;
+
+	assert(check->row_n < EVM_ROW);
+	if (!put_with_hash(check, tx, &row->said)) {
+		check->bytes.n = at;
+		return false;
+	}
+	row->at = at;
+	row->n = check->bytes.n - at;
+	row->others = tx->others;
+	check->row_n++;
+	*ret = VIEW(check->bytes.p + at, row->n);
+	return true;
+}
+
+bool evm_transactions_are_full(const struct evm_check *check)
+{
+	return check->row_n == EVM_ROW || check->bytes.n >= EVM_ROW_BYTES;
 }

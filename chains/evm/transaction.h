@@ -43,16 +43,28 @@ struct evm_transaction {
 	bool others;		   /* there are members that this code does not know */
 };
 
-void evm_transaction_names(struct json_names *names);
+/* Of a transaction, and of the objects in its lists. */
+void evm_transaction_names(struct json_names *names, struct json_names item_names[EVM_ITEMS]);
 
 /* Takes the object that comes next.  False, with the fault noted, when there is none or when it is
  * ambiguous. */
 MUST_USE bool evm_transaction_read(struct evm_check *check, struct json_walk *walk,
 				   struct evm_transaction *ret);
 
-/* Makes the transaction's bytes in check->bytes and compares their hash with its member `hash`.
- * True when the bytes are there and the hash is theirs; otherwise a fault or that it could not be
- * judged is noted. */
-bool evm_transaction_check(struct evm_check *check, const struct evm_transaction *tx);
+/* Compares the hash of its fields with its member `hash`; a fault, or that it could not be judged,
+ * is noted. */
+void evm_transaction_check(struct evm_check *check, const struct evm_transaction *tx);
+
+/* The same of many, whose hashes are made a row at a time: begin, then add each, and whenever the
+ * row is full, and last of all, end it.  check->bytes is theirs meanwhile. */
+void evm_transactions_begin(struct evm_check *check);
+/* Takes the next.  True: its bytes could be made.
+ * Out: ret  these bytes, until the next call */
+MUST_USE bool evm_transactions_add(struct evm_check *check, const struct evm_transaction *tx,
+				   struct view *ret);
+bool evm_transactions_are_full(const struct evm_check *check);
+/* Looks at the row, and begins the next.  False: a hash was not that of its fields, which is noted.
+ */
+MUST_USE bool evm_transactions_end(struct evm_check *check);
 
 #endif

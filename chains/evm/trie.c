@@ -16,10 +16,19 @@ struct child {
 	uint8_t b[32];
 };
 
+/* A leaf that is hashed together with the others of its branch. */
+struct leaf {
+	size_t at; /* in trie->leaves */
+	size_t n;  /* bytes */
+	size_t nibble;
+};
+
 /* A branch on the path to the newest key.  Its subtree towards that key is still open. */
 struct branch {
 	size_t depth; /* nibbles ahead of it */
 	struct child children[16];
+	struct leaf leaves[16]; /* children that are not hashed yet */
+	size_t leaf_n;
 };
 
 struct trie {
@@ -29,8 +38,9 @@ struct trie {
 	uint8_t key[NIBBLES_MAX]; /* of the newest leaf, which is not in its branch yet */
 	size_t key_n;		  /* nibbles; 0: there is no leaf */
 	struct buf value;
-	uint64_t count;	  /* of values of a list */
-	struct buf first; /* the value of index 0, whose key 0x80 comes behind those of 1 to 127 */
+	struct buf leaves; /* those of the open branches that are not hashed yet */
+	uint64_t count;	   /* of values of a list */
+	struct buf first;  /* the value of index 0, whose key 0x80 comes behind those of 1 to 127 */
 };
 
 struct trie *trie_create(void)
@@ -44,6 +54,7 @@ void trie_destroy(struct trie *trie)
 		return;
 	free(trie->path);
 	buf_finish(&trie->value);
+	buf_finish(&trie->leaves);
 	buf_finish(&trie->first);
 	free(trie);
 }
@@ -77,41 +88,71 @@ static size_t put_path(uint8_t *to, const uint8_t *nibbles, size_t n, bool leaf)
 	return head_n + packed_n;
 }
 
-/* A node of which `head` and then `rest` are the RLP. */
-static void child_set(struct child *child, struct view head, struct view rest)
+/* A node, by its RLP. */
+static void child_set(struct child *child, struct view node)
 {
-	struct keccak keccak;
 	struct hash hash;
 
-	if (head.n + rest.n < sizeof(child->b)) {
-		memcpy(child->b, head.p, head.n);
-		if (rest.n > 0)
-			memcpy(child->b + head.n, rest.p, rest.n);
-		child->n = (uint8_t)(head.n + rest.n);
+	if (node.n < sizeof(child->b)) {
+		memcpy(child->b, node.p, node.n);
+		child->n = (uint8_t)node.n;
 		return;
 	}
-	keccak256_init(&keccak);
-	keccak256_add(&keccak, head.p, head.n);
-	keccak256_add(&keccak, rest.p, rest.n);
-	keccak256_end(&keccak, &hash);
+	keccak256(node.p, node.n, &hash);
 	memcpy(child->b, hash.b, sizeof(child->b));
 	child->n = sizeof(child->b);
 }
 
-/* The newest leaf, below `depth` nibbles of its key. */
-static void leaf_close(const struct trie *trie, size_t depth, struct child *ret)
+/* The newest leaf, below `depth` nibbles of its key, behind trie->leaves; returns it. */
+static struct view leaf_put(struct trie *trie, size_t depth)
 {
 	uint8_t body[RLP_HEAD_MAX + 1 + NIBBLES_MAX / 2 + RLP_HEAD_MAX];
-	uint8_t head[RLP_HEAD_MAX + sizeof(body)];
+	uint8_t head[RLP_HEAD_MAX];
 	struct view value = buf_view(&trie->value);
 	size_t body_n = put_path(body, trie->key + depth, trie->key_n - depth, true);
-	size_t head_n;
+	size_t head_n, from = trie->leaves.n;
 
 	if (value.n != 1 || value.p[0] >= 0x80)
 		body_n += rlp_head(RLP_STRING, value.n, body + body_n);
 	head_n = rlp_head(RLP_LIST, body_n + value.n, head);
-	memcpy(head + head_n, body, body_n);
-	child_set(ret, VIEW(head, head_n + body_n), value);
+	buf_put(&trie->leaves, head, head_n);
+	buf_put(&trie->leaves, body, body_n);
+	buf_put(&trie->leaves, value.p, value.n);
+	return VIEW(trie->leaves.p + from, trie->leaves.n - from);
+}
+
+/* The newest leaf into its branch. */
+static void leaf_close(struct trie *trie, struct branch *branch)
+{
+	size_t at = trie->leaves.n, nibble = trie->key[branch->depth];
+	struct view node = leaf_put(trie, branch->depth + 1);
+
+	if (node.n >= sizeof(branch->children[0].b)) {
+		branch->leaves[branch->leaf_n++] = (struct leaf){at, node.n, nibble};
+		return;
+	}
+	child_set(&branch->children[nibble], node);
+	trie->leaves.n = at;
+}
+
+/* The leaves of the branch that closes, which are the last of trie->leaves. */
+static void hash_leaves(struct trie *trie, struct branch *branch)
+{
+	struct view nodes[16];
+	struct hash hashes[16];
+
+	if (branch->leaf_n == 0)
+		return;
+	for (size_t i = 0; i < branch->leaf_n; i++)
+		nodes[i] = VIEW(trie->leaves.p + branch->leaves[i].at, branch->leaves[i].n);
+	keccak256_many(nodes, branch->leaf_n, hashes);
+	for (size_t i = 0; i < branch->leaf_n; i++) {
+		struct child *child = &branch->children[branch->leaves[i].nibble];
+
+		memcpy(child->b, hashes[i].b, sizeof(child->b));
+		child->n = sizeof(child->b);
+	}
+	trie->leaves.n = branch->leaves[0].at;
 }
 
 static size_t put_child(uint8_t *to, const struct child *child)
@@ -124,12 +165,13 @@ static size_t put_child(uint8_t *to, const struct child *child)
 	return head_n + child->n;
 }
 
-static void branch_close(const struct branch *branch, struct child *ret)
+static void branch_close(struct trie *trie, struct branch *branch, struct child *ret)
 {
 	uint8_t body[NODE_BYTES_MAX], head[RLP_HEAD_MAX];
 	uint8_t *from;
 	size_t body_n = RLP_HEAD_MAX, head_n;
 
+	hash_leaves(trie, branch);
 	for (size_t i = 0; i < 16; i++)
 		body_n += put_child(body + body_n, &branch->children[i]);
 	body[body_n++] = RLP_STRING; /* no value */
@@ -137,7 +179,7 @@ static void branch_close(const struct branch *branch, struct child *ret)
 	head_n = rlp_head(RLP_LIST, body_n, head);
 	from = body + RLP_HEAD_MAX - head_n;
 	memcpy(from, head, head_n);
-	child_set(ret, VIEW(from, head_n + body_n), (struct view){0});
+	child_set(ret, VIEW(from, head_n + body_n));
 }
 
 /* The nibbles [from, to) of the newest key ahead of a node. */
@@ -152,31 +194,29 @@ static void extend(const struct trie *trie, size_t from, size_t to, struct child
 	body_n += put_child(body + body_n, child);
 	head_n = rlp_head(RLP_LIST, body_n, head);
 	memcpy(head + head_n, body, body_n);
-	child_set(child, VIEW(head, head_n + body_n), (struct view){0});
+	child_set(child, VIEW(head, head_n + body_n));
 }
 
 /* Puts the newest leaf into its branch and closes the branches below `depth`, so that the last one
  * that is open stands at `depth`. */
 static void close_to(struct trie *trie, size_t depth)
 {
-	struct child child;
-
 	if (trie->path_n == 0 || trie->path[trie->path_n - 1].depth < depth)
 		path_push(trie, depth);
-	leaf_close(trie, trie->path[trie->path_n - 1].depth + 1, &child);
+	leaf_close(trie, &trie->path[trie->path_n - 1]);
 	for (;;) {
-		struct branch *last = &trie->path[trie->path_n - 1];
-		size_t below = last->depth, above;
+		size_t below = trie->path[trie->path_n - 1].depth, above;
+		struct child child;
 
-		last->children[trie->key[below]] = child;
 		if (below == depth)
 			return;
-		branch_close(last, &child);
+		branch_close(trie, &trie->path[trie->path_n - 1], &child);
 		trie->path_n--;
 		if (trie->path_n == 0 || trie->path[trie->path_n - 1].depth < depth)
 			path_push(trie, depth);
-		above = trie->path[trie->path_n - 1].depth + 1;
-		extend(trie, above, below, &child);
+		above = trie->path[trie->path_n - 1].depth;
+		extend(trie, above + 1, below, &child);
+		trie->path[trie->path_n - 1].children[trie->key[above]] = child;
 	}
 }
 
@@ -221,19 +261,19 @@ void trie_end(struct trie *trie, struct hash *ret)
 		return;
 	}
 	if (trie->path_n == 0) {
-		leaf_close(trie, 0, &root);
+		child_set(&root, leaf_put(trie, 0));
 	} else {
 		size_t depth = trie->path[0].depth;
 
 		close_to(trie, depth);
-		branch_close(&trie->path[0], &root);
+		branch_close(trie, &trie->path[0], &root);
 		extend(trie, 0, depth, &root);
 	}
 	if (root.n == sizeof(root.b))
 		memcpy(ret->b, root.b, sizeof(ret->b));
 	else
 		keccak256(root.b, root.n, ret); /* a root is hashed however short it is */
-	trie->key_n = trie->path_n = 0;
+	trie->key_n = trie->path_n = trie->leaves.n = 0;
 }
 
 static void add_at(struct trie *trie, uint64_t index, struct view value)

@@ -261,6 +261,9 @@ static void logs_are_what_the_filter_asked_for(void **state)
 		 CHAIN_PLAIN, NULL},
 		{"eth_getLogs", "[{\"fromBlock\":\"0x2\"}]",
 		 "[" LOG(A1, "[]", H1, "0x1", "0x0") "]", CHAIN_FAULT, "outside the range"},
+		/* Go reads names in any case, and takes the last of two */
+		{"eth_getLogs", "[{\"fromBlock\":\"0x2\",\"FromBlock\":\"0x1\"}]",
+		 "[" LOG(A1, "[]", H1, "0x1", "0x0") "]", CHAIN_PLAIN, NULL},
 		{"eth_getLogs", "[{\"toBlock\":\"0x2\"}]", "[" LOG(A1, "[]", H1, "0x3", "0x0") "]",
 		 CHAIN_FAULT, "outside the range"},
 		{"eth_getLogs", "[{\"address\":[\"" A2 "\"]}]",
@@ -329,6 +332,8 @@ static void receipts_belong_together(void **state)
 		 "[" RECEIPT(H1, "0x0", "0x5", "0x5", "[]") "]", CHAIN_FAULT, "by hash"},
 		{"eth_getBlockReceipts", "[{\"blockNumber\":\"0x2\"}]",
 		 "[" RECEIPT(H1, "0x0", "0x5", "0x5", "[]") "]", CHAIN_FAULT, "by number"},
+		{"eth_getBlockReceipts", "[{\"blockNumber\":\"0x2\",\"BLOCKNUMBER\":\"0x1\"}]",
+		 "[" RECEIPT(H1, "0x0", "0x5", "0x5", "[]") "]", CHAIN_PLAIN, NULL},
 		{"eth_getBlockReceipts", "[\"" H2 "\"]",
 		 "[" RECEIPT(H1, "0x0", "0x5", "0x5", "[]") "]", CHAIN_FAULT, "by hash"},
 		{"eth_getBlockReceipts", "[\"0x1\"]",

@@ -65,6 +65,27 @@ static void a_digest_is_the_same_in_any_pieces(void **state)
 	}
 }
 
+/* Texts of all lengths, in rows of every size. */
+static void digests_of_many_are_those_of_each(void **state)
+{
+	uint8_t bytes[KECCAK_MANY * 7 + 2 * KECCAK_RATE];
+	struct view texts[KECCAK_MANY];
+	struct hash many[KECCAK_MANY], one;
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 131 + i / 7);
+	for (size_t count = 0; count <= KECCAK_MANY; count++) {
+		for (size_t i = 0; i < count; i++)
+			texts[i] =
+				VIEW(bytes + i, (i * 7919 + count * 31) % (sizeof(bytes) - count));
+		keccak256_many(texts, count, many);
+		for (size_t i = 0; i < count; i++) {
+			keccak256(texts[i].p, texts[i].n, &one);
+			assert_true(ID_EQ(&many[i], &one));
+		}
+	}
+}
+
 static void strings_have_the_shortest_head(void **state)
 {
 	CLEANUP(buf_finish) struct buf buf = {0}, value = {0};
@@ -206,6 +227,7 @@ int main(void)
 		cmocka_unit_test(digests_are_the_published_ones),
 		cmocka_unit_test(digests_are_those_of_another_implementation),
 		cmocka_unit_test(a_digest_is_the_same_in_any_pieces),
+		cmocka_unit_test(digests_of_many_are_those_of_each),
 		cmocka_unit_test(strings_have_the_shortest_head),
 		cmocka_unit_test(numbers_have_no_leading_zeros),
 		cmocka_unit_test(lists_hold_lists),
