@@ -192,7 +192,7 @@ static void take_aside(struct ask *ask)
 
 	ask->answered = ask->aside;
 	ask->aside = NULL;
-	ask->recomputed = false;
+	ask->recomputed = ask->block_holds = false;
 	fine = rpc_answer_scan(buf_view(&ask->answered->body), &ask->answer, &err);
 	assert(fine); /* it was when it came */
 	if (ask->aside_class == CHAIN_ERROR_KNOWN)

@@ -152,6 +152,12 @@ static bool may_follow(const struct ask *ask, enum err_code code)
 
 /* --- asking --- */
 
+/* Its answer is not here, or not all of it. */
+static bool is_awaited(const struct relay *relay)
+{
+	return relay->state == RELAY_SENT || relay->state == RELAY_HELD;
+}
+
 /* When something is next to be looked at.  What came meanwhile moves it only when it is due: then
  * it is seen to be too early. */
 void attempt_set_wake(struct ask *ask)
@@ -160,7 +166,7 @@ void attempt_set_wake(struct ask *ask)
 	const struct relay *r;
 
 	LIST_FOREACH (r, &ask->attempts, of_ask) {
-		if (r->state == RELAY_SENT && r->until_us)
+		if (is_awaited(r) && r->until_us)
 			at = MIN(at, r->until_us);
 	}
 	if (ask->hedge_at_us) {
@@ -403,7 +409,7 @@ static void deadline_over(struct ask *ask, usec_t now)
 	struct relay *r;
 
 	LIST_FOREACH (r, &ask->attempts, of_ask) {
-		if (r->state == RELAY_SENT)
+		if (is_awaited(r))
 			continue;
 		/* An answer is here, and will be told as soon as it is recorded. */
 		heap_remove(&ask->worker->wakes, &ask->wake);
@@ -458,7 +464,7 @@ static void look(struct ask *ask, usec_t now)
 		return;
 	}
 	LIST_FOREACH (r, &ask->attempts, of_ask) {
-		if (r->state == RELAY_SENT && r->until_us && r->until_us <= now)
+		if (is_awaited(r) && r->until_us && r->until_us <= now)
 			attempt_over(r);
 	}
 	if (ask->hedge_at_us && ask->hedge_at_us <= now)

@@ -187,6 +187,15 @@ static bool check_pin(const struct inbound_answer *a, uint64_t seq, struct err *
 	return true;
 }
 
+/* Flag 4 is the supplier's word; the gateway looks for itself. */
+static bool check_recomputed(const struct inbound_answer *a, uint64_t seq, struct err *err)
+{
+	if (a->leaf.flags & LEAF_RECOMPUTED && a->leaf.kind != LEAF_ANSWER)
+		return err_set(err, ERR_LEAF,
+			       "leaf %" PRIu64 ": flag 4 on what is no whole answer [R13]", seq);
+	return true;
+}
+
 /* What binds the leaf to the request that was sent and to the answer that came with it. */
 static bool check_binding(const struct inbound_lane *lane, struct inbound_answer *a,
 			  const struct frame_answer *sent, uint64_t seq, struct err *err)
@@ -222,7 +231,7 @@ static bool check_binding(const struct inbound_lane *lane, struct inbound_answer
 	if (!ID_EQ(&hash, &leaf->response_hash))
 		return err_set(err, ERR_LEAF,
 			       "leaf %" PRIu64 ": response_hash is of other bytes [R3]", seq);
-	return check_pin(a, seq, err) && check_form(a, seq, err);
+	return check_pin(a, seq, err) && check_recomputed(a, seq, err) && check_form(a, seq, err);
 }
 
 /* One answer into *a, and its leaf into the tree. */

@@ -26,6 +26,7 @@
 #include "relay/gateway/filters.h"
 #include "relay/gateway/gateway.h"
 #include "relay/gateway/head.h"
+#include "relay/gateway/hold.h"
 #include "relay/gateway/inbound.h"
 #include "relay/gateway/leaf.h"
 #include "relay/gateway/logs.h"
@@ -167,6 +168,7 @@ void supplier_unref(struct worker *w, struct supplier *s);
 
 enum relay_state {
 	RELAY_SENT,	  /* ask->attempts: it waits for its first leaf */
+	RELAY_HELD,	  /* ask->attempts: parts are kept back until the last is here (hold.h) */
 	RELAY_COMMITTING, /* ask->attempts: its only leaf, or part 0, is going into the ledger */
 	RELAY_FLOWING,	  /* ask->attempts, and ask->answered: later parts are to come */
 	RELAY_KEPT,	  /* ask->answered or ask->aside: it has brought an answer */
@@ -184,7 +186,9 @@ struct relay {
 	struct session *session;
 	struct member *member;
 	cu_t reserved;
-	struct buf body;  /* of the answer, if it has no parts */
+	struct buf body;  /* of the answer, if it has no parts or they are kept back */
+	size_t held;	  /* of it are counted in gateway->held_bytes */
+	size_t prepaid;	  /* bytes for which room was made, and which are not taken yet */
 	unsigned commits; /* of its leaves, on their way into the ledger */
 	bool has_receipt;
 	bool lost;	/* with its link; its ask is to be told */
@@ -595,6 +599,7 @@ struct gateway {
 	size_t worker_count;
 	struct worker *workers[64];
 	_Atomic size_t gathered_bytes; /* of answers that others are made of */
+	_Atomic size_t held_bytes;     /* of answers that are kept back until they are whole */
 };
 
 #endif

@@ -170,8 +170,13 @@ bool relay_send(struct ask *ask, struct member *member, usec_t until_us, struct 
 
 void relay_credit(struct relay *r, size_t bytes)
 {
-	struct frame_credit credit = {.bytes = (uint32_t)MIN(bytes, (size_t)UINT32_MAX)};
+	struct frame_credit credit;
+	size_t paid = MIN(bytes, r->prepaid);
 
+	r->prepaid -= paid;
+	if (paid > 0 && paid == bytes)
+		return;
+	credit.bytes = (uint32_t)MIN(bytes - paid, (size_t)UINT32_MAX);
 	if (!r->peer || !link_is_up(r->peer->link))
 		return; /* its last part is here, or none will come */
 	r->in.credit += credit.bytes;
@@ -197,6 +202,7 @@ void relay_give_up(struct relay *r)
 	quality_on_given_up(r);
 	if (r->lost)
 		LIST_REMOVE(r, of_lost);
+	hold_drop(r);
 	r->state = RELAY_LATE;
 	if (!r->peer) {
 		relay_settle(r);

@@ -124,7 +124,7 @@ static bool is_better(enum chain_error a, enum chain_error b)
 
 void ask_on_leaf(struct relay *relay)
 {
-	relay->state = RELAY_COMMITTING;
+	relay->state = hold_wants(relay) ? RELAY_HELD : RELAY_COMMITTING;
 	relay->leaf_us = clock_mono_us();
 }
 
@@ -307,6 +307,7 @@ static void begin_flow(struct ask *ask, struct relay *relay)
 
 	open_remove(ask);
 	ask_set_state(ask, ASK_FLOWING);
+	ask->recomputed = ask->block_holds = false;
 	relay->state = RELAY_FLOWING;
 	ask->answered = relay;
 	pace_note(ask, relay);
@@ -335,17 +336,12 @@ static void end_flow(struct ask *ask)
 	ask_mark_done(ask);
 }
 
-void ask_on_part(struct relay *relay, struct buf *part, bool last, const struct err *err)
+static void pass_on(struct relay *relay, struct buf *part, bool last)
 {
 	struct ask *ask = relay->ask;
 	struct asker *asker;
 	struct err why;
 
-	if (err) {
-		ask_on_loss(relay, err);
-		return;
-	}
-	ask_hold(ask);
 	if (relay->state == RELAY_COMMITTING)
 		begin_flow(ask, relay);
 	asker = TAILQ_FIRST(&ask->askers);
@@ -355,6 +351,46 @@ void ask_on_part(struct relay *relay, struct buf *part, bool last, const struct 
 	} else if (last) {
 		end_flow(ask);
 	}
+}
+
+/* The next part of an answer that is kept back.  Whole, it is one like those of a single leaf; when
+ * it becomes too long it goes on as it comes, from its beginning. */
+static void keep_back(struct relay *relay, struct buf *part, bool last)
+{
+	CLEANUP(buf_finish) struct buf so_far = {0};
+	struct ask *ask = relay->ask;
+
+	if (hold_take(relay, part)) {
+		if (!last)
+			return;
+		relay->state = RELAY_COMMITTING;
+		ask_on_commit(relay, NULL);
+		return;
+	}
+	so_far = hold_end(relay);
+	relay->state = RELAY_COMMITTING;
+	if (so_far.n > 0) {
+		pass_on(relay, &so_far, false);
+		/* It was no answer, and is given up; or the asker has left. */
+		if (ask->answered != relay || TAILQ_EMPTY(&ask->askers))
+			return;
+	}
+	pass_on(relay, part, last);
+}
+
+void ask_on_part(struct relay *relay, struct buf *part, bool last, const struct err *err)
+{
+	struct ask *ask = relay->ask;
+
+	if (err) {
+		ask_on_loss(relay, err);
+		return;
+	}
+	ask_hold(ask);
+	if (relay->state == RELAY_HELD)
+		keep_back(relay, part, last);
+	else
+		pass_on(relay, part, last);
 	ask_release(ask);
 }
 

@@ -17,8 +17,9 @@ struct verification {
 	UT_hash_handle hh;
 };
 
-static struct verification *verification_of(struct worker *w, const struct ask *ask)
+static struct verification *verification_of(const struct ask *ask)
 {
+	struct worker *w = ask->worker;
 	const struct service_name *service = &ask->account->key.service;
 	const struct chain *chain = ask->session->chain;
 	struct verification *v;
@@ -84,6 +85,11 @@ static void note_untrue(const struct relay *relay, const struct chain_finding *f
 		 more);
 }
 
+enum chain_look verify_look(const struct ask *ask)
+{
+	return chain_verify_look(verification_of(ask)->verifier, ask->method);
+}
+
 bool verify_answer(struct ask *ask, const struct relay *relay, struct err *err)
 {
 	struct view params = {0};
@@ -91,12 +97,12 @@ bool verify_answer(struct ask *ask, const struct relay *relay, struct err *err)
 	struct chain_finding found;
 	enum chain_look look;
 
-	ask->recomputed = false;
+	ask->recomputed = ask->rides = ask->block_holds = false;
 	if (!rpc_answer_scan(buf_view(&relay->body), &ask->answer, err))
 		return false;
 	if (ask->answer.error.n > 0)
 		return true;
-	v = verification_of(ask->worker, ask);
+	v = verification_of(ask);
 	look = chain_verify_look(v->verifier, ask->method);
 	if (look == CHAIN_LOOK_NONE)
 		return true;

@@ -15,6 +15,7 @@
 #include <event2/event_struct.h>
 
 #include "chains/chain.h"
+#include "chains/verify.h"
 #include "relay/crypto/sign.h"
 #include "relay/crypto/table.h"
 #include "relay/ledger/reader.h"
@@ -44,7 +45,9 @@ struct node_service {
 	struct service_name name;
 	const struct chain *chain;
 	struct upstream_pool *pool;
-	unsigned label; /* in metrics */
+	struct chain_verifier
+		*verifier; /* of its backends' answers; NULL: they are not looked at */
+	unsigned label;	   /* in metrics */
 };
 
 struct node {
@@ -131,6 +134,7 @@ struct relay {
 	struct hash block_hash; /* zeros: unknown */
 	bool notification;
 	enum err_code refusal; /* ERR_NONE: it was answered */
+	bool recomputed;       /* its answer, from hashes in it [R13] */
 	uint8_t kind;
 	uint32_t cu;   /* that the leaf will have; of part 0 */
 	cu_t reserved; /* in the session's tab */

@@ -22,6 +22,7 @@ void node_params_default(struct node_params *ret)
 			   .keep_days = 30},
 		.upstream = UPSTREAM_LIMITS_DEFAULT,
 		.credit_timeout_us = 60000000,
+		.verify = true,
 		.max_unpaid_cu = 1000000,
 		.in_flight_max = 1024,
 		.bytes_max = 512 << 20,

@@ -40,6 +40,7 @@ struct node_params {
 	struct upstream_limits upstream;
 	struct node_service_params services[NODE_SERVICES_MAX];
 	size_t services_n;
+	bool verify;		/* answers of backends are held against their hashes [R13] */
 	cu_t max_unpaid_cu;	/* CU served without a cosigned checkpoint, of each gateway [P5] */
 	uint32_t in_flight_max; /* relays of one link; told in HELLO */
 	size_t bytes_max;	/* requests and answers in memory */

@@ -85,6 +85,7 @@ bool node_params_from_config(const struct config *cfg, struct node_params *p, st
 		.body_max = cfg->node.response_max,
 		.ca_file = cfg->upstream.ca_file,
 	};
+	p->verify = cfg->node.verify;
 	p->max_unpaid_cu = cfg->node.max_unpaid_cu;
 	p->in_flight_max = (uint32_t)cfg->node.in_flight_max;
 	p->bytes_max = cfg->node.bytes_max;

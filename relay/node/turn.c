@@ -184,6 +184,7 @@ static void leaf_fill(const struct node_link *nl, const struct relay *relay, uin
 	};
 	if (relay->refusal == ERR_NONE) {
 		leaf->flags = relay->pinned ? LEAF_PINNED : 0;
+		leaf->flags |= relay->recomputed ? LEAF_RECOMPUTED : 0;
 		leaf->block = relay->block;
 		leaf->block_hash = relay->block_hash;
 	}

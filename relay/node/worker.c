@@ -242,6 +242,8 @@ static bool worker_open_services(struct worker *w, const struct node_params *p, 
 					  &limits, &service->pool, err))
 			return false;
 		upstream_pool_watch(service->pool, service->chain);
+		if (p->verify)
+			service->verifier = chain_verifier_create(service->chain);
 		w->services_n++;
 	}
 	return true;
@@ -365,8 +367,10 @@ void worker_destroy(struct worker *w)
 		buf_finish(&relay->response);
 		free(relay);
 	}
-	for (size_t i = 0; i < w->services_n; i++)
+	for (size_t i = 0; i < w->services_n; i++) {
 		upstream_pool_destroy(w->services[i].pool);
+		chain_verifier_destroy(w->services[i].verifier);
+	}
 	upstream_destroy(w->upstream);
 	worker_unwatch(w);
 	if (w->port)

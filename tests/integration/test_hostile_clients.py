@@ -38,7 +38,7 @@ def backend(folder):
     """It has long answers too."""
     one = Backend(folder, "backend").start()
     one.ready(lambda: net.answers(one.url + "/stats"))
-    one.script(default={"result": "0x0"}, methods={"eth_getLogs": {"long": MIB}})
+    one.script(default={"result": "0x0"}, methods={"debug_traceTransaction": {"long": MIB}})
     yield one
     one.end()
 
@@ -121,7 +121,7 @@ def half_open(gang):
 def never_reading(gang):
     """Long answers are asked for and left unread."""
     gang.join(3, buffer=4096)
-    gang.say(attack.post(attack.call(b"eth_getLogs")))
+    gang.say(attack.post(attack.call(b"debug_traceTransaction")))
     gang.until_counted()
     gang.hear()
 
@@ -129,7 +129,7 @@ def never_reading(gang):
 def long_answers_to_many(gang):
     """More of them than all of them together may hold."""
     gang.join(30, buffer=4096)
-    gang.say(attack.post(attack.call(b"eth_getLogs")))
+    gang.say(attack.post(attack.call(b"debug_traceTransaction")))
     gang.until_counted()
     gang.hear()
 

@@ -7,10 +7,12 @@ import json
 
 import pytest
 
-from support import beacon, net
+from support import beacon, net, paths
 from support.anvil import Anvil
 from support.counts import count
-from support.liar import Liar, untrue
+from support.geth import Geth
+from support.liar import Liar, altered, untrue
+from support.mainnet import Mainnet, values
 from support.process import wait_for
 from support.verify import Verifier
 
@@ -112,11 +114,13 @@ def check_block(url, verifier, number):
         # field is which does not follow from its hash then.
         assert number == "0x0" and verdict == "plain"
         return
-    assert verdict == "recomputed"
-    assert_covered(verifier, BLOCK, "eth_getBlockByHash", [block["hash"], True], block)
+    # The headers of uncles are not in the answer, so their hashes are the supplier's word.
+    assert verdict == ("plain" if block["uncles"] else "recomputed")
+    assert_covered(verifier, BLOCK | ({"uncles"} if block["uncles"] else set()), "eth_getBlockByHash",
+                   [block["hash"], True], block)
     short = net.result(url, "eth_getBlockByNumber", number, False)
     assert verifier.verdict("eth_getBlockByNumber", [number, False], short) == \
-        ("plain" if block["transactions"] else "recomputed")
+        ("plain" if block["transactions"] or block["uncles"] else "recomputed")
     receipts = net.result(url, "eth_getBlockReceipts", number)
     verdict = verifier.verdict("eth_getBlockReceipts", [number], receipts)
     assert verdict == ("recomputed" if receipts else "plain"), "nothing names the block of no receipts"
@@ -136,12 +140,13 @@ def check_block(url, verifier, number):
 def check_logs(url, verifier):
     """Filters of all kinds; returns how many logs there were."""
     everything = net.result(url, "eth_getLogs", {"fromBlock": "0x0", "toBlock": "latest"})
-    one = everything[0]
+    one = max(everything, key=lambda log: len(log["topics"]))
+    second = one["topics"][1] if len(one["topics"]) > 1 else None
     filters = [
         {"fromBlock": "0x1", "toBlock": "0x2"}, {"blockHash": one["blockHash"]},
         {"fromBlock": "earliest", "toBlock": "latest", "address": one["address"].upper().replace("0X", "0x")},
         {"fromBlock": "0x0", "address": [one["address"], "0x" + 40 * "1"], "topics": [one["topics"][0]]},
-        {"fromBlock": "0x0", "topics": [None, [one["topics"][1], "0x" + 64 * "3"]]},
+        {"fromBlock": "0x0", "topics": [None, [second, "0x" + 64 * "3"]] if second else [None]},
         {"fromBlock": "0x0", "topics": []}, {"fromBlock": "0x0", "topics": [[], None]},
         {"fromBlock": "0x0", "address": None, "topics": None},
     ]
@@ -153,6 +158,37 @@ def check_logs(url, verifier):
     tried, unnoticed = verifier.unnoticed("eth_getLogs", [asked], logs)
     assert {path for path, _ in unnoticed} <= LOGS | {"logIndex"} and tried > 0
     return len(everything)
+
+
+SPECIFICATION = paths.ROOT / "tests/data/execution-apis"  # its chain passes through every fork
+
+
+def forks_of(config, block):
+    """The fork of a block by the genesis' configuration, as the names of what has begun."""
+    number, second = int(block["number"], 16), int(block["timestamp"], 16)
+    return {name for name, start in config.items()
+            if (name.endswith("Block") and number >= start) or (name.endswith("Time") and second >= start)}
+
+
+def test_blocks_of_geth_under_each_forks_rules(tmp_path, verifier):
+    genesis = json.loads((SPECIFICATION / "genesis.json").read_text())
+    head = json.loads((SPECIFICATION / "headfcu.json").read_text())["params"][0]["headBlockHash"]
+    chain = Geth(tmp_path, genesis=SPECIFICATION / "genesis.json", chain=SPECIFICATION / "chain.rlp").start()
+    try:
+        chain.set_head(head)
+        forks, types = [], set()
+        for number in range(int(net.result(chain.url, "eth_blockNumber"), 16) + 1):
+            check_block(chain.url, verifier, hex(number))
+            block = net.result(chain.url, "eth_getBlockByNumber", hex(number), True)
+            types |= {tx["type"] for tx in block["transactions"]}
+            if forks_of(genesis["config"], block) not in forks:
+                forks.append(forks_of(genesis["config"], block))
+        assert block["hash"] == head and types == {"0x0", "0x1", "0x2", "0x3", "0x4"}
+        starts = {start for name, start in genesis["config"].items() if name.endswith(("Block", "Time"))}
+        assert len(forks) == len(starts), "some forks begin together, and each has a block"
+        assert check_logs(chain.url, verifier) > 0
+    finally:
+        chain.stop()
 
 
 # --- the gateway ---
@@ -277,3 +313,100 @@ def test_a_network_that_hashes_in_its_own_way_is_served(chain, liars, network_fa
         assert json.loads(told)["result"] == truth
         assert headers["counterfoil-verified"] == "single"
     client.close()
+
+
+# --- answers of many parts ---
+
+NO_HEADS = {"head_interval": "0 s"}  # what is recorded has no head
+
+
+@pytest.fixture
+def mainnet():
+    """Starts backends that end with the test."""
+    made = []
+
+    def start():
+        made.append(Mainnet())
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.end()
+
+
+def ask_fresh(client, method, params):
+    """(headers, answer) by relays of its own."""
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    _, headers, told = client.post(json.dumps(body), FRESH)
+    return headers, json.loads(told)
+
+
+def knows_the_header(client, block):
+    """Waits until the gateway has recomputed the header that the receipts are held against."""
+    wait_for("the header", lambda: ask_fresh(client, "eth_getBlockByHash", [block["hash"], False])[1].get("result"))
+
+
+def long_questions(backend):
+    """(method, params, the answer of more than a part that is true, what of it nothing covers)."""
+    block = backend.add_block("deneb")
+    header = backend.result("eth_getBlockByNumber", ["0x14e8d38"])
+    questions = [("eth_getBlockByNumber", [block["number"], True], block, BLOCK),
+                 ("eth_getBlockReceipts", [header["number"]], backend.receipts, RECEIPTS)]
+    assert all(len(json.dumps(result)) > 8 * 65536 for _, _, result, _ in questions)
+    return header, questions
+
+
+def test_no_long_answer_with_a_changed_value_reaches_a_client(mainnet, network_factory):  # [G9] [G5]
+    backend = mainnet()
+    header, questions = long_questions(backend)
+    network = network_factory(upstreams=[backend.url], stakes=(1,), gateway=NO_HEADS)
+    client = net.Http(network.url)
+    knows_the_header(client, header)
+    for method, params, result, uncovered in questions:
+        headers, told = ask_fresh(client, method, params)
+        assert told["result"] == result and headers["counterfoil-verified"] == "recomputed"
+        assert "content-length" in headers and "transfer-encoding" not in headers
+        places = [(node, key) for path, node, key in values(result) if path not in uncovered]
+        for node, key in places[::len(places) // count("long_flips")]:
+            before, lies = node[key], backend.lies
+            node[key] = altered(before)
+            backend.lie = lambda _, said: json.loads(json.dumps(said))  # the same, as a lie
+            _, told = ask_fresh(client, method, params)
+            assert "error" in told and backend.lies > lies, (method, key, before)
+            node[key] = before
+            backend.lie = lambda _, said: said
+        headers, told = ask_fresh(client, method, params)
+        assert told["result"] == result and headers["counterfoil-verified"] == "recomputed"
+    client.close()
+    assert network.metric(network.gateway, "counterfoil_gateway_held_bytes") == 0
+    network.settled()
+
+
+def test_a_long_answer_that_is_not_true_is_asked_elsewhere(mainnet, network_factory):  # [G9]
+    backends = [mainnet() for _ in range(3)]
+    header, questions = [long_questions(backend) for backend in backends][0]
+    liar = backends[0]
+
+    def shortened(method, result):
+        if method == "eth_getBlockReceipts":
+            return result[:-1]
+        if method == "eth_getBlockByNumber":
+            return result | {"transactions": result["transactions"][1:]}
+        return result
+
+    liar.lie = shortened
+    network = network_factory(upstreams=[backend.url for backend in backends], gateway=NO_HEADS, failover=False)
+    client = net.Http(network.url)
+    all_answer(client, 3)
+    knows_the_header(client, header)
+
+    def lied_in_both():
+        for method, params, result, _ in questions:
+            headers, told = ask_fresh(client, method, params)
+            assert told["result"] == result and headers["counterfoil-verified"] == "recomputed"
+        return liar.lies > 1
+
+    wait_for("two lies", lied_in_both)
+    client.close()
+    assert "gateway.untrue_answer" in network.gateway.log()
+    network.settled()

@@ -54,7 +54,8 @@ def fixture_world(folder):
         os.environ["ASAN_OPTIONS"] = options + ":quarantine_size_mb=1:thread_local_quarantine_size_kb=64"
     backend = Backend(folder, "backend").start()
     network = Network(folder / "net", [backend.url], stakes=(1,),
-                      gateway={"deadline": "60 s", "stall_timeout": "4 s", "send_timeout": "3 s"},
+                      gateway={"deadline": "60 s", "stall_timeout": "4 s", "send_timeout": "3 s",
+                               "check_max": "1 MiB", "check_bytes_max": "3 MiB"},
                       node={"response_max": "300 MiB"}, upstream=NEVER_RESTS | {"stall_timeout": "2 s"})
     network.start()
     yield backend, network
@@ -128,7 +129,8 @@ class Small(threading.Thread):
 
 
 def test_hundred_megabytes_flow_in_bounded_memory_beside_small_calls(world):
-    """[G5] [R8] [R10] [L1]: bytes, receipts and memory of long answers."""
+    """[G5] [G9] [R8] [R10] [L1]: bytes, receipts and memory of long answers, of a kind that is looked at
+    unless it is too long for that."""
     backend, network = world
     backend.script(default={"result": "0x1"}, methods={"eth_getLogs": {"long": BIG}})
     want, got = long_result(BIG), []
@@ -162,6 +164,10 @@ def test_hundred_megabytes_flow_in_bounded_memory_beside_small_calls(world):
         assert body[len(head):-2] == want
         headers = {k.lower(): v for k, v in headers}
         assert headers["transfer-encoding"] == "chunked" and "counterfoil-receipt" in headers
+        assert headers["counterfoil-verified"] == "single"
+    assert sum(metric(network, network.gateway, "counterfoil_gateway_unchecked_total", reason=why)
+               for why in ("size", "room")) == len(threads)
+    assert metric(network, network.gateway, "counterfoil_gateway_held_bytes") == 0
     assert len(small.took) > 20 and max(small.took) < max(5, flowing / 4)
     most = ASAN_GROWTH_MIB if paths.sanitized() else GROWTH_MIB
     grown = [memory_mib(p, "VmHWM") - b for p, b in zip(processes, before)]

@@ -521,12 +521,28 @@ static void a_pinned_answer_is_of_the_block_that_it_was_pinned_to(void **state)
 	}
 }
 
+/* [R13] */
+static void only_a_whole_answer_is_called_recomputed(void **state)
+{
+	struct leaf leaf = answer(*state, 0);
+
+	leaf.flags = LEAF_RECOMPUTED;
+	expect(*state, &leaf, INBOUND_GOOD, ERR_NONE);
+	teardown(state);
+	setup(state);
+	leaf = answer_of(*state, 0, ERROR(3, "execution reverted"));
+	leaf.kind = LEAF_RPC_ERROR;
+	leaf.flags = LEAF_RECOMPUTED;
+	expect(*state, &leaf, INBOUND_LOCAL, ERR_LEAF);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(honest_batches_are_good_and_continue_each_other),
 		T(a_skipped_seq_convicts),
 		T(a_pinned_answer_is_of_the_block_that_it_was_pinned_to),
+		T(only_a_whole_answer_is_called_recomputed),
 		T(more_cu_than_the_table_convicts),
 		T(a_gap_in_the_interval_convicts),
 		T(another_session_is_our_word_only),

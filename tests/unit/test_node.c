@@ -293,11 +293,9 @@ static const struct outcome *ask(struct world *w, const char *body)
 	return &w->relays[i];
 }
 
-static const struct outcome *ask_method(struct world *w, const char *method)
+/* A call of another method than the balance. */
+static const struct outcome *ask_as(struct world *w, const char *method, const char *body)
 {
-	CLEANUP(xfree)
-	char *body =
-		xasprintf("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":[]}", method);
 	const struct chain_method *m;
 	uint32_t i = send_relay(w, body, PATIENT_MS);
 	struct err err;
@@ -309,6 +307,15 @@ static const struct outcome *ask_method(struct world *w, const char *method)
 	while (!w->relays[i].done && !w->down && clock_now_us() < end)
 		event_base_loop(w->base, EVLOOP_ONCE);
 	return &w->relays[i];
+}
+
+static const struct outcome *ask_method(struct world *w, const char *method)
+{
+	CLEANUP(xfree)
+	char *body =
+		xasprintf("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":[]}", method);
+
+	return ask_as(w, method, body);
 }
 
 static void cosign(struct world *w)
@@ -469,6 +476,44 @@ static void an_answer_is_receipted_with_the_methods_cu(void **state)
 	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_getBalance\",\"params\":["                 \
 	"\"0x0000000000000000000000000000000000000001\"," block "]}"
 #define HASH_7 "\"0x0700000000000000000000000000000000000000000000000000000000000000\""
+
+#define H1 "0x1111111111111111111111111111111111111111111111111111111111111111"
+#define ZEROS_256 "0000000000000000000000000000000000000000000000000000000000000000"
+/* A block of London's rules without transactions, and the hash of its fields. */
+#define HEADER(gas)                                                                                \
+	"{\"parentHash\":\"" H1 "\",\"miner\":\"0x1111111111111111111111111111111111111111\","     \
+	"\"stateRoot\":\"0x2222222222222222222222222222222222222222222222222222222222222222\","    \
+	"\"receiptsRoot\":\"0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421\"," \
+	"\"sha3Uncles\":\"0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347\","   \
+	"\"logsBloom\":\"0x" ZEROS_256 ZEROS_256 ZEROS_256 ZEROS_256 ZEROS_256 ZEROS_256 ZEROS_256 \
+		ZEROS_256 "\",\"difficulty\":\"0x0\",\"gasLimit\":\"0x1c9c380\","                  \
+	"\"timestamp\":\"0xa\",\"extraData\":\"0x\",\"mixHash\":"                                  \
+	"\"0x2222222222222222222222222222222222222222222222222222222222222222\","                  \
+	"\"nonce\":\"0x0000000000000000\",\"gasUsed\":\"" gas "\",\"transactionsRoot\":"           \
+	"\"0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421\","                  \
+	"\"baseFeePerGas\":\"0x3b9aca00\",\"number\":\"0x1\",\"hash\":"                            \
+	"\"0x65859a4cb16921f29068c4ad8f319d4160d920955d980730846ed2cefc24f9fb\","                  \
+	"\"transactions\":[],\"uncles\":[]}"
+#define BLOCK(number)                                                                              \
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_getBlockByNumber\",\"params\":[\"" number  \
+	"\",true]}"
+
+/* [R13]: what follows from its hash is signed so, and nothing else. */
+static void what_a_backend_says_is_signed_as_what_it_is(void **state)
+{
+	struct world *w = world_create(&NETWORK_PARAMS_DEFAULT);
+
+	world_open(w);
+	script(w, "{\"default\":{\"result\":" HEADER("0x0") "}}");
+	assert_int_equal(ask_as(w, "eth_getBlockByNumber", BLOCK("0x1"))->leaf.flags,
+			 LEAF_RECOMPUTED);
+	assert_int_equal(ask_as(w, "eth_getBlockByNumber", BLOCK("0x2"))->leaf.flags, 0);
+	script(w, "{\"default\":{\"result\":" HEADER("0x1") "}}");
+	assert_int_equal(ask_as(w, "eth_getBlockByNumber", BLOCK("0x1"))->leaf.flags, 0);
+	script(w, "{}");
+	assert_int_equal(ask(w, BALANCE)->leaf.flags, 0);
+	world_destroy(w);
+}
 
 /* [F14] [R11] [R12] */
 static void a_pinned_relay_is_of_its_block_or_refused(void **state)
@@ -1231,6 +1276,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_answer_is_receipted_with_the_methods_cu),
 		cmocka_unit_test(a_pinned_relay_is_of_its_block_or_refused),
+		cmocka_unit_test(what_a_backend_says_is_signed_as_what_it_is),
 		cmocka_unit_test(relays_of_a_burst_share_signatures),
 		cmocka_unit_test(a_revert_is_charged_and_other_rpc_errors_are_not),
 		cmocka_unit_test(a_backend_that_cannot_be_believed_is_an_upstream_refusal),
