@@ -109,7 +109,7 @@ struct cache_answer {
 	bool has_hash;	 /* block.hash; without it the number must be final, or the head's */
 	struct block_claim block;
 	uint64_t head_serial; /* cache_head_serial() when it was asked for */
-	/* All of it was recomputed from its block's hash, and the call named that hash.  Both: no supplier
+	/* It was recomputed from its block's hash, and the call named that hash.  Both: no supplier
 	 * could have said anything else.  The first alone is as good while the block is one of
 	 * those that are remembered, for those have their place on the branch or are not found.
 	 * Anything else is found for one head only, and while that is fresh, until a supplier of

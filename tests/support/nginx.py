@@ -27,6 +27,8 @@ BACKEND = """{blocks} server {{ listen 127.0.0.1:{port} backlog=4096; default_ty
 HEAD_CALL = '{"jsonrpc":"2.0","id":1,"method":"eth_getBlockByNumber","params":["latest",false]}'
 WORD_MAX = 4000  # of its configuration
 BLOCK = pathlib.Path(__file__).resolve().parents[1] / "data/mainnet-21925176/block.json"
+FILE = """server {{ listen 127.0.0.1:{port} backlog=4096; default_type application/json; root {root};
+  error_page 405 =200 /{name}; location / {{ return 405; }} location = /{name} {{ }} }}"""
 PROXY = """upstream b {{ server 127.0.0.1:{backend}; keepalive 64; keepalive_requests 1000000000; }}
   server {{ listen 127.0.0.1:{port} backlog=4096;
     location / {{ proxy_pass http://b; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}"""
@@ -67,6 +69,11 @@ def canned(name, folder, port, body=BODY, head=None):
         blocks += [f"map $content_length $answer {{ default '{body}'; {len(HEAD_CALL)} '{head}'; }}"]
         body = "$answer"
     return Nginx(name, folder, BACKEND.format(port=port, body=body, blocks="\n".join(blocks)))
+
+
+def canned_file(name, folder, port, path):
+    """A backend that gives a file to whatever it is asked."""
+    return Nginx(name, folder, FILE.format(port=port, root=path.parent, name=path.name))
 
 
 def plain_proxy(name, folder, port, backend):
