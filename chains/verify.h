@@ -28,7 +28,8 @@ struct chain_finding {
 	bool block;  /* it is a block, and its hash was recomputed: its number and its parent are as
 		      * sure as that */
 	bool hashed; /* a hash in the answer was recomputed from fields: the network hashes by the
-		      * family's rules */
+		      * family's rules, */
+	bool transaction; /* ... transactions at least: it is one */
 };
 
 /* Scratch memory, and what earlier answers proved (headers whose hash was recomputed, so that later

@@ -46,6 +46,7 @@ struct evm_check {
 	bool unjudged;	     /* something could not be recomputed */
 	bool hashed;	     /* a hash was recomputed */
 	bool block;	     /* a header's was */
+	bool transaction;    /* the answer is a transaction */
 	bool rides;	     /* a member that no hash covers, or a place, is the supplier's word */
 
 	struct buf bytes; /* RLP of what is being hashed */

@@ -83,6 +83,7 @@ static void transaction_check(struct evm_check *check, struct answer *answer)
 	struct evm_transaction tx;
 	struct hash asked;
 
+	check->transaction = true;
 	if (!evm_transaction_read(check, &answer->walk, &tx))
 		return;
 	if (json_token_hex(answer->params[0], asked.b, sizeof(asked.b)) &&
@@ -98,7 +99,7 @@ static void transaction_at_check(struct evm_check *check, struct answer *answer)
 	struct evm_transaction tx;
 	uint64_t index;
 
-	check->unjudged = true;
+	check->unjudged = check->transaction = true;
 	if (!evm_transaction_read(check, &answer->walk, &tx))
 		return;
 	(void)evm_place_check(check, &asked.place, tx.at[TX_BLOCK_HASH], tx.at[TX_BLOCK_NUMBER]);
@@ -258,10 +259,12 @@ void evm_verify(void *state, const struct chain_method *method, struct view para
 	}
 	check->fault = check->differs = NULL;
 	check->unjudged = check->hashed = check->block = check->rides = false;
+	check->transaction = false;
 	params_read(params, answer.params);
 	look(check, &answer);
 	ret->hashed = check->hashed;
 	ret->block = check->block;
+	ret->transaction = check->transaction;
 	ret->rides = check->rides;
 	ret->why = check->fault ? check->fault : check->differs;
 	if (check->fault)

@@ -13,7 +13,8 @@ struct verification {
 	struct service_name service;
 	const struct chain *chain;
 	struct chain_verifier *verifier;
-	struct custom custom;
+	/* Some networks hash transactions by the family's rules, and blocks by their own. */
+	struct custom transactions, others;
 	UT_hash_handle hh;
 };
 
@@ -29,7 +30,7 @@ static struct verification *verification_of(const struct ask *ask)
 		return v;
 	if (v) { /* the service has become one of another family */
 		chain_verifier_destroy(v->verifier);
-		v->custom = (struct custom){0};
+		v->transactions = v->others = (struct custom){0};
 	} else {
 		v = xcalloc(1, sizeof(*v));
 		v->service = *service;
@@ -96,6 +97,7 @@ bool verify_answer(struct ask *ask, const struct relay *relay, struct err *err)
 	struct verification *v;
 	struct chain_finding found;
 	enum chain_look look;
+	struct custom *custom;
 
 	ask->recomputed = ask->rides = ask->block_holds = false;
 	if (!rpc_answer_scan(buf_view(&relay->body), &ask->answer, err))
@@ -109,10 +111,11 @@ bool verify_answer(struct ask *ask, const struct relay *relay, struct err *err)
 	if (look == CHAIN_LOOK_BOTH)
 		params = params_of(relay);
 	chain_verify(v->verifier, ask->method, params, ask->answer.result, &found);
-	custom_note(&v->custom, &relay->member->supplier->key, &found);
+	custom = found.transaction ? &v->transactions : &v->others;
+	custom_note(custom, &relay->member->supplier->key, &found);
 	metric_add_at(METRIC_GATEWAY_VERIFIED, ask->account->label, found.verdict, 1);
 	if (found.verdict == CHAIN_FAULT ||
-	    (found.verdict == CHAIN_DIFFERS && custom_is_kept(&v->custom, ask->session->count))) {
+	    (found.verdict == CHAIN_DIFFERS && custom_is_kept(custom, ask->session->count))) {
 		note_untrue(relay, &found);
 		return err_set(err, ERR_UPSTREAM, "the answer cannot be true: %s", found.why);
 	}
