@@ -26,6 +26,20 @@ static void hex(const char *s, size_t n)
 	assert(!got);
 }
 
+/* The reader of long runs, which takes several digits at a time: the same, of either case. */
+static void hex_either(const char *s, size_t n)
+{
+	uint8_t bytes[BYTES_MAX], want[BYTES_MAX];
+	char lower[2 * BYTES_MAX];
+	bool good;
+
+	for (size_t i = 0; i < n; i++)
+		lower[i] = s[i] >= 'A' && s[i] <= 'F' ? (char)(s[i] + 'a' - 'A') : s[i];
+	good = hex_decode(lower, n, want, n / 2);
+	assert(hex_decode_either(s, n, bytes, n / 2) == good);
+	assert(!good || memcmp(bytes, want, n / 2) == 0);
+}
+
 static void base64(const char *s, size_t n)
 {
 	uint8_t bytes[BYTES_MAX];
@@ -128,6 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CLEANUP(xfree) char *s = xmemdup(data, n);
 
 	hex(s, n);
+	hex_either(s, n);
 	base64(s, n);
 	base64_back((const uint8_t *)s, n);
 	numbers(s, n);
