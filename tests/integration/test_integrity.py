@@ -3,7 +3,9 @@
 anvil under each fork's rules are no faults, and each value that is changed makes one.  And what the
 gateway makes of it, when suppliers lie ([G9])."""
 
+import concurrent.futures
 import json
+import time
 
 import pytest
 
@@ -382,6 +384,28 @@ def test_no_long_answer_with_a_changed_value_reaches_a_client(mainnet, network_f
         assert told["result"] == result and headers["counterfoil-verified"] == "recomputed"
     client.close()
     assert network.metric(network.gateway, "counterfoil_gateway_held_bytes") == 0
+    network.settled()
+
+
+def test_a_long_answer_that_is_kept_back_is_everybodys(mainnet, network_factory):  # [G6] [G5]
+    backend = mainnet()
+    network = network_factory(upstreams=[backend.url], stakes=(1,), gateway=NO_HEADS | {"share": True})
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockReceipts", "params": ["0x14e8d38"]})
+
+    def ask(_):
+        client = net.Http(network.url)
+        _, headers, told = client.post(body)
+        client.close()
+        assert json.loads(told)["result"] == backend.receipts
+        return headers.get("counterfoil-cache")
+
+    def slow(_, result):
+        time.sleep(0.5)
+        return result
+
+    backend.lie = slow
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        wait_for("an answer of another's relay", lambda: "shared" in list(pool.map(ask, range(4))))
     network.settled()
 
 
