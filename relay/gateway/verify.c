@@ -13,7 +13,8 @@ struct verification {
 	struct service_name service;
 	const struct chain *chain;
 	struct chain_verifier *verifier;
-	/* Some networks hash transactions by the family's rules, and blocks by their own. */
+	/* Apart, since some networks hash transactions by the family's rules, and blocks by their
+	 * own. */
 	struct custom transactions, others;
 	UT_hash_handle hh;
 };
@@ -113,6 +114,9 @@ bool verify_answer(struct ask *ask, const struct relay *relay, struct err *err)
 	chain_verify(v->verifier, ask->method, params, ask->answer.result, &found);
 	custom = found.transaction ? &v->transactions : &v->others;
 	custom_note(custom, &relay->member->supplier->key, &found);
+	/* Whose blocks are by the rules has transactions that are. */
+	if (found.block && found.verdict != CHAIN_DIFFERS)
+		custom_note(&v->transactions, &relay->member->supplier->key, &found);
 	metric_add_at(METRIC_GATEWAY_VERIFIED, ask->account->label, found.verdict, 1);
 	if (found.verdict == CHAIN_FAULT ||
 	    (found.verdict == CHAIN_DIFFERS && custom_is_kept(custom, ask->session->count))) {
