@@ -37,6 +37,7 @@
 #include "relay/gateway/record.h"
 #include "relay/gateway/report.h"
 #include "relay/gateway/reuse.h"
+#include "relay/gateway/tokens.h"
 #include "relay/gateway/verify.h"
 #include "relay/gateway/whole.h"
 #include "relay/ledger/ledger.h"
@@ -467,13 +468,6 @@ bool quick_answer(void *arg, struct client *client, struct view bytes);
 bool debug_is_wanted(const struct worker *w, struct evhttp_request *http);
 /* Appends them: the value of Counterfoil-Debug. */
 void debug_put(struct buf *out, const struct request *request);
-
-/* --- tokens.c --- */
-struct tokens; /* token -> application; immutable */
-MUST_USE bool tokens_load(const char *path, struct tokens **ret, struct err *err);
-void tokens_destroy(struct tokens *tokens);
-/* NULL when there is none.  Takes the same time for all tokens that are wrong. */
-const struct key_id *tokens_find(const struct tokens *tokens, struct view token);
 
 /* --- worker.c, gateway.c --- */
 
