@@ -591,11 +591,3 @@ uint64_t head_lag(const struct head *head, const struct key_id *supplier, usec_t
 	there = at_most(head, s, now);
 	return there < head->state.number ? head->state.number - there : 0;
 }
-
-bool head_may_have(const struct head *head, const struct key_id *supplier, uint64_t number,
-		   usec_t now)
-{
-	const struct source *s = find(head, supplier);
-
-	return !s || !s->told || at_most(head, s, now) >= number;
-}

@@ -96,9 +96,5 @@ enum head_place head_place(const struct head *head, const struct key_id *supplie
 /* Blocks that a supplier is behind the served height, as far as is known; 0 for one that is silent.
  */
 uint64_t head_lag(const struct head *head, const struct key_id *supplier, usec_t now);
-/* True if the supplier may have the block of this number: it has told as much or more, or has had
- * the time for it since. */
-bool head_may_have(const struct head *head, const struct key_id *supplier, uint64_t number,
-		   usec_t now);
 
 #endif
