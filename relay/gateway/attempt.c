@@ -232,10 +232,27 @@ static bool is_untried(const struct ask *ask)
 	       ask->err.code == ERR_LINK;
 }
 
+/* Is there somebody who was not asked, and whose link came or went a moment ago?  What the others
+ * could not do waits for that one.  Who has been away for longer is not waited for. */
+static bool somebody_comes(const struct ask *ask)
+{
+	usec_t since = clock_mono_us() - ATTEMPT_COMING_US;
+
+	for (size_t i = 0; i < ask->session->count; i++) {
+		const struct member *m = &ask->session->members[i];
+
+		if ((ask->asked & member_bit(ask, m)) == 0 && !m->dropped && !member_is_ready(m) &&
+		    (!ask->terms.only || m->supplier == ask->terms.only) &&
+		    m->supplier->moved_us > since)
+			return true;
+	}
+	return false;
+}
+
 /* Nobody could be asked: waits if that may change, else ends the ask. */
 static void nobody_left(struct ask *ask, bool hope)
 {
-	if (hope && is_untried(ask) && !ask->aside) {
+	if (hope && !ask->aside && (is_untried(ask) || somebody_comes(ask))) {
 		wait_for_member(ask);
 		return;
 	}

@@ -55,6 +55,8 @@
 #define GATEWAY_OWED_MAX 256	 /* suppliers that are linked to only to close lanes */
 #define MISSING_SLOTS 1024	 /* questions that are known to have no answer yet */
 #define REST_US 100000		 /* of one that said that it cannot yet */
+#define ATTEMPT_COMING_US                                                                          \
+	5000000 /* a call that others failed waits for a supplier whose link has changed since */
 
 struct peer;
 struct call;
@@ -73,6 +75,7 @@ struct supplier {
 	char endpoint[POOL_ENDPOINT_MAX + 1];
 	height_t endpoint_start; /* the session that said so */
 	struct peer *peer;	 /* its newest link that is up; NULL */
+	usec_t moved_us;	 /* when a link came or went, or was first wanted */
 	usec_t rests_until_us;	 /* not asked before: it said that it cannot yet */
 	UT_hash_handle hh;
 };

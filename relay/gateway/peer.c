@@ -46,6 +46,7 @@ static bool on_up(struct link *link, void *arg, struct err *err)
 	record_up(peer);
 	HASH_ADD_PTR(w->peers, link, peer);
 	supplier->peer = peer;
+	supplier->moved_us = clock_mono_us();
 	peer_update_bound(peer);
 	log_info("gateway.link_up", "supplier=%s address=%s", supplier->hex, link_address(link));
 	peer->recovery = recovery_create(&(struct recovery_params){
@@ -235,8 +236,10 @@ static void peer_destroy(struct peer *peer, const struct err *why)
 
 	HASH_DEL(w->peers, peer);
 	w->held -= peer->held;
-	if (peer->supplier->peer == peer)
+	if (peer->supplier->peer == peer) {
 		peer->supplier->peer = NULL;
+		peer->supplier->moved_us = clock_mono_us();
+	}
 	HASH_ITER (hh, peer->members, m, tmp)
 		member_forget(m);
 	recovery_destroy(peer->recovery);

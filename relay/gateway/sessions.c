@@ -28,6 +28,7 @@ struct supplier *supplier_ref(struct worker *w, const struct key_id *key)
 	if (!s) {
 		s = xcalloc(1, sizeof(*s));
 		s->key = *key;
+		s->moved_us = clock_mono_us();
 		hex_encode(key->b, sizeof(key->b), s->hex);
 		s->label = metrics_label(METRIC_LABEL_SUPPLIER, s->hex);
 		HASH_ADD(hh, w->suppliers, key, sizeof(s->key), s);

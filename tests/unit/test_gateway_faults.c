@@ -55,6 +55,7 @@ enum way {
 	LIE_RELAY,     /* an answer to what was not asked */
 	REFUSE_OVERLOAD,
 	REFUSE_UPSTREAM,
+	REFUSE_NO_BACKEND,
 	REFUSE_UNPAID, /* a few times, then it answers */
 	REFUSE_OVER,   /* likewise: its clock is behind or ahead of ours */
 	ERROR_FRAME,
@@ -91,6 +92,9 @@ struct fake {
 	struct tree tree;
 	uint64_t cu;
 	struct session_id session;
+	bool comes_late;   /* agrees to its session when the other node has been asked ... */
+	bool never_comes;  /* ... or not at all */
+	uint32_t withheld; /* that session's handle; 0: none */
 	_Atomic int way;
 	_Atomic unsigned asked, cancelled, cosigned;
 	_Atomic int why_down; /* the last error of its link */
@@ -120,6 +124,8 @@ static enum err_code refusal_of(enum way way)
 		return ERR_OVERLOAD;
 	case REFUSE_UPSTREAM:
 		return ERR_UPSTREAM;
+	case REFUSE_NO_BACKEND:
+		return ERR_NO_BACKEND;
 	case REFUSE_UNPAID:
 	case ERROR_UNPAID:
 		return ERR_UNPAID;
@@ -344,6 +350,13 @@ static bool on_relay(struct fake *n, const struct frame *f, struct err *err)
 	return true;
 }
 
+static void agree(struct fake *n)
+{
+	frame_put_session_ok(link_out(n->link), n->withheld, 1000);
+	link_sent(n->link);
+	n->withheld = 0;
+}
+
 static bool on_frame(struct link *link, const struct frame *f, void *arg, struct err *err)
 {
 	struct fake *n = arg;
@@ -360,8 +373,9 @@ static bool on_frame(struct link *link, const struct frame *f, void *arg, struct
 	if (!frame_read_session(f, &s, err))
 		return false;
 	n->session = s.session; /* one session is all that these tests have */
-	frame_put_session_ok(link_out(link), f->stream, 1000);
-	link_sent(link);
+	n->withheld = f->stream;
+	if (!n->comes_late)
+		agree(n);
 	return true;
 }
 
@@ -378,8 +392,10 @@ static void on_down(struct link *link, enum link_reason reason, const struct err
 {
 	struct fake *n = arg;
 
-	if (n->link == link)
+	if (n->link == link) {
 		n->link = NULL;
+		n->withheld = 0;
+	}
 	atomic_store(&n->why_down, (int)err->code);
 	link_destroy(link);
 }
@@ -392,6 +408,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	struct world *w = arg;
 
 	clock_tick();
+	if (w->nodes[1].withheld && !w->nodes[1].never_comes && atomic_load(&w->nodes[0].asked) > 0)
+		agree(&w->nodes[1]);
 	if (atomic_load(&w->stops))
 		event_base_loopbreak(w->base);
 }
@@ -469,14 +487,15 @@ static void start_gateway(struct world *w)
 	hex_encode(relay_key_public(w->net->application)->b, 32, hex);
 	buf_putf(&yaml,
 		 "gateway:\n  key: %s\n  listen: 127.0.0.1:0\n  application: \"%s\"\n"
-		 "  deadline: 3 s\n  drain: 100 ms\n  cosign_interval: 50 ms\n"
+		 "  deadline: %s\n  drain: 100 ms\n  cosign_interval: 50 ms\n"
 		 "  hedge_min: 20 ms\n  hedge_max: 100 ms\n  hedge_percent: 50\n"
 		 "  second_opinion_wait: 1 s\n  missing_wait: 100 ms\n"
 		 "  stall_timeout: 400 ms\n"
 		 "  lanes_max: 2\n"
 		 "  share: false\n  cache_bytes: 0 B\n" /* each call is a relay */
 		 "registry:\n  source: %s\nledger:\n  dir: %s/gateway\n",
-		 w->net->gateway_path, hex, w->net->registry_path, w->net->dir);
+		 w->net->gateway_path, hex, w->nodes[1].comes_late ? "5 min" : "3 s",
+		 w->net->registry_path, w->net->dir);
 	assert_ok(config_load_text(&source, "test", buf_view(&yaml), &w->config, &problems, &err),
 		  err);
 	assert_ok(gateway_create(w->config, w->net->gateway, &w->gateway, &err), err);
@@ -484,7 +503,7 @@ static void start_gateway(struct world *w)
 	snprintf(w->url, sizeof(w->url), "http://127.0.0.1:%u/", gateway_port(w->gateway));
 	for (int i = 0; i < 12000; i++) {
 		gateway_status(w->gateway, &status);
-		if (status.members_ready == NODES)
+		if (status.members_ready == (w->nodes[1].comes_late ? 1u : NODES))
 			return;
 		usleep(5000);
 	}
@@ -493,7 +512,7 @@ static void start_gateway(struct world *w)
 	fail();
 }
 
-static struct world *world_create(enum way first, enum way second)
+static struct world *make_world(enum way first, enum way second, bool comes_late, bool never_comes)
 {
 	struct network_params params = NETWORK_PARAMS_DEFAULT;
 	struct world *w = xcalloc(1, sizeof(*w));
@@ -507,9 +526,16 @@ static struct world *world_create(enum way first, enum way second)
 	assert_ok(network_create(&params, &w->net, &err), err);
 	atomic_store(&w->nodes[0].way, first);
 	atomic_store(&w->nodes[1].way, second);
+	w->nodes[1].comes_late = comes_late;
+	w->nodes[1].never_comes = never_comes;
 	start_nodes(w);
 	start_gateway(w);
 	return w;
+}
+
+static struct world *world_create(enum way first, enum way second)
+{
+	return make_world(first, second, false, false);
 }
 
 static void world_destroy(struct world *w)
@@ -681,6 +707,26 @@ static void a_node_that_cannot_yet_is_asked_again_until_the_deadline(void **stat
 		assert_non_null(strstr(post(w, WRITE), "\"result\":\"0x5\""));
 		world_destroy(w);
 	}
+}
+
+static void what_one_node_cannot_do_waits_for_another_that_is_coming(void **state)
+{
+	struct world *w = make_world(REFUSE_NO_BACKEND, ANSWER, true, false);
+
+	assert_non_null(strstr(post(w, READ), "\"result\":\"0x5\""));
+	assert_int_equal(atomic_load(&w->nodes[0].asked), 1);
+	assert_int_equal(atomic_load(&w->nodes[1].asked), 1);
+	world_destroy(w);
+}
+
+/* The deadline is further away than this test has time. */
+static void who_does_not_come_is_not_waited_for_long(void **state)
+{
+	struct world *w = make_world(REFUSE_NO_BACKEND, ANSWER, true, true);
+
+	assert_non_null(strstr(post(w, READ), "\"error\":\"no_backend\""));
+	assert_int_equal(asked(w), 1);
+	world_destroy(w);
 }
 
 /* --- answers that are not the last word [G10] --- */
@@ -948,6 +994,8 @@ int main(void)
 		cmocka_unit_test(writes_are_not_sent_twice_once_they_may_have_left),
 		cmocka_unit_test(writes_that_a_node_refused_unseen_go_to_the_next_pick),
 		cmocka_unit_test(a_node_that_cannot_yet_is_asked_again_until_the_deadline),
+		cmocka_unit_test(what_one_node_cannot_do_waits_for_another_that_is_coming),
+		cmocka_unit_test(who_does_not_come_is_not_waited_for_long),
 		cmocka_unit_test(what_is_not_there_is_asked_for_once_more_and_then_remembered),
 		cmocka_unit_test(a_block_that_nobody_has_yet_is_asked_for_again_a_little_later),
 		cmocka_unit_test(a_block_that_never_comes_is_asked_for_again_once),
