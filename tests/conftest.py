@@ -36,11 +36,11 @@ def folder(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def anvil_factory(folder):
-    """Starts chains that end with the module."""
+    """Starts chains that end with the module; the arguments are words for anvil."""
     chains = []
 
-    def start():
-        chains.append(Anvil(folder, f"anvil{len(chains)}").start())
+    def start(*words):
+        chains.append(Anvil(folder, f"anvil{len(chains)}", words).start())
         return chains[-1]
 
     yield start

@@ -79,6 +79,9 @@ struct ask_terms {
 	uint64_t below;	 /* the served head is the block that is asked, and members that are further
 			    behind are passed over; UINT64_MAX: they are not */
 	bool must_reach; /* nobody who is further behind is asked, whoever else is left */
+	uint64_t oldest; /* block that is asked, and members that do not go back to it are passed
+			    over; UINT64_MAX: not known */
+	struct hash seen; /* the head then: who has seen another does not join; zeros: not known */
 	const struct supplier *only; /* nobody else; NULL: whoever is picked.  Compared only */
 };
 
@@ -215,7 +218,8 @@ void ask_unref(struct ask *ask);
 
 /* --- open.c --- */
 
-/* The ask that has params->key and ends no later than its asker's own would; NULL: there is none.
+/* The ask that has params->key, began under the same head, and ends no later than its asker's own
+ * would; NULL: there is none.
  */
 struct ask *open_find(struct worker *w, const struct ask_params *params);
 /* Others may join it, until it is removed: when its end is told, or the first part of a long

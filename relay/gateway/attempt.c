@@ -6,6 +6,8 @@
 #include "relay/base/log.h"
 #include "relay/gateway/internal.h"
 
+/* A call that others failed waits for a supplier whose link has changed since. */
+#define ATTEMPT_COMING_US 5000000
 #define READMIT_MAX 2 /* times that an ask goes back to who gave an untrue answer */
 
 /* Of the member in the ask's session that is the same supplier; 0: there is none. */

@@ -117,7 +117,9 @@ static void check(struct ask *ask, const struct hash *transaction)
 		.account = ask->account,
 		.call = &lookup.one,
 		.deadline_us = ask->deadline_us,
-		.terms = {.attempts_max = ask->worker->cfg->gateway.attempts, .below = UINT64_MAX},
+		.terms = {.attempts_max = ask->worker->cfg->gateway.attempts,
+			  .below = UINT64_MAX,
+			  .oldest = UINT64_MAX},
 	};
 	struct err err;
 	bool fine;

@@ -6,7 +6,8 @@
  * What is not told by answers that clients asked for is asked: a *round* puts the same question to
  * every member of the default application's session, which pays for it.  There is a round only
  * when a call needs the head and what is known is older than gateway.head_interval, or was
- * overtaken: by a larger height that a client was told, or by a transaction that was sent.
+ * overtaken: by a larger height that a client was told, or by a transaction that was sent.  Where
+ * rounds tell nothing (a backend without blocks, one that cannot say) calls go on without them.
  *
  * Not here: what calls make of it (pin.h). */
 #ifndef RELAY_GATEWAY_HEAD_H
@@ -19,7 +20,13 @@
 #define HEAD_TAGS 3		/* CHAIN_TAG_LATEST, _SAFE, _FINALIZED */
 #define HEAD_WAIT_US 500000	/* that a call waits for a round at most */
 #define HEAD_ROUND_GAP_US 50000 /* between the beginnings of two rounds, at least */
-#define HEAD_LAGS_US 100000	/* for which what is known of laggards is used */
+#define HEAD_VAIN_ROUNDS                                                                           \
+	2 /* that tell nothing, one after the other: calls do not wait for more                    \
+	   */
+#define HEAD_AGAIN_US 1000000 /* between rounds then, or gateway.head_interval if that is less */
+#define HEAD_STALE_US                                                                              \
+	15000000	    /* beyond its time that a block is pinned to and nobody tells a head */
+#define HEAD_LAGS_US 100000 /* for which what is known of laggards is used */
 
 struct account;
 struct call;
@@ -50,7 +57,8 @@ MUST_USE bool head_ready(struct worker *w, const struct account *account, enum c
 /* The same, whatever its age; false: there is nothing. */
 MUST_USE bool head_get(struct worker *w, const struct account *account, enum chain_tag tag,
 		       struct head_state *ret);
-/* The call waits for the end of a round: pin_go() is called, perhaps before this returns. */
+/* The call waits for the end of a round, if rounds tell anything: pin_go() is called, perhaps
+ * before this returns. */
 void head_await(struct call *call, enum chain_tag tag);
 /* Somebody besides calls would like to know the newest block: a round begins, if one may. */
 void head_want(struct worker *w, const struct account *account);
@@ -67,9 +75,11 @@ void head_missed(struct worker *w, const struct member *member, enum chain_tag t
 void head_told(struct worker *w, const struct account *account, uint64_t number);
 void head_wrote(struct worker *w, const struct account *account);
 
+/* Before a pick: how far the members are behind, as it bears on their health; looked up anew when
+ * that was long ago. */
+void head_look_at_lags(struct worker *w, struct session *session, usec_t now);
 /* Whether a member is so far behind that it does not have the block that is `below` blocks under
  * the served head. */
-bool head_is_behind(struct worker *w, struct session *session, const struct member *member,
-		    uint64_t below);
+bool head_is_behind(const struct member *member, uint64_t below);
 
 #endif

@@ -55,8 +55,6 @@
 #define GATEWAY_OWED_MAX 256	 /* suppliers that are linked to only to close lanes */
 #define MISSING_SLOTS 1024	 /* questions that are known to have no answer yet */
 #define REST_US 100000		 /* of one that said that it cannot yet */
-#define ATTEMPT_COMING_US                                                                          \
-	5000000 /* a call that others failed waits for a supplier whose link has changed since */
 
 struct peer;
 struct call;

@@ -14,7 +14,8 @@ struct ask *open_find(struct worker *w, const struct ask_params *params)
 	if (!params->key)
 		return NULL;
 	LIST_FOREACH (ask, bucket_of(w, params->key), same_bucket)
-		if (ID_EQ(&ask->key, params->key) && ask->last_us <= params->deadline_us)
+		if (ID_EQ(&ask->key, params->key) && ask->last_us <= params->deadline_us &&
+		    ID_EQ(&ask->terms.seen, &params->terms.seen))
 			return ask;
 	return NULL;
 }

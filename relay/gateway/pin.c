@@ -71,21 +71,27 @@ static bool may_be_new(const struct pin *pin)
 	       (traits->life == CHAIN_LIFE_ITEM && pin->about.refs == 0);
 }
 
-/* Calls go to nobody who does not have the block yet that they are about, as far as they tell. */
-static void set_below(struct call *call, const struct head_state *head)
+/* Calls go to nobody who does not have the block yet that they are about, or not any more, as far
+ * as they tell. */
+static void set_reach(struct call *call, const struct head_state *head)
 {
 	struct pin *pin = &call->pin;
 
 	pin->below = may_be_new(pin) ? 0 : UINT64_MAX;
 	pin->must_reach = pin->needs_head || pin->about.traits->life == CHAIN_LIFE_HEAD;
+	pin->oldest = UINT64_MAX;
+	if (head->pinnable)
+		pin->seen = head->block.hash;
 	for (size_t i = 0; i < pin->about.refs; i++) {
 		const struct chain_ref *ref = &pin->about.ref[i];
 
 		if (ref->kind == CHAIN_REF_NUMBER && ref->number <= head->number) {
 			pin->below = MIN(pin->below, head->number - ref->number);
 			pin->must_reach = true; /* some answer of blocks that they have not */
-		} else if (ref->kind == CHAIN_REF_NUMBER || ref->kind == CHAIN_REF_HASH)
+			pin->oldest = MIN(pin->oldest, ref->number);
+		} else if (ref->kind == CHAIN_REF_NUMBER || ref->kind == CHAIN_REF_HASH) {
 			pin->below = 0;
+		}
 	}
 }
 
@@ -97,8 +103,10 @@ static void set_pin(struct call *call, const struct head_state *head)
 	pin->is_pinned = pin->needs_head && head->pinnable && !again &&
 			 pin->about.traits->pin != CHAIN_PINNED_NONE;
 	pin->by_hash = pin->about.traits->pin == CHAIN_PINNED_HASH;
-	if (pin->is_pinned)
+	if (pin->is_pinned) {
 		pin->block = head->block;
+		pin->oldest = MIN(pin->oldest, pin->block.number);
+	}
 }
 
 /* The call with its pin; false: it cannot be written so. */
@@ -137,6 +145,8 @@ static void ask(struct call *call)
 			MAX(w->cfg->gateway.attempts, call->attempts + 1) - call->attempts,
 		.terms.below = pin->is_read ? pin->below : UINT64_MAX,
 		.terms.must_reach = pin->is_read && pin->must_reach,
+		.terms.oldest = pin->is_read ? pin->oldest : UINT64_MAX,
+		.terms.seen = pin->seen,
 	};
 
 	if (pin->is_pinned)
@@ -156,29 +166,25 @@ static void ask(struct call *call)
 void pin_start(struct call *call)
 {
 	struct pin *pin = &call->pin;
-	struct head_state head = {0};
-	bool known;
+	struct head_state head;
 
 	if (!read_call(call)) {
 		ask(call);
 		return;
 	}
-	if (!pin->needs_head) {
-		known = head_get(worker_of(call), account_of(call), CHAIN_TAG_LATEST, &head);
-	} else {
-		known = head_ready(worker_of(call), account_of(call), pin->tag,
-				   pin->about.traits->pin != CHAIN_PINNED_NONE, &head);
-		if (!known) {
+	if (pin->needs_head) {
+		if (!head_ready(worker_of(call), account_of(call), pin->tag,
+				pin->about.traits->pin != CHAIN_PINNED_NONE, &head)) {
 			head_await(call, pin->tag);
 			return;
 		}
+	} else if (!head_get(worker_of(call), account_of(call), CHAIN_TAG_LATEST, &head)) {
+		pin->below = pin->oldest = UINT64_MAX;
+		ask(call);
+		return;
 	}
-	if (known || head.known) {
-		set_below(call, &head);
-		set_pin(call, &head);
-	} else {
-		pin->below = UINT64_MAX;
-	}
+	set_reach(call, &head);
+	set_pin(call, &head);
 	ask(call);
 }
 
@@ -220,9 +226,9 @@ void pin_go(struct call *call)
 		return;
 	}
 	pin->is_pinned = false;
-	pin->below = UINT64_MAX;
+	pin->below = pin->oldest = UINT64_MAX;
 	if (head_get(worker_of(call), account_of(call), pin->tag, &head)) {
-		set_below(call, &head);
+		set_reach(call, &head);
 		set_pin(call, &head);
 	}
 	ask(call);

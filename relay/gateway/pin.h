@@ -22,8 +22,10 @@ struct pin {
 	bool needs_head;
 	struct head_block block; /* that it is pinned to */
 	bool must_reach;	 /* ask_terms.must_reach */
-	uint64_t below; /* the served head is the block that is asked; UINT64_MAX: any node will do
-			 */
+	uint64_t below;	 /* the served head is the block that is asked; UINT64_MAX: any node will do
+			  */
+	uint64_t oldest; /* block that is asked; UINT64_MAX: not known */
+	struct hash seen; /* the head when it was asked; zeros: not known */
 	uint64_t number;
 	const struct chain_method *method;
 	struct chain_call about;

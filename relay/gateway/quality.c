@@ -102,6 +102,21 @@ static enum weigh_why why_of(const struct standing *s)
 	return s->score.health < PICK_HEALTHY ? WEIGH_REDUCED : WEIGH_FULL;
 }
 
+/* It does not have the block that is asked: not yet, or not any more. */
+static bool out_of_reach(const struct ask *ask, const struct member *m, usec_t now,
+			 enum weigh_why *ret_why)
+{
+	const struct reach *reach = &m->standing->reach;
+
+	if (ask->terms.below != UINT64_MAX && head_is_behind(m, ask->terms.below))
+		*ret_why = WEIGH_BEHIND;
+	else if (reach->n > 0 && reach_lacks(reach, ask->method->id, ask->terms.oldest, now))
+		*ret_why = WEIGH_PRUNED;
+	else
+		return false;
+	return true;
+}
+
 static uint16_t weigh_one(struct ask *ask, const struct member *m, const struct refusals_row *row,
 			  usec_t reference_us, usec_t now, uint8_t *ret_why)
 {
@@ -112,11 +127,8 @@ static uint16_t weigh_one(struct ask *ask, const struct member *m, const struct 
 		health = standing_score(m->standing, reference_us, now)->health;
 		why = why_of(m->standing);
 	}
-	if (health > 0 && ask->terms.below != UINT64_MAX &&
-	    head_is_behind(ask->worker, ask->session, m, ask->terms.below)) {
+	if (health > 0 && out_of_reach(ask, m, now, &why))
 		health = 0;
-		why = WEIGH_BEHIND;
-	}
 	if (health > 0 && row && refusals_shuns(row, &m->supplier->key, now)) {
 		health = 0;
 		why = WEIGH_SHUNNED;
@@ -143,12 +155,12 @@ static void wake(struct ask *ask, const struct refusals_row *row, usec_t now, st
 	for (size_t i = 0; i < s->count; i++) {
 		const struct member *m = &s->members[i];
 		const struct quality *q = &m->standing->q;
+		enum weigh_why why;
 
 		if (ret->health[i] > 0 ||
 		    (ret->why[i] != WEIGH_COOLS && ret->why[i] != WEIGH_TRIAL) ||
 		    (q->cause != QUALITY_FAULT && q->cause != QUALITY_MISBEHAVED) ||
-		    (ask->terms.below != UINT64_MAX &&
-		     head_is_behind(ask->worker, ask->session, m, ask->terms.below)) ||
+		    out_of_reach(ask, m, now, &why) ||
 		    (row && refusals_shuns(row, &m->supplier->key, now)))
 			continue;
 		ret->health[i] = quality_awake(&m->standing->score);
@@ -164,6 +176,7 @@ void quality_weigh(struct ask *ask, usec_t now, struct pick_member members[], st
 	uint64_t weights[SESSION_MEMBERS_MAX];
 	uint16_t healths[SESSION_MEMBERS_MAX];
 
+	head_look_at_lags(ask->worker, s, now);
 	for (size_t i = 0; i < s->count; i++) {
 		weights[i] = s->info->members[i].weight;
 		ret->health[i] =
@@ -181,8 +194,7 @@ void quality_weigh(struct ask *ask, usec_t now, struct pick_member members[], st
 		if (asked)
 			ret->why[i] = WEIGH_ASKED;
 		ret->health[i] = asked ? 0 : healths[i];
-		if (ask->terms.must_reach &&
-		    head_is_behind(ask->worker, s, &s->members[i], ask->terms.below))
+		if (ask->terms.must_reach && head_is_behind(&s->members[i], ask->terms.below))
 			asked = true;
 		members[i] = (struct pick_member){
 			.weight = weights[i],
@@ -315,18 +327,46 @@ void quality_on_end(struct relay *relay, enum quality_outcome outcome)
 		add_failed(relay, false);
 }
 
+/* It does not have the state, or whatever else, of an old block: that is remembered, unless it is
+ * so far behind that it does not have it yet. */
+static void note_lack(const struct relay *relay)
+{
+	const struct ask *ask = relay->ask;
+	struct head_state head;
+	uint64_t below;
+
+	if (ask->terms.oldest == UINT64_MAX ||
+	    !head_get(relay->worker, ask->account, CHAIN_TAG_LATEST, &head) ||
+	    ask->terms.oldest > head.number)
+		return;
+	below = head.number - ask->terms.oldest;
+	if (head_is_behind(relay->member, below))
+		return;
+	metric_add(METRIC_GATEWAY_PRUNED, 1);
+	reach_lack(&relay->member->standing->reach, ask->method->id, ask->terms.oldest, below,
+		   clock_mono_us());
+}
+
 void quality_on_answer(struct relay *relay)
 {
-	const struct rpc_answer *a = &relay->ask->answer;
+	const struct ask *ask = relay->ask;
+	const struct rpc_answer *a = &ask->answer;
+	struct standing *standing = relay->member->standing;
 	const struct chain_error_info *info;
+	enum chain_error class;
 
 	if (relay->kind != LEAF_RPC_ERROR) {
 		quality_on_end(relay, QUALITY_ANSWER);
 		take_failed(relay); /* it was only late */
+		if (standing->reach.n > 0 && !view_eq(a->result, VIEW_STR("null")))
+			reach_serve(&standing->reach, ask->method->id, ask->terms.oldest);
 		return;
 	}
-	info = chain_error_info(chain_error_class(relay->session->chain, a->error_code,
-						  a->error_message, a->error_data));
+	class = chain_error_class(relay->session->chain, a->error_code, a->error_message,
+				  a->error_data);
+	info = chain_error_info(class);
+	if (class == CHAIN_ERROR_MISSING && !relay->judged)
+		note_lack(relay);
 	switch (info->blame) {
 	case CHAIN_BLAME_NONE:
 		quality_on_end(relay, QUALITY_ANSWER);
@@ -434,6 +474,8 @@ const char *weigh_why_name(enum weigh_why why)
 		return "trial";
 	case WEIGH_BEHIND:
 		return "behind";
+	case WEIGH_PRUNED:
+		return "pruned";
 	case WEIGH_SHUNNED:
 		return "shunned";
 	}

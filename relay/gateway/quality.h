@@ -29,6 +29,7 @@ enum weigh_why {
 	WEIGH_COOLS,
 	WEIGH_TRIAL,   /* on trial; health 0: one relay is out */
 	WEIGH_BEHIND,  /* it does not have the block yet that is asked for */
+	WEIGH_PRUNED,  /* it does not have a block any more that is as old */
 	WEIGH_SHUNNED, /* it does not answer calls about this address */
 };
 const char *weigh_why_name(enum weigh_why why);

@@ -7,6 +7,7 @@
 
 #include "relay/crypto/table.h"
 #include "session/quality.h"
+#include "session/reach.h"
 #include "session/refusals.h"
 
 #define STANDINGS_MAX                                                                              \
@@ -17,6 +18,7 @@
 struct standing {
 	struct key_id supplier;
 	struct quality q;
+	struct reach reach;
 	unsigned label; /* of metrics; the holder's */
 	unsigned refs;	/* members of sessions */
 	usec_t used_us;

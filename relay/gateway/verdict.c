@@ -56,7 +56,7 @@ static enum verdict judge(const struct ask *ask, const struct relay *relay, enum
 		return VERDICT_ANSWER;
 	if (class == CHAIN_ERROR_MISSING) {
 		if (!missing_is_known(ask) || is_odd)
-			return head_is_behind(ask->worker, relay->session, relay->member, 0)
+			return head_is_behind(relay->member, 0)
 				       ? VERDICT_OTHERS /* it may well be there */
 				       : VERDICT_OPINION;
 		metric_add(METRIC_GATEWAY_REMEMBERED, 1);
@@ -152,8 +152,8 @@ static bool is_enough(struct ask *ask)
 	const struct relay *r = ask->aside;
 
 	return r && ask->aside_class == CHAIN_ERROR_MISSING && r->kind != LEAF_RPC_ERROR &&
-	       LIST_EMPTY(&ask->attempts) &&
-	       !head_is_behind(ask->worker, r->session, r->member, 0) && !attempt_has_more(ask);
+	       LIST_EMPTY(&ask->attempts) && !head_is_behind(r->member, 0) &&
+	       !attempt_has_more(ask);
 }
 
 /* An answer was set aside: somebody else is heard, or it is the answer, unless another attempt is

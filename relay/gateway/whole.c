@@ -172,7 +172,9 @@ void whole_start(struct whole *whole, struct worker *w, struct account *account,
 		.account = account,
 		.call = &request.one,
 		.deadline_us = deadline_us,
-		.terms = {.attempts_max = w->cfg->gateway.attempts, .below = UINT64_MAX},
+		.terms = {.attempts_max = w->cfg->gateway.attempts,
+			  .below = UINT64_MAX,
+			  .oldest = UINT64_MAX},
 	};
 
 	assert(ok && !request.batch && request.one.id_kind != RPC_ID_NONE);

@@ -2,6 +2,8 @@
 """Heads that do not go backwards, calls that are pinned to them, and what becomes of a
 reorganisation, a node that is behind and one that lies about heights."""
 
+import json
+
 import pytest
 
 from support import net
@@ -142,3 +144,176 @@ def test_pins_can_be_turned_off(network_factory, anvil):
     answer, headers = net.Http(network.url).call("eth_getBalance", BOB, "latest")
     assert answer["result"] == "0x0" and "counterfoil-pinned" not in headers
     assert network.metric(network.gateway, "counterfoil_gateway_head_polls_total") == 0
+
+
+def test_calls_do_not_wait_for_heads_that_nobody_tells(network_factory, anvil_factory):
+    """Backends without blocks: answers are not pinned, and no call waits once it is known that rounds
+    tell nothing.  When they do tell, calls are pinned."""
+    chain = HeightLiar(anvil_factory().url)
+    chain.mute = True
+    network = network_factory(upstreams=[chain.url], stakes=(1, 1), gateway=OFTEN)
+    one = net.Http(network.url)
+
+    def waits():
+        return network.metric(network.gateway, "counterfoil_gateway_head_waits_total")
+
+    def waited():
+        before = waits()
+        answer, headers = one.call("eth_getBalance", BOB, "latest")
+        assert answer["result"] == "0x0" and "counterfoil-pinned" not in headers
+        return waits() > before
+
+    wait_for("a call that does not wait", lambda: not waited())
+    before = waits()
+    for _ in range(50):
+        assert one.call("eth_getBalance", BOB, "latest")[0]["result"] == "0x0"
+        assert one.call("eth_blockNumber")[0]["result"] == "0x0"
+    assert waits() == before
+    chain.mute = False
+    wait_for("a pin", lambda: "counterfoil-pinned" in one.call("eth_getBalance", BOB, "latest")[1])
+    one.close()
+    chain.end()
+
+
+def suppliers_of(network):
+    """/admin/suppliers: what the gateway's one worker says of each, by key."""
+    page = json.loads(net.get(network.gateway.admin + "/admin/suppliers")[2])
+    return {row["supplier"]: row["workers"][0] for row in page["suppliers"] if row["workers"]}
+
+
+def test_a_supplier_that_is_behind_gets_no_pinned_call_and_the_page_says_why(network_factory, anvil_factory):
+    """[F14]: two are at the head, one is 50 blocks behind."""
+    good, late = anvil_factory(), anvil_factory()
+    good.mine(BEHIND + 5)
+    late.mine(5)
+    network = network_factory(upstreams=[late.url, good.url, good.url], stakes=(1,) * 3,
+                              failover=False, gateway=OFTEN | {"debug": True})
+    one = net.Http(network.url)
+    behind = network.node_keys[0]
+
+    def is_known():
+        one.call("eth_getBalance", BOB, "latest")
+        row = suppliers_of(network).get(behind)
+        return row and row["lag_blocks"] > BEHIND // 2 and row["penalties"]["lag"] > 5 and row["health"] < 64
+
+    wait_for("the lag to show", is_known)
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_getBalance", "params": [BOB, "latest"]})
+    passed = 0
+    for _ in range(60):
+        _, headers, answer = one.request("POST", None, body.encode(), {
+            "content-type": "application/json", "counterfoil-debug": "1"})
+        assert json.loads(answer)["result"] == "0x0"
+        if f"{behind[:16]}=1*0/behind" in headers["counterfoil-debug"]:
+            passed += 1
+            assert headers["counterfoil-supplier"] != behind
+    assert passed > 30
+    rows = suppliers_of(network)
+    assert all(rows[key]["lag_blocks"] <= 5 for key in network.node_keys[1:])
+    one.close()
+
+
+def test_a_pruned_supplier_is_not_asked_for_older_state_while_another_has_it(network_factory, anvil_factory):
+    """Breaks 8: what one does not have any more it is asked for once; what it has it is asked for on."""
+    archive, pruned = anvil_factory(), anvil_factory("--prune-history", "5")
+    for chain in (archive, pruned):
+        pay(chain)
+        chain.mine(99)
+    network = network_factory(upstreams=[pruned.url, archive.url], stakes=(1, 1), failover=False,
+                              gateway=OFTEN | {"hedge_percent": 0})
+    one = net.Http(network.url)
+
+    def lacks():
+        return network.metric(network.gateway, "counterfoil_gateway_pruned_total")
+
+    def balance(number):
+        answer, headers = one.call("eth_getBalance", BOB, hex(number))
+        assert answer["result"] == ("0x1" if number > 0 else "0x0")
+        return headers["counterfoil-supplier"]
+
+    def both_serve():
+        serving.add(one.call("eth_chainId")[1].get("counterfoil-supplier"))
+        return serving >= set(network.node_keys)
+
+    def finds_out():
+        one.call("eth_getBalance", BOB, "latest")
+        balance(20)
+        return lacks() > 0
+
+    serving = set()
+    wait_for("both to serve", both_serve)
+
+    wait_for("the pruned one to be asked", finds_out)
+    assert {balance(number) for number in range(20)} == {network.node_keys[1]}
+    assert lacks() <= 3
+    # Blocks it has still, and the state of new ones.
+    for method, params in (("eth_getBlockByNumber", ["0x5", False]), ("eth_getBalance", [BOB, "0x63"])):
+        wait_for(f"the pruned one to answer {method}", lambda m=method, p=params:
+                 one.call(m, *p)[1]["counterfoil-supplier"] == network.node_keys[0])
+    assert lacks() <= 3
+    # When nobody else is there it is asked all the same, and its answer is the client's.
+    network.nodes[1].stop()
+    wait_for("its error", lambda: "BlockOutOfRange" in one.call("eth_getBalance", BOB, "0x1")[0].get("error", {}).get(
+        "message", ""))
+    one.close()
+
+
+@pytest.fixture(scope="module", name="epochs")
+def fixture_epochs(network_factory, anvil_factory):
+    """(chains, liar, network): suppliers of three owners with epochs of four blocks: one at the head, one
+    behind by less than an epoch, and one that can be made to lie."""
+    chains = [anvil_factory("--slots-in-an-epoch", "4") for _ in range(2)]
+    liar = HeightLiar(chains[0].url)
+    network = network_factory(upstreams=[chains[0].url, chains[1].url, liar.url], stakes=(1,) * 3,
+                              failover=False, gateway=OFTEN)
+    for chain in chains:
+        pay(chain)
+        chain.mine(20)
+    yield chains, liar, network
+    liar.end()
+
+
+@pytest.mark.parametrize("tag, depth", [("safe", 4), ("finalized", 8)])
+@pytest.mark.parametrize("lie", [0, 1000, -1000])
+def test_safe_and_finalized_rise_and_calls_are_pinned_to_them(epochs, tag, depth, lie):
+    """Two suppliers are a block apart, the third lies: what is told never goes backwards, is a block of
+    the chain, and not far from the chain's own."""
+    (chain, late), liar, network = epochs
+    liar.lie = lambda height: max(0, height + lie)
+    one = net.Http(network.url)
+    told, pinned = [], []
+    for _ in range(count("head_rounds")):
+        chain.mine()
+        answer, headers = one.call("eth_getBlockByNumber", tag, False)
+        told.append(int(answer["result"]["number"], 16))
+        assert number_of(chain, answer["result"]["hash"]) == told[-1]
+        answer, headers = one.call("eth_getBalance", BOB, tag)
+        assert answer["result"] == "0x1"
+        if headers.get("counterfoil-pinned", "-") != "-":
+            pinned.append(number_of(chain, headers["counterfoil-pinned"]))
+            told.append(pinned[-1])
+        late.mine()
+    assert told == sorted(told)
+    assert pinned, "none was pinned"
+    top = int(net.result(chain.url, "eth_blockNumber"), 16)
+    assert told[-1] <= top - depth
+    wait_for("the chain's own", lambda: one.call("eth_getBlockByNumber", tag, False)[0]["result"]
+             == net.result(chain.url, "eth_getBlockByNumber", tag, False))
+    one.close()
+
+
+def test_the_chain_does_not_stand_still_when_only_heads_are_not_told(network_factory, anvil_factory):
+    """Soak only: it takes as long as calls are pinned to a block that nobody confirms."""
+    for _ in range(count("head_silences")):
+        chain = anvil_factory()
+        proxy = HeightLiar(chain.url)
+        network = network_factory(upstreams=[proxy.url], stakes=(1, 1), gateway=OFTEN)
+        one = net.Http(network.url)
+        chain.mine(20)
+        wait_for("a pin", lambda: "counterfoil-pinned" in one.call("eth_getBalance", BOB, "latest")[1])
+        proxy.mute = True
+        pay(chain)
+        chain.mine(20)
+        wait_for("the payment", lambda: one.call("eth_getBalance", BOB, "latest")[0].get("result") == "0x1")
+        wait_for("the height", lambda: one.call("eth_blockNumber")[0].get("result") == hex(41))
+        one.close()
+        proxy.end()

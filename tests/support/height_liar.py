@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A backend that passes everything to a real one, but for what it lies about: the head."""
+"""A backend that passes everything to a real one, but for what it lies about, or does not tell: the
+head."""
 
 import http.server
 import json
@@ -9,11 +10,13 @@ from support import net
 
 
 class HeightLiar:
-    """In front of a chain; lie(height) gives the height and the block that it tells instead."""
+    """In front of a chain; lie(height) gives the height and the block that it tells instead.  While it
+    is mute it knows nothing of blocks."""
 
     def __init__(self, behind):
         self.behind = behind
         self.lie = lambda height: height
+        self.mute = False
         liar = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -46,9 +49,12 @@ class HeightLiar:
         _, _, data = client.request("POST", None, body, {"content-type": "application/json"})
         client.close()
         call, answer = json.loads(body), json.loads(data)
+        if self.mute and call["method"] == "eth_getBlockByNumber":
+            error = {"code": -32601, "message": "the method eth_getBlockByNumber does not exist/is not available"}
+            return json.dumps({"jsonrpc": "2.0", "id": call["id"], "error": error}).encode()
         if call["method"] == "eth_blockNumber":
             answer["result"] = hex(self.lie(int(answer["result"], 16)))
-        elif call["method"] == "eth_getBlockByNumber" and call["params"][0] == "latest":
+        elif call["method"] == "eth_getBlockByNumber" and call["params"][0] in ("latest", "safe", "finalized"):
             height = int(answer["result"]["number"], 16)
             if self.lie(height) != height:
                 answer["result"] |= {"number": hex(self.lie(height)), "hash": "0x" + "66" * 32}
