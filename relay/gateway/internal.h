@@ -143,6 +143,9 @@ struct account *account_get(struct worker *w, const struct key_id *application,
 /* The session that takes new relays now, rolled over if need be; borrowed. */
 MUST_USE bool account_session(struct worker *w, struct account *account, struct session **ret,
 			      struct err *err);
+/* The chain of the account's service, for what is to be known of a call before it is asked: also
+ * while the next session cannot be had yet.  NULL: there was none yet. */
+const struct chain *account_chain(struct worker *w, struct account *account);
 /* Height or view changed: sessions begin, what is over is dropped. */
 void sessions_refresh(struct worker *w);
 /* Derives next sessions ahead of their time, some at each call, until w->prepare is false. */

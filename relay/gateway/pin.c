@@ -36,19 +36,18 @@ static bool find_tag(const struct chain_call *about, enum chain_tag *ret)
 /* What the call is about.  False: nothing is known of it, and it is asked as it is. */
 static bool read_call(struct call *call)
 {
+	const struct chain *chain = account_chain(worker_of(call), call->request->account);
 	struct pin *pin = &call->pin;
-	struct session *session;
 	char scratch[RPC_METHOD_MAX];
 	struct view name;
 	struct err err;
 
-	if (worker_of(call)->cfg->gateway.head_interval == 0 ||
-	    !account_session(worker_of(call), call->request->account, &session, &err) ||
+	if (worker_of(call)->cfg->gateway.head_interval == 0 || !chain ||
 	    !rpc_method(call->rpc, scratch, &name) ||
-	    !chain_method_find(session->chain, name, &pin->method, &err))
+	    !chain_method_find(chain, name, &pin->method, &err))
 		return false;
-	call->chain = session->chain;
-	chain_call_read(session->chain, pin->method, call->rpc->params, &pin->about);
+	call->chain = chain;
+	chain_call_read(chain, pin->method, call->rpc->params, &pin->about);
 	pin->is_read = !pin->about.odd;
 	pin->needs_head =
 		pin->is_read && (pin->about.traits->pin != CHAIN_PINNED_NONE

@@ -357,22 +357,20 @@ bool poll_start(struct call *call)
 {
 	struct request *r = call->request;
 	char scratch[RPC_METHOD_MAX];
+	const struct chain *chain = account_chain(r->worker, r->account);
 	enum chain_filter_call what;
-	struct session *session;
 	struct view name;
 	struct poll *p;
-	struct err err;
 
-	if (!account_session(r->worker, r->account, &session, &err) ||
-	    !rpc_method(call->rpc, scratch, &name))
+	if (!chain || !rpc_method(call->rpc, scratch, &name))
 		return false;
-	what = chain_filter_call(session->chain, name);
+	what = chain_filter_call(chain, name);
 	if (what == CHAIN_FILTER_NONE || call->rpc->id_kind == RPC_ID_NONE)
 		return false;
 	p = xcalloc(1, sizeof(*p));
 	p->work.destroy = destroy;
 	p->call = call;
-	p->chain = session->chain;
+	p->chain = chain;
 	p->what = what;
 	call->work = &p->work;
 	begin(p);

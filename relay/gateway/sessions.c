@@ -263,6 +263,16 @@ bool account_session(struct worker *w, struct account *a, struct session **ret, 
 	return true;
 }
 
+const struct chain *account_chain(struct worker *w, struct account *a)
+{
+	struct session *session;
+	struct err err;
+
+	if (account_session(w, a, &session, &err))
+		return session->chain;
+	return quality_serving(w, &a->key.service)->chain;
+}
+
 /* Not used for two sessions: its links may go. */
 static bool account_is_idle(const struct account *a, height_t start, height_t next)
 {
