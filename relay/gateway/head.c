@@ -200,7 +200,8 @@ void head_look_at_lags(struct worker *w, struct session *session, usec_t now)
 		refresh_lags(w, session, now);
 }
 
+/* The two are measured from heights of two moments, between which a block or two may have come. */
 bool head_is_behind(const struct member *member, uint64_t below)
 {
-	return member->lag > HEAD_GAP && member->lag > below;
+	return member->lag > HEAD_GAP && member->lag > below - MIN(below, HEAD_GAP);
 }

@@ -27,6 +27,7 @@
 #include "relay/base/log.h"
 #include "relay/gateway/door.h"
 #include "relay/gateway/internal.h"
+#include "relay/gateway/quick.h"
 
 #define BACKLOG 1024
 #define BODY_SLACK (1 << 20)

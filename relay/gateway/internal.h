@@ -463,10 +463,6 @@ void answer_prepare(struct worker *w);
 void receipts_get(struct worker *w, struct evhttp_request *http, const char *path,
 		  const char *query);
 
-/* --- quick.c --- */
-/* A client_shortcut of the worker `arg`. */
-bool quick_answer(void *arg, struct client *client, struct view bytes);
-
 /* --- debug.c --- */
 /* The client asks for the picks of its calls, and gateway.debug lets it. */
 bool debug_is_wanted(const struct worker *w, struct evhttp_request *http);

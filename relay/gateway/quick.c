@@ -2,6 +2,8 @@
  * Kept answers to the plainest requests ([G6]), given before evhttp reads them: that takes a third
  * of the time.  All that is out of the ordinary, and whatever has no kept answer, is left to evhttp
  * (http.c), to which it is as if the request had never come.  What a client gets is the same. */
+#include "relay/gateway/quick.h"
+
 #include <string.h>
 
 #include "relay/gateway/internal.h"
