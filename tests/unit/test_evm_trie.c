@@ -69,7 +69,7 @@ static void a_digest_is_the_same_in_any_pieces(void **state)
 static void digests_of_many_are_those_of_each(void **state)
 {
 	uint8_t bytes[KECCAK_MANY * 7 + 2 * KECCAK_RATE];
-	struct view texts[KECCAK_MANY];
+	struct view texts[KECCAK_MANY] = {{0}};
 	struct hash many[KECCAK_MANY], one;
 
 	for (size_t i = 0; i < sizeof(bytes); i++)
