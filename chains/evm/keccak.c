@@ -173,12 +173,13 @@ void keccak256(const void *p, size_t n, struct hash *ret)
 #define WAYS_MAX 8
 #define WAYS_MIN 3 /* so many single states take longer than one step of vectors, of 4 or of 8 */
 
-typedef uint64_t four_t __attribute__((vector_size(32)));
-typedef uint64_t eight_t __attribute__((vector_size(64)));
+/* A stack is not always aligned as they would be: AddressSanitizer's is not. */
+typedef uint64_t four_t __attribute__((vector_size(32), aligned(8), may_alias));
+typedef uint64_t eight_t __attribute__((vector_size(64), aligned(8), may_alias));
 
 /* States side by side: word i of way w is words[i * count + w]. */
 struct ways {
-	uint64_t words[25 * WAYS_MAX] __attribute__((aligned(64)));
+	uint64_t words[25 * WAYS_MAX];
 	size_t count;	/* 4 or 8 */
 	unsigned taken; /* ways that have a text, by bit */
 	struct view left[WAYS_MAX];
