@@ -24,7 +24,7 @@ from support.process import PATIENCE_S, wait_for
 TMPFS = 320 << 20
 NODES = 2
 LARGE_BYTES = 300_000
-SCRIPT = {"default": {"result": "0x0"}, "methods": {"eth_getLogs": {"size": LARGE_BYTES}}}
+SCRIPT = {"default": {"result": "0x0"}, "methods": {"debug_traceTransaction": {"size": LARGE_BYTES}}}
 QUEUE_MAX = 1 << 20
 LEAVES = "counterfoil_ledger_leaves_total"
 TURN_BYTES = 512 << 10  # [F7]: a queue is passed by at most one turn of each link
@@ -119,7 +119,7 @@ def test_what_waits_for_a_slow_disk_is_bounded_and_none_of_it_is_lost(story):
     def ask():
         client = net.Http(story.network.url, 60)
         while not stopping.is_set():
-            answers.append(client.call("eth_getLogs")[0].get("result"))
+            answers.append(client.call("debug_traceTransaction")[0].get("result"))
 
     threads = [threading.Thread(target=ask) for _ in range(12)]
     most = 0

@@ -15,7 +15,7 @@ import urllib.parse
 
 from support import net
 
-READ, LARGE, WRITE = "eth_getBalance", "eth_getLogs", "eth_sendRawTransaction"
+READ, LARGE, WRITE = "eth_getBalance", "debug_traceTransaction", "eth_sendRawTransaction"
 LARGE_BYTES = 400_000
 SCRIPT = {"default": {"echo": True},
           "methods": {LARGE: {"size": LARGE_BYTES}, "eth_chainId": {"result": "0x1"}}}
