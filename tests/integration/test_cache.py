@@ -14,7 +14,7 @@ import pytest
 from support import net
 from support.counts import count
 from support.backend import Backend
-from support.calls import IDS, ask, call
+from support.calls import IDS, ask, call, own
 from support.process import wait_for
 
 
@@ -270,14 +270,6 @@ def give(network, method, params):
     _, headers, text = ask(network.url, call(method, json.dumps(params)))
     answer = json.loads(text)
     return is_hit(headers), answer.get("result", "error")
-
-
-def own(anvil, method, params):
-    """What the chain itself says."""
-    client = net.Http(anvil.url)
-    answer, _ = client.call(method, *params)
-    client.close()
-    return answer.get("result", "error")
 
 
 def test_no_answer_of_a_dead_branch_is_given(chain):

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from support import net
+from support.calls import own
 from support.counts import count
 from support.emitter import Emitter, topic_of
 from support.process import PATIENCE_S, wait_for
@@ -31,14 +32,6 @@ def fixture_world(network_factory, anvil_factory):
     network = network_factory(upstreams=[chain.url], gateway={
         "workers": 2, "cache_bytes": "16 MiB", "cache_fresh": "1 h", "share": True, "head_interval": "100 ms"})
     return chain, emitter, network
-
-
-def own(chain, method, params):
-    """What the chain itself says."""
-    client = net.Http(chain.url)
-    answer, _ = client.call(method, *params)
-    client.close()
-    return answer.get("result", "error")
 
 
 def height_of(chain):

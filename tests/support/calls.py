@@ -21,3 +21,11 @@ def ask(url, body, headers=None):
         return status, got, data.decode()
     finally:
         client.close()
+
+
+def own(chain, method, params):
+    """What a chain itself says."""
+    client = net.Http(chain.url)
+    answer, _ = client.call(method, *params)
+    client.close()
+    return answer.get("result", "error")
