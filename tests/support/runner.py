@@ -24,7 +24,7 @@ VENV = CACHE / "venv"
 CLIENTS = ROOT / "tests" / "clients"
 ETHCLIENT = ROOT / "tests" / "ethclient"
 GO_MINIMUM = (1, 24)
-SECOND_TRIES = 3  # failed tests of a step that the fast tier runs again, alone
+SECOND_TRIES = 3  # files of a step whose failed tests the fast tier runs again, alone
 STEP_TIMEOUT_S = {"fast": 1800, "soak": 18000}  # an hour of it is test_mixed_load
 
 BUILDS = {
@@ -195,10 +195,11 @@ class Run:
     def count_junit(self, path, status, what, again=None):
         """Adds up a JUnit file; a bad exit status counts as a failure of its own if none is in it.
 
-        `again(cases)` runs the failed (classname, name)s alone and returns (status, JUnit file)."""
+        `again(cases)` runs the failed (classname, name)s alone and returns (status, JUnit file).
+        Many files that fail are a broken tree, few a slow machine; of one file all may fail for one reason."""
         failed_before = self.failed
         _, bad, _ = counted = read_junit(path)
-        few = 0 < len(bad) <= SECOND_TRIES and self.tier == "fast"
+        few = 0 < len({file_of(case) for case in bad}) <= SECOND_TRIES and self.tier == "fast"
         if again and few:
             tail(what)
             print(f"   {what}: again, alone: {named(bad)}", flush=True)
@@ -229,7 +230,7 @@ class Run:
                    "--timeout-multiplier", "20" if self.options.soak or setup else "3"]
 
         def again(cases):
-            names = sorted({next(w for w in pair if " / " in w).split(" / ")[-1] for pair in cases})
+            names = sorted({file_of(case) for case in cases})
             setting = ["--setup", setup] if setup else []
             return self.command(log, command + ["--num-processes", "1"] + setting + names,
                                 env=env), report
@@ -285,6 +286,11 @@ def read_junit(path):
         which = 1 if bad else 2 if case.find("skipped") is not None else 0
         lists[which].append((case.get("classname", ""), case.get("name", "")))
     return lists
+
+
+def file_of(case):
+    """The file, of pytest's, or the program, of meson's, that a (classname, name) is of."""
+    return next((word.split(" / ")[-1] for word in case if " / " in word), case[0])
 
 
 def named(cases):
