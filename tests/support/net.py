@@ -3,9 +3,15 @@
 
 import http.client
 import json
+import os
 import socket
 import urllib.parse
 
+# Below the range from which the system draws ports of outgoing connections.  Each of pytest-xdist's
+# workers has its share: a port that one has given stays free until its program listens.
+_FIRST, _COUNT = 10000, 20000
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _given = set()
 
 
@@ -15,8 +21,7 @@ def free_port():
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
-        # Below the range from which the system draws ports of outgoing connections.
-        port = 10000 + port % 20000
+        port = _FIRST + port % (_COUNT // _WORKERS) * _WORKERS + _WORKER
         if port in _given:
             continue
         with socket.socket() as s:
