@@ -38,6 +38,7 @@ static const struct {
 	{"eth_sendPrivateRawTransaction", PLACE_RAW},
 	{"debug_traceCall", PLACE_TO},
 	{"trace_call", PLACE_TO},
+	{"arbtrace_call", PLACE_TO},
 	{"erigon_getLogs", PLACE_ADDRESS},
 	{"erigon_getLatestLogs", PLACE_ADDRESS},
 };

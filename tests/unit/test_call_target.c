@@ -41,6 +41,7 @@ static void a_call_is_about_whom_it_calls(void **state)
 	assert_target("eth_call", "[{\"data\":{\"to\":1},\"to\":\"0x" A "\"}]");
 	assert_target("eth_estimateGas", " [ { \"to\" : \"0x" A "\" } ] ");
 	assert_target("trace_call", "[{\"to\":\"0x" A "\"},[\"trace\"]]");
+	assert_target("arbtrace_call", "[{\"to\":\"0x" A "\"},[\"trace\"]]");
 	assert_none("eth_call", "[{\"data\":\"0x\"}]"); /* it makes a contract */
 	assert_none("eth_call", "[{\"to\":null}]");
 }
