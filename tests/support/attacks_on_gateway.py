@@ -15,10 +15,10 @@ WRONG = leaf.response_encoding(b'{"jsonrpc":"2.0","id":1,"result":"0xbad"}')
 
 
 class Once(Behaviour):
-    """Honest, but for the first relay; `at` is when that was answered."""
+    """Honest, but for the first relay; `at` is when that was answered, `lied` what it was."""
 
     def __init__(self):
-        self.at = None
+        self.at = self.lied = None
 
     def lie(self, link, relay):
         """Answers the first relay."""
@@ -27,7 +27,7 @@ class Once(Behaviour):
         if self.at is not None:
             link.turn([relay])
             return
-        self.at = time.monotonic()
+        self.at, self.lied = time.monotonic(), relay
         self.lie(link, relay)
 
 
@@ -95,18 +95,21 @@ def gap_in_an_interval(link, relay):
 
 
 class TwoRelays(Once):
-    """Honest in the first relay, a lie about the second."""
+    """Honest in the first relay, a lie about the second of that link and session."""
+
+    stake = 4  # on a slow machine a session has few relays
 
     def __init__(self):
         super().__init__()
         self.first = None
 
     def on_relay(self, link, relay):
-        if self.first is None:
+        first = self.first
+        if self.at is None and first and (first.link, first.session) == (relay.link, relay.session):
+            super().on_relay(link, relay)
+        else:
             self.first = relay
             link.turn([relay])
-        else:
-            super().on_relay(link, relay)
 
 
 def second(function):
@@ -210,14 +213,15 @@ class LaneOfAnEarlierLink(Once):
 
     def __init__(self):
         super().__init__()
-        self.old = None
+        self.old = self.cut = None
 
     def on_relay(self, link, relay):
         if self.old is None:
             link.turn([relay])
-            self.old = link.lane
+            self.old, self.cut = link.lane, link
             link.channel.sock.shutdown(2)
-            return
+        if link is self.cut:
+            return  # others may have come with the first: who hung up answers none
         if self.at is None:
             link.open_lane(self.old)
         super().on_relay(link, relay)
@@ -308,7 +312,8 @@ def never_answers(_link, _relay):
     pass
 
 
-LATE_S = 1.5  # more than gateway.deadline / gateway.attempts where these are played
+ATTEMPT_S = 2  # gateway.deadline / gateway.attempts where these are played
+LATE_S = ATTEMPT_S + 0.5
 
 
 @lie

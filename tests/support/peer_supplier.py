@@ -3,6 +3,7 @@
 behaviour says otherwise.  It answers from its own head; there is no backend behind it."""
 
 import dataclasses
+import itertools
 import json
 import socket
 import threading
@@ -25,7 +26,7 @@ class Relay:
     salt: bytes
     request: bytes
     deadline_ms: int
-    at: float
+    link: int  # the number of the link that it came on
 
     @property
     def body(self):
@@ -41,6 +42,8 @@ class Relay:
 
 class Behaviour:
     """What a supplier does; this one is honest.  Each is called on the link's own thread."""
+
+    stake = 1
 
     def on_tls(self, link):
         """TLS is there: HELLO is due."""
@@ -71,6 +74,7 @@ class SupplierLink(peer.Link):
     def __init__(self, channel, owner):
         super().__init__(channel, owner.me, peer.SUPPLIER, owner.book.network)
         self.owner = owner
+        self.number = next(owner.numbers)  # of the supplier's links, in the order of their dials
         self.sessions = {}  # handle: session id
         self.lane = None
         self.cancelled = set()
@@ -106,7 +110,7 @@ class SupplierLink(peer.Link):
         elif frame.name == "relay":
             f = frame.fields
             relay = Relay(frame.stream, self.sessions[f["session"]], bytes.fromhex(f["salt"]),
-                          bytes.fromhex(f["request"]), f["deadline_ms"], frame.at)
+                          bytes.fromhex(f["request"]), f["deadline_ms"], self.number)
             self.owner.relays.append(relay)
             behaviour.on_relay(self, relay)
         elif frame.name == "cosign":
@@ -231,6 +235,7 @@ class Supplier:
         self.me, self.behaviour, self.result = peer.Identity(seed), behaviour or Behaviour(), result
         self.socket, self.port = listening()
         self.book = None
+        self.numbers = itertools.count()
         self.relays = []   # all that came, in order
         self.ends = []     # (time, error name or None, text) of each link that ended
         self.strange = []  # frames that a gateway should not have sent
@@ -280,10 +285,9 @@ class Supplier:
                 sock, _ = self.socket.accept()
             except TimeoutError:
                 continue
-            self._thread(self._serve, sock)
+            self._thread(self._serve, SupplierLink(peer.Channel(sock, self.context, accept=True), self))
 
-    def _serve(self, sock):
-        link = SupplierLink(peer.Channel(sock, self.context, accept=True), self)
+    def _serve(self, link):
         error, text = None, ""
         self.links.append(link)
         try:
