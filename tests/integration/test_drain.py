@@ -17,6 +17,8 @@ from support.process import PATIENCE_S, wait_for
 from support.watch import nothing_left_behind, opened
 
 FEW = 50  # relays before anything is stopped
+DRAINS = {"drain": "2 min"}  # what is held is waited for
+WAITS = {"deadline": "2 min", "attempts": 2}
 
 
 def relayed_more(network, than):
@@ -60,13 +62,13 @@ def test_rolling_restarts_of_every_node_cost_no_call_and_no_receipt(network_fact
         assert lane.final_size() == len(lane.leaves), "the last head of each lane is cosigned"
 
 
-@pytest.fixture(scope="module")
-def slow(folder):
-    """A backend that takes its time over eth_gasPrice."""
+@pytest.fixture(name="slow")
+def fixture_slow(folder):
+    """A backend that answers eth_gasPrice when it is given its next script."""
     backend = Backend(folder, "slow")
     backend.start()
     backend.ready(lambda: net.answers(backend.url + "/stats"))
-    backend.script(methods={"eth_gasPrice": {"delay_ms": 2500}})
+    backend.script(methods={"eth_gasPrice": {"hold": True}})
     yield backend
     backend.end()
 
@@ -102,14 +104,16 @@ def in_flight(network, process, name):
 def test_a_node_that_stops_ends_what_it_began_and_its_only_gateway_waits_for_it(network_factory,
                                                                                slow):
     """[F11]"""
-    network = network_factory(upstreams=[slow.url], stakes=(1,), gateway={"head_interval": "0 s"})
+    network = network_factory(upstreams=[slow.url], stakes=(1,),
+                              gateway=WAITS | {"head_interval": "0 s"}, node=DRAINS)
     node = network.nodes[0]
     begun = Asked(network.url, "eth_gasPrice")
     in_flight(network, node, "counterfoil_node_in_flight")
     stopping = threading.Thread(target=node.stop)
     stopping.start()
-    wait_for("the node says so", lambda: "node.draining" in node.log())
+    wait_for("the gateway knows", lambda: "gateway.node_leaves" in network.gateway.log())
     late = Asked(network.url, "eth_chainId")
+    slow.script()
     stopping.join(PATIENCE_S)
     assert node.child.returncode == 0
     assert begun.answer()
@@ -123,8 +127,8 @@ def test_a_node_that_stops_ends_what_it_began_and_its_only_gateway_waits_for_it(
 
 def test_a_gateway_that_stops_answers_what_comes_on_its_connections_and_ends_them(network_factory,
                                                                                  slow):
-    network = network_factory(upstreams=[slow.url], stakes=(1,), gateway={"workers": 2, "head_interval": "0 s"},
-                              node={"workers": 2})
+    network = network_factory(upstreams=[slow.url], stakes=(1,), node={"workers": 2},
+                              gateway=WAITS | DRAINS | {"workers": 2, "head_interval": "0 s"})
     idle, silent = net.Http(network.url), net.Http(network.url)
     idle.call("eth_chainId")
     silent.call("eth_chainId")
@@ -137,6 +141,7 @@ def test_a_gateway_that_stops_answers_what_comes_on_its_connections_and_ends_the
     assert headers["connection"] == "close"
     with pytest.raises(OSError):
         net.Http(network.url).call("eth_chainId")
+    slow.script()
     assert begun.answer()
     assert begun.outcome[1]["connection"] == "close"
     stopping.join(PATIENCE_S)

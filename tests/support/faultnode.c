@@ -33,6 +33,7 @@ struct conn {
 	bool close_after;
 	bool reset_after;
 	bool busy;
+	bool held;    /* until the next script */
 	bool counted; /* in stats.busy */
 };
 
@@ -361,6 +362,17 @@ static void drop_others(struct faultnode *node, struct conn *keep)
 	}
 }
 
+static void release(struct faultnode *node)
+{
+	struct conn *conn;
+
+	LIST_FOREACH (conn, &node->conns, link) {
+		if (conn->held)
+			conn_wait(conn, 0);
+		conn->held = false;
+	}
+}
+
 static void admin(struct conn *conn, bool put, const char *body, size_t n)
 {
 	struct faultnode *node = conn->node;
@@ -372,6 +384,7 @@ static void admin(struct conn *conn, bool put, const char *body, size_t n)
 		node->script = script;
 		if (is_true(script, "drop"))
 			drop_others(node, conn);
+		release(node);
 	}
 	stats = json_pack("{s:i,s:i,s:i,s:i,s:O,s:s%}", "connections", (int)node->stats.connections,
 			  "open", (int)node->stats.open, "requests", (int)node->stats.requests,
@@ -403,7 +416,8 @@ static void conn_serve(struct conn *conn, const char *body, size_t n)
 		json_object_set_new(node->methods, method,
 				    json_integer(number(node->methods, method, 0) + 1));
 	conn->action = action_pick(node, conn->call, VIEW(body, n));
-	if (is_true(conn->action, "hang"))
+	conn->held = is_true(conn->action, "hold");
+	if (conn->held || is_true(conn->action, "hang"))
 		return;
 	delay = number(conn->action, "delay_ms", 0);
 	if (delay > 0)

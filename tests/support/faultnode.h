@@ -27,6 +27,7 @@
  *
  *	how it is said
  *	delay_ms    wait before the answer
+ *	hold        true: answer when the next script is set
  *	hang        true: never answer, a black hole
  *	drip_ms     send `drip_bytes` (default 16) at a time, this far apart: a slow drip
  *	cut         close instead of the answer ("before"; "reset" with a RST), 20 bytes before its
