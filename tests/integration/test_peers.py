@@ -24,8 +24,9 @@ def fixture_world(folder):
     port = net.free_port()
     backend = Process("backend", [paths.FAULTNODE, port], folder).start()
     supplier, me = Supplier(b"honest supplier".ljust(32)), Identity(b"honest gateway".ljust(32))
+    # One session for all of it: a call, an export and a call may take a slow machine a minute.
     network = Network(folder / "network", [f"http://127.0.0.1:{port}"], stakes=(1,), block_ms=100,
-                      session_blocks=50, guests=[(supplier.me.hex, supplier.port, 1)],
+                      session_blocks=6000, guests=[(supplier.me.hex, supplier.port, 1)],
                       gateways=[me.hex])
     network.start_keeper()
     book = Book(network)
@@ -102,7 +103,7 @@ def test_a_cut_link_of_a_supplier_in_python_recovers(world):
     network, _, supplier, _ = world
     wait_for("its relay", lambda: supplier.me.hex in calls(network, 4))
     supplier.cut()
-    wait_for("the lanes to be settled", lambda: supplier.links_up > 1 and not supplier.left)
+    wait_for("the lanes to be settled", lambda: supplier.ends and supplier.links_up > 1 and not supplier.left)
     for lane in supplier.lanes.values():
         assert not lane.leaves or len(lane.leaves) in lane.cosigned or lane in supplier.live()
     assert supplier.broken == []

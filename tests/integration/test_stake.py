@@ -65,7 +65,7 @@ def told(text):
 @pytest.fixture(scope="module")
 def relayed(network_factory, anvil):
     """(network, supplier, session and told picks of each relay in the order in which they were sent)."""
-    network = network_factory(upstreams=[anvil.url], stakes=STAKES, session_blocks=60,
+    network = network_factory(upstreams=[anvil.url], stakes=STAKES, session_blocks=6000,
                               gateway={"debug": True, "head_interval": "0 s"})
     one = net.Http(network.url)
     headers = {"Content-Type": "application/json", "Counterfoil-Debug": "1"}

@@ -132,6 +132,11 @@ def whole_page(network):
     return page if page["workers_silent"] == 0 else None
 
 
+def answers_of(page):
+    """All answers that a page tells of; None: it is not whole."""
+    return page and sum(s["outcomes"]["answer"] for s in page["suppliers"])
+
+
 def test_the_page_of_suppliers_adds_up_what_busy_workers_have_seen(network_factory, anvil):
     network = network_factory(upstreams=[anvil.url], node=WORKERS,
                               gateway=WORKERS | {"quality_window": "1 h"})
@@ -144,11 +149,11 @@ def test_the_page_of_suppliers_adds_up_what_busy_workers_have_seen(network_facto
     for supplier in page["suppliers"]:
         assert [w["worker"] for w in supplier["workers"]] == [0, 1]
         assert all(0 <= w["health"] <= 256 for w in supplier["workers"])
-    answers = sum(s["outcomes"]["answer"] for s in page["suppliers"])
-    assert answers == sum(
+    # The gateway itself goes on asking for heads: page and metrics agree between two of these.
+    wait_for("the sum of the metric", lambda: answers_of(whole_page(network)) == sum(
         float(line.rpartition(" ")[2])
         for line in net.get(network.gateway.admin + "/metrics")[2].decode().splitlines()
-        if line.startswith("counterfoil_gateway_outcomes_total{") and 'outcome="answer"' in line)
+        if line.startswith("counterfoil_gateway_outcomes_total{") and 'outcome="answer"' in line))
     network.stop()
 
 
