@@ -110,7 +110,8 @@ def test_every_relay_went_to_the_member_that_the_rule_names(relayed):
             assert pick(bytes.fromhex(session), gateway, worker, n, weights) == index
             assert n not in used[session, worker]  # each pick uses one n
             used[session, worker].add(n)
-        assert supplier.startswith(picks[-1][3][picks[-1][2]][0])
+        # The last one, most often: the first may answer after all while another is asked because it is slow.
+        assert supplier[:16] in [rows[index][0] for _, _, index, rows in picks]
     longest = max(used.values(), key=len)
     assert len(longest) >= 200
     # None was left out but what the network's start and other callers have used.

@@ -3,6 +3,7 @@
 side "node".  `x` is the Attack of test_hostile_gateway.py: x.link is an honest link that is up,
 x.handle a session that is open on it; both are made when they are first asked for."""
 
+import itertools
 import socket
 import struct
 import time
@@ -550,7 +551,13 @@ def relay_in_a_session_that_is_not_open(x):
 @attack
 def more_relays_than_the_node_takes(x):
     """node.in_flight_max is 64."""
-    numbers = [x.link.relay(x.handle, SLOW) for _ in range(80)]
+    request, salt, numbers, data = leaf.request_encoding(SERVICE, SLOW), peer.some(16), range(1, 81), b""
+    for n in numbers:  # all at once, while the first is not answered
+        x.link.sent[n] = (x.link.sessions[x.handle], salt, request)
+        data += frames.encode("relay", {"session": x.handle, "deadline_ms": 10000, "salt": salt.hex(),
+                                        "request": request.hex()}, n)
+    x.link.write(data)
+    x.link.numbers = itertools.count(81)
     answers = [x.link.answer(n) for n in numbers]
     refused = [a for a in answers if a.refusal]
     assert 0 < len(refused) <= 16 and len({a.refusal for a in refused}) == 1
