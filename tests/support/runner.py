@@ -32,6 +32,7 @@ BUILDS = {
     "asan": ("build-asan", "gcc", ["-Db_sanitize=address,undefined", "-Dbench=false"]),
     "tsan": ("build-tsan", "gcc", ["-Db_sanitize=thread", "-Dbench=false"]),
     "clang": ("build-clang", "clang-14", ["-Dbench=false"]),
+    "release": ("build-release", "gcc", ["-Dbuildtype=release"]),
     "fuzz": ("build-fuzz", "clang-14", ["-Dfuzzers=true", "-Dbench=false", "-Db_lundef=false",
                                         "-Db_sanitize=address,undefined"]),
 }
@@ -391,6 +392,13 @@ def step_scan_build(run):
     return run.count_junit(NOWHERE, status, "scan-build") if status else count_one(run)
 
 
+def step_release(run):
+    """gcc with -O3 and -Werror, benchmarks too: unit tests, replay of corpora (soak, or by name)"""
+    if not analysed(run, "release"):
+        return None
+    return run.meson("release", ["--suite", "unit", "--suite", "fuzz"], "release")
+
+
 def step_mutation(run):
     """faults put into the code, and how many the tests notice (soak only); see docs/mutation.md"""
     mutants = run.env["CF_COUNT_MUTANTS"]
@@ -471,8 +479,8 @@ def count_one(run):
 STEPS = {"lint": step_lint, "gcc": step_gcc, "clang": step_clang, "asan": step_asan,
          "valgrind": step_valgrind, "vectors": step_vectors, "integration": step_integration,
          "hostile": step_hostile, "tsan": step_tsan, "up": step_up, "clang-tidy": step_clang_tidy,
-         "scan-build": step_scan_build, "fuzz": step_fuzz, "mutation": step_mutation,
-         "bench": step_bench, "guard": step_guard, "memory": step_memory, "streams": step_streams}
+         "scan-build": step_scan_build, "release": step_release, "fuzz": step_fuzz,
+         "mutation": step_mutation, "bench": step_bench, "guard": step_guard, "memory": step_memory, "streams": step_streams}
 
 
 def plan_named(run, name):
