@@ -338,7 +338,8 @@ def step_hostile(run):
 
 
 # Unit tests of what several threads share; those that take long are the soak tier's.
-THREADED = ["admin", "gateway", "ledger", "ledger_tab", "link_pool", "metrics", "node", "registry"]
+THREADED = ["admin", "gateway", "ledger", "ledger_tab", "link_pool", "metrics", "node",
+            "node_limits", "node_streams", "node_terms", "registry"]
 
 
 def step_tsan(run):
@@ -480,7 +481,8 @@ STEPS = {"lint": step_lint, "gcc": step_gcc, "clang": step_clang, "asan": step_a
          "valgrind": step_valgrind, "vectors": step_vectors, "integration": step_integration,
          "hostile": step_hostile, "tsan": step_tsan, "up": step_up, "clang-tidy": step_clang_tidy,
          "scan-build": step_scan_build, "release": step_release, "fuzz": step_fuzz,
-         "mutation": step_mutation, "bench": step_bench, "guard": step_guard, "memory": step_memory, "streams": step_streams}
+         "mutation": step_mutation, "bench": step_bench, "guard": step_guard, "memory": step_memory,
+         "streams": step_streams}
 
 
 def plan_named(run, name):

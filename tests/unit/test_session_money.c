@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Money over time, against the plain formulation of the rules ([P1] to [P3]). */
+#include "tests/unit/unit.h"
+
+#include "tests/unit/history_world.h"
+
+#define SUBJECTS 3
+#define STEPS 4
+
+/* Grants, escrow and stake of application 1 and supplier 1 that change at random heights. */
+struct story {
+	height_t at[SUBJECTS][STEPS];
+	u128 budget[SUBJECTS][STEPS];
+	u128 escrow[STEPS];
+	height_t escrow_at[STEPS];
+	struct session_params p;
+};
+
+static struct history *tell(struct gen *gen, struct story *s)
+{
+	static const char *const services[SUBJECTS] = {"btc", "eth", "zec"};
+	struct history *h = history_create(&network, &every_second);
+	struct params_entry e = {0, session_params_default};
+
+	e.params.session_blocks = 1 + gen_below(gen, 12);
+	e.params.snapshot_lag = 2 + gen_below(gen, 9);
+	e.params.seed_lag = 1;
+	e.params.grace_blocks = 0;
+	e.params.claim_window = 1 + gen_below(gen, 20);
+	e.params.challenge_lag = e.params.proof_window = 1 + gen_below(gen, 4);
+	s->p = e.params;
+	assert_ok(history_add_params(h, &e, &why), why);
+	for (size_t k = 0; k < STEPS; k++) {
+		for (size_t i = 0; i < SUBJECTS; i++) {
+			s->at[i][k] = (k ? s->at[i][k - 1] + 1 : 0) + gen_below(gen, 40);
+			s->budget[i][k] = gen_below(gen, 4) * 10;
+			assert_true(add_grant(h, 1, 2, services[i], s->at[i][k], s->budget[i][k],
+					      k + 1));
+		}
+		s->escrow_at[k] = (k ? s->escrow_at[k - 1] + 1 : 0) + gen_below(gen, 40);
+		s->escrow[k] = gen_below(gen, 1500);
+		assert_true(add_application(h, 1, s->escrow_at[k], s->escrow[k]));
+		assert_true(add_supplier(h, 1, s->escrow_at[k], s->escrow[k], "a:1", "eth"));
+	}
+	/* neighbours whose entries must not be taken for theirs */
+	assert_true(add_grant(h, 0, 2, "eth", 0, 999, 1) && add_grant(h, 2, 2, "eth", 0, 999, 1));
+	assert_true(add_application(h, 0, 0, 5000) && add_application(h, 0, 50, 0));
+	assert_true(add_application(h, 2, 0, 5000) && add_application(h, 2, 50, 0));
+	assert_true(add_supplier(h, 0, 0, 5000, "a:1", "eth") &&
+		    add_supplier(h, 0, 50, 0, "a:1", "eth"));
+	assert_true(add_supplier(h, 2, 0, 5000, "a:1", "eth") &&
+		    add_supplier(h, 2, 50, 0, "a:1", "eth"));
+	assert_ok(history_seal(h, &why), why);
+	return h;
+}
+
+/* What stands at a height in a row of steps; 0 before the first. */
+static u128 value_at(const height_t *at, const u128 *value, height_t height)
+{
+	u128 v = 0;
+
+	for (size_t k = 0; k < STEPS; k++)
+		if (at[k] <= height)
+			v = value[k];
+	return v;
+}
+
+/* claim_horizon x the sum of the largest budgets at the snapshots of the last sessions ([P3]). */
+static u128 needed(const struct story *s, height_t start)
+{
+	uint64_t horizon = session_claim_horizon(&s->p);
+	u128 sum = 0;
+
+	for (size_t i = 0; i < SUBJECTS; i++) {
+		u128 largest = 0;
+
+		for (uint64_t k = 0; k < horizon && start >= k * s->p.session_blocks; k++) {
+			height_t then = start - k * s->p.session_blocks;
+
+			if (then >= s->p.snapshot_lag)
+				largest = MAX(largest, value_at(s->at[i], s->budget[i],
+								then - s->p.snapshot_lag));
+		}
+		sum += largest;
+	}
+	return sum * horizon;
+}
+
+/* What went out within the last claim_horizon sessions and is not gone yet. */
+static u128 thawing(const struct story *s, height_t height)
+{
+	uint64_t span = session_claim_horizon(&s->p) * s->p.session_blocks;
+	u128 sum = 0;
+
+	for (size_t k = 1; k < STEPS; k++)
+		if (s->escrow_at[k] <= height && height - s->escrow_at[k] < span &&
+		    s->escrow[k] < s->escrow[k - 1])
+			sum += s->escrow[k - 1] - s->escrow[k];
+	return sum;
+}
+
+static void check_session(const struct history *h, const struct story *s, height_t start)
+{
+	const struct key_id application = {{1}}, gateway = {{2}};
+	const struct service_name eth = name_of("eth");
+	height_t snapshot = start - s->p.snapshot_lag;
+	u128 budget = value_at(s->at[1], s->budget[1], snapshot);
+	u128 escrow = value_at(s->escrow_at, s->escrow, snapshot);
+	u128 want = needed(s, start), allowance = 7;
+	struct err err = {0};
+	bool granted = history_allowance(h, &application, &gateway, &eth, start, &allowance, &err);
+
+	assert_true(history_escrow_needed(h, &application, start) == want);
+	assert_int_equal(granted, budget > 0 && escrow >= want);
+	assert_true(allowance == (granted ? budget / s->p.session_suppliers : 7));
+	if (!granted)
+		assert_err(err, ERR_GRANT);
+}
+
+static void escrow_and_allowances_are_those_of_the_rule(void **state)
+{
+	struct gen gen = gen_init(20261126);
+	uint64_t cases = gen_cases(2000) / 20;
+
+	print_message("# CF_SEED=%llu\n", (unsigned long long)gen.seed);
+	for (uint64_t i = 0; i < cases; i++) {
+		struct story s;
+		CLEANUP(history_unref) struct history *h = tell(&gen, &s);
+		const struct key_id key = {{1}};
+
+		for (height_t at = 0; at < 200; at += 1 + gen_below(&gen, 3)) {
+			if (at % s.p.session_blocks == 0 && at >= s.p.snapshot_lag)
+				check_session(h, &s, at);
+			assert_true(history_thawing_escrow(h, &key, at) == thawing(&s, at));
+			assert_true(history_thawing_stake(h, &key, at) == thawing(&s, at));
+		}
+	}
+}
+
+static void no_allowance_without_session_grant_or_escrow(void **state)
+{
+	CLEANUP(history_unref) struct history *h = history_new();
+	const struct session_params *p = &session_params_default;
+	const struct key_id application = {{1}}, other = {{9}}, gateway = {{2}};
+	const struct service_name eth = name_of("eth"), btc = name_of("btc");
+	const u128 enough = (u128)session_claim_horizon(p) * 300;
+	height_t start = p->session_blocks;
+	u128 allowance = 7;
+
+	assert_true(add_grant(h, 1, 2, "eth", 0, 300, 1) && add_grant(h, 3, 2, "eth", 0, 0, 1) &&
+		    add_grant(h, 4, 2, "eth", 0, 300, 1) && add_application(h, 1, 0, enough) &&
+		    add_application(h, 3, 0, enough) && add_application(h, 4, 0, enough - 1));
+	assert_ok(history_seal(h, &why), why);
+	assert_ok(history_allowance(h, &application, &gateway, &eth, start, &allowance, &why), why);
+	assert_true(allowance == 300 / p->session_suppliers);
+	allowance = 7;
+	assert_false(
+		history_allowance(h, &application, &gateway, &eth, start + 1, &allowance, &why));
+	assert_err(why, ERR_NO_SESSION);
+	assert_false(history_allowance(h, &application, &gateway, &eth, 0, &allowance, &why));
+	assert_err(why, ERR_NO_SESSION);
+	assert_false(history_allowance(h, &other, &gateway, &eth, start, &allowance, &why));
+	assert_err(why, ERR_GRANT);
+	assert_false(history_allowance(h, &application, &other, &eth, start, &allowance, &why));
+	assert_err(why, ERR_GRANT);
+	assert_false(history_allowance(h, &application, &gateway, &btc, start, &allowance, &why));
+	assert_err(why, ERR_GRANT);
+	assert_non_null(strstr(why.msg, "no grant"));
+	assert_false(history_allowance(h, &(struct key_id){{3}}, &gateway, &eth, start, &allowance,
+				       &why));
+	assert_err(why, ERR_GRANT);
+	assert_non_null(strstr(why.msg, "revoked"));
+	assert_false(history_allowance(h, &(struct key_id){{4}}, &gateway, &eth, start, &allowance,
+				       &why));
+	assert_err(why, ERR_GRANT);
+	assert_non_null(strstr(why.msg, "escrow"));
+	assert_true(allowance == 7);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(escrow_and_allowances_are_those_of_the_rule),
+		cmocka_unit_test(no_allowance_without_session_grant_or_escrow),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
