@@ -68,7 +68,7 @@ class Neighbours:
 
     def _run(self, pipe):
         with Load(self.url, clients=4, pause=0.004) as load:
-            time.sleep(0.2)
+            wait_for("a first answer", lambda: load.good)
             pipe.recv()
         pipe.send((load.failed(), [answer.took for answer in load.answers]))
 
@@ -360,14 +360,16 @@ def test_unusual_requests_are_answered(sent, network):
 def test_calls_in_flight_of_an_address_have_a_limit_and_others_have_theirs(network_factory, folder):
     backend = Backend(folder, "slow").start()
     backend.ready(lambda: net.answers(backend.url + "/stats"))
-    backend.script(default={"result": "0x0"}, methods={"eth_gasPrice": {"delay_ms": 2000}})
+    backend.script(default={"result": "0x0"}, methods={"eth_gasPrice": {"hold": True}})
     one = network_factory(upstreams=[backend.url], stakes=(1,),
                           gateway={"in_flight_per_address_max": 4})
     with Gang(one.url) as gang:
         gang.join(6)
         gang.say(attack.post(attack.call(b"eth_gasPrice"), b"Connection: close"))
-        wait_for("too many", lambda: "gateway.overload limit=in_flight_per_address_max" in one.gateway.log())
+        wait_for("too many", lambda: len(select.select(gang.members, [], [], 0)[0]) == 2)
+        assert "gateway.overload limit=in_flight_per_address_max" in one.gateway.log()
         assert net.result(one.url, "eth_getBalance", "0x1", "latest") == "0x0"
+        backend.script()
         told = gang.hear()
     assert sum(b"in_flight_per_address_max" in each for each in told) == 2, told
     assert sum(b'"result"' in each for each in told) == 4, told
