@@ -389,7 +389,8 @@ def step_scan_build(run):
                                    f"-Dc_args=-I{ANALYSIS}"])
     status = run.command("scan-build", scan + [
         "--status-bugs", "-o", LOGS / "scan-build",
-        "ninja", "-C", path, "relay/cli/counterfoil", "relay/cli/counterfoil-audit"])
+        "ninja", "-C", path, "relay/cli/counterfoil", "relay/cli/counterfoil-audit",
+        "relay/sim/counterfoil-simulate"])
     return run.count_junit(NOWHERE, status, "scan-build") if status else count_one(run)
 
 
