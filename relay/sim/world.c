@@ -247,6 +247,7 @@ static bool take_turn(struct sim *sim, const struct due *due, struct err *err)
 	} else if (due->flight) {
 		sim_give_answer(due);
 	} else {
+		assert(due->entry); /* what comes of nothing else was recorded */
 		return happen(sim, due->entry, err);
 	}
 	return true;
