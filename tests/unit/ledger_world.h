@@ -115,6 +115,13 @@ static inline void world_finish(struct world *w)
 	world_remove(w->dir);
 }
 
+static inline void world_reader(const struct world *w, struct ledger_reader **ret)
+{
+	struct err err = {0};
+
+	assert_ok(ledger_reader_open(w->dir, ret, &err), err);
+}
+
 static inline void world_wait(struct world *w, struct world_done *done)
 {
 	while (done->calls == 0) {

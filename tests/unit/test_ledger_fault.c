@@ -49,13 +49,6 @@ static bool on_fault(void *arg, const struct ledger_fault *fault)
 	return true;
 }
 
-static void world_reader(const struct world *w, struct ledger_reader **ret)
-{
-	struct err err = {0};
-
-	assert_ok(ledger_reader_open(w->dir, ret, &err), err);
-}
-
 static unsigned count_faults(struct world *w, struct seen *seen)
 {
 	struct ledger_reader *reader = NULL;

@@ -1,33 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Links against each other and against a raw TLS peer (protocol.md [F1] [F2] [F3] [F4] [F11]
- * [F12]). */
+ * Links that are up: frames, turns, silence, slow readers, and how they end (protocol.md [F2] [F3]
+ * [F11] [F12]). */
 #include "tests/unit/unit.h"
 
-#include "relay/base/log.h"
-#include "relay/base/metrics.h"
-#include "tests/support/link_pair.h"
-
-static int setup(void **state)
-{
-	struct pair *pair = malloc(sizeof(*pair));
-
-	pair_init(pair);
-	*state = pair;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	pair_finish(*state);
-	free(*state);
-	return 0;
-}
-
-static void put_noise(struct buf *buf, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		buf_put_u8(buf, (uint8_t)(i * 31 + (i >> 8)));
-}
+#include "tests/unit/link_world.h"
 
 static void send_frame(struct side *side, uint32_t stream, size_t bytes)
 {
@@ -114,142 +90,6 @@ static void frames_of_a_turn_share_tls_records(void **state)
 	SSL_free(ssl);
 }
 
-static void a_node_with_another_key_is_refused(void **state)
-{
-	struct pair *pair = *state;
-	struct key_id other = pair->node.self.id;
-
-	other.b[0] ^= 1;
-	pair_dial(pair, &other);
-	assert_true(pair_run(pair, &pair->gateway.downs, 1, PAIR_PATIENCE_MS));
-	assert_int_equal(pair->gateway.reason, LINK_REASON_IDENTITY);
-	assert_int_equal(pair->gateway.ups, 0);
-	/* and the node is told why */
-	assert_true(pair_run(pair, &pair->node.downs, 1, PAIR_PATIENCE_MS));
-	assert_int_equal(pair->node.reason, LINK_REASON_PEER_ERROR);
-	assert_err(pair->node.err, ERR_IDENTITY);
-}
-
-static void another_network_is_refused(void **state)
-{
-	struct pair *pair = *state;
-
-	pair->gateway.self.network.b[31] ^= 1;
-	pair_dial(pair, &pair->node.self.id);
-	assert_true(pair_run(pair, &pair->gateway.downs, 1, PAIR_PATIENCE_MS));
-	assert_int_equal(pair->gateway.ups + pair->node.ups, 0);
-	assert_true(pair->gateway.reason == LINK_REASON_IDENTITY ||
-		    pair->gateway.reason == LINK_REASON_PEER_ERROR);
-}
-
-static void ones_own_role_is_refused(void **state)
-{
-	struct pair *pair = *state;
-
-	pair->gateway.self.role = FRAME_ROLE_SUPPLIER;
-	pair_dial(pair, &pair->node.self.id);
-	assert_true(pair_run(pair, &pair->gateway.downs, 1, PAIR_PATIENCE_MS));
-	assert_int_equal(pair->gateway.ups + pair->node.ups, 0);
-	assert_err(pair->gateway.err, ERR_IDENTITY);
-}
-
-static void ones_own_key_is_refused(void **state)
-{
-	struct pair *pair = *state;
-	struct side *gateway = &pair->gateway;
-
-	relay_key_destroy(gateway->key);
-	gateway->key = relay_key_from_seed(KEY_ROLE_SUPPLIER, (const uint8_t[KEY_SEED_BYTES]){9});
-	relay_key_destroy(pair->node.key);
-	pair->node.key = relay_key_from_seed(KEY_ROLE_SUPPLIER, (const uint8_t[KEY_SEED_BYTES]){9});
-	gateway->self.key = gateway->key;
-	pair->node.self.key = pair->node.key;
-	gateway->self.id = pair->node.self.id = *relay_key_public(gateway->key);
-	pair_dial(pair, NULL);
-	assert_true(pair_run(pair, &gateway->downs, 1, PAIR_PATIENCE_MS));
-	assert_int_equal(gateway->ups + pair->node.ups, 0);
-	assert_err(gateway->err, ERR_IDENTITY);
-}
-
-/* Sends frames on a raw connection that has finished TLS and nothing more. */
-static void node_closes_on(struct pair *pair, const struct buf *frames, enum link_reason reason)
-{
-	SSL *ssl;
-
-	pair_accept(pair);
-	ssl = pair_raw_client(pair, tls_session(pair->tls, false));
-	assert_non_null(ssl);
-	pair_raw_put(ssl, frames);
-	assert_true(pair_run(pair, &pair->node.downs, 1, PAIR_PATIENCE_MS));
-	assert_int_equal(pair->node.ups, 0);
-	assert_int_equal(pair->node.reason, reason);
-	SSL_free(ssl);
-}
-
-static void a_hello_of_another_connection_is_worth_nothing(void **state)
-{
-	struct pair *pair = *state;
-	CLEANUP(buf_finish) struct buf frames = {0};
-	struct frame_hello hello;
-
-	hello_build(&pair->gateway.self, (const uint8_t[TLS_EXPORTER_BYTES]){1}, &hello);
-	frame_put_hello(&frames, &hello);
-	node_closes_on(pair, &frames, LINK_REASON_IDENTITY);
-}
-
-static void a_hello_of_another_version_is_named(void **state)
-{
-	struct pair *pair = *state;
-	CLEANUP(buf_finish) struct buf frames = {0};
-	struct frame_hello hello;
-
-	hello_build(&pair->gateway.self, (const uint8_t[TLS_EXPORTER_BYTES]){1}, &hello);
-	hello.version = 2;
-	frame_put_hello(&frames, &hello);
-	node_closes_on(pair, &frames, LINK_REASON_VERSION);
-}
-
-static void the_first_frame_must_be_hello(void **state)
-{
-	CLEANUP(buf_finish) struct buf frames = {0};
-
-	frame_put_cancel(&frames, 1);
-	node_closes_on(*state, &frames, LINK_REASON_PROTOCOL);
-}
-
-static void before_hello_a_frame_has_at_most_1_kib(void **state)
-{
-	CLEANUP(buf_finish) struct buf frames = {0};
-	size_t begun = frame_begin(&frames, FRAME_HELLO, 0, 0);
-
-	put_noise(&frames, 1019); /* 6 + 1019 > 1024 */
-	frame_end(&frames, begun);
-	node_closes_on(*state, &frames, LINK_REASON_FRAME_TOO_LARGE);
-}
-
-/* What the node's link says and does on these bytes from a peer that is up. */
-static void up_node_closes_on(struct pair *pair, const struct buf *frames, enum link_reason reason,
-			      enum err_code told)
-{
-	CLEANUP(buf_finish) struct buf in = {0};
-	SSL *ssl = pair_raw_up(pair, &in);
-	int64_t counted = metric_value_at(METRIC_LINK_CLOSED, reason, 0);
-	struct frame_error error;
-	struct err err = {0};
-	struct frame f;
-
-	pair_raw_put(ssl, frames);
-	assert_true(pair_run(pair, &pair->node.downs, 1, PAIR_PATIENCE_MS));
-	assert_int_equal(pair->node.reason, reason);
-	assert_true(strlen(pair->node.err.msg) > 0);
-	assert_true(metric_value_at(METRIC_LINK_CLOSED, reason, 0) > counted);
-	assert_true(pair_raw_frame(pair, ssl, &in, &f, PAIR_PATIENCE_MS));
-	assert_int_equal(f.type, FRAME_ERROR);
-	assert_ok(frame_read_error(&f, &error, &err), err);
-	assert_int_equal(error.code, err_info(told)->wire);
-	SSL_free(ssl);
-}
-
 static void a_frame_over_frame_max_closes_the_link_by_name(void **state)
 {
 	CLEANUP(buf_finish) struct buf frames = {0};
@@ -265,17 +105,6 @@ static void an_unknown_type_closes_the_link_by_name(void **state)
 
 	frame_end(&frames, begun);
 	up_node_closes_on(*state, &frames, LINK_REASON_PROTOCOL, ERR_PROTOCOL);
-}
-
-static void a_second_hello_closes_the_link(void **state)
-{
-	struct pair *pair = *state;
-	CLEANUP(buf_finish) struct buf frames = {0};
-	struct frame_hello hello;
-
-	hello_build(&pair->gateway.self, (const uint8_t[TLS_EXPORTER_BYTES]){1}, &hello);
-	frame_put_hello(&frames, &hello);
-	up_node_closes_on(pair, &frames, LINK_REASON_PROTOCOL, ERR_PROTOCOL);
 }
 
 static void a_ping_that_is_too_short_closes_the_link(void **state)
@@ -332,20 +161,6 @@ static void a_silent_peer_is_dropped_in_time(void **state)
 	assert_int_equal(pair->node.downs, 0);
 	assert_true(pair_run(pair, &pair->node.downs, 1, PAIR_PATIENCE_MS));
 	assert_int_equal(pair->node.reason, LINK_REASON_HANDSHAKE_SLOW);
-}
-
-static void a_peer_without_hello_is_dropped_in_time(void **state)
-{
-	struct pair *pair = *state;
-	SSL *ssl;
-
-	pair->params.handshake_timeout_us = 500000; /* TLS itself is in time */
-	pair_accept(pair);
-	ssl = pair_raw_client(pair, tls_session(pair->tls, false));
-	assert_non_null(ssl);
-	assert_true(pair_run(pair, &pair->node.downs, 1, PAIR_PATIENCE_MS));
-	assert_int_equal(pair->node.reason, LINK_REASON_HANDSHAKE_SLOW);
-	SSL_free(ssl);
 }
 
 static void a_quiet_peer_is_pinged_and_then_dropped(void **state)
@@ -470,18 +285,6 @@ static void closing_tells_the_peer_why_and_comes_from_the_loop(void **state)
 	assert_int_equal(pair->gateway.frames, 1);
 }
 
-static void an_owner_can_refuse_who_comes(void **state)
-{
-	struct pair *pair = *state;
-
-	pair->node.refuse = true;
-	pair_dial(pair, &pair->node.self.id);
-	assert_true(pair_run(pair, &pair->node.downs, 1, PAIR_PATIENCE_MS));
-	assert_true(pair_run(pair, &pair->gateway.downs, 1, PAIR_PATIENCE_MS));
-	assert_int_equal(pair->gateway.reason, LINK_REASON_PEER_ERROR);
-	assert_err(pair->gateway.err, ERR_GRANT);
-}
-
 static void goaway_drains_and_is_told(void **state)
 {
 	struct pair *pair = *state;
@@ -527,65 +330,6 @@ static void a_port_without_listener_is_a_connect_error(void **state)
 	assert_err(pair->gateway.err, ERR_LINK);
 }
 
-/* Expects that a TLS client with this context does not get through the handshake. */
-static void refused_in_handshake(struct pair *pair, SSL_CTX *ctx)
-{
-	SSL *ssl;
-
-	assert_non_null(ctx);
-	pair_accept(pair);
-	ssl = SSL_new(ctx);
-	SSL_set_connect_state(ssl);
-	ssl = pair_raw_client(pair, ssl);
-	/* a TLS 1.3 client may believe to be done before the server has looked at it */
-	assert_true(pair_run(pair, &pair->node.downs, 1, PAIR_PATIENCE_MS));
-	assert_int_equal(pair->node.reason, LINK_REASON_HANDSHAKE);
-	assert_int_equal(pair->node.ups, 0);
-	SSL_free(ssl);
-	SSL_CTX_free(ctx);
-}
-
-static void tls_1_2_is_refused(void **state)
-{
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-
-	SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION);
-	SSL_CTX_set_alpn_protos(ctx,
-				(const uint8_t *)"\x0d"
-						 "counterfoil/1",
-				14);
-	refused_in_handshake(*state, ctx);
-}
-
-static void another_alpn_is_refused(void **state)
-{
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-
-	SSL_CTX_set_alpn_protos(ctx, (const uint8_t *)"\x02h2", 3);
-	refused_in_handshake(*state, ctx);
-}
-
-static void a_peer_without_certificate_is_refused(void **state)
-{
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-
-	SSL_CTX_set_alpn_protos(ctx,
-				(const uint8_t *)"\x0d"
-						 "counterfoil/1",
-				14);
-	refused_in_handshake(*state, ctx);
-}
-
-static void garbage_instead_of_tls_is_refused(void **state)
-{
-	struct pair *pair = *state;
-
-	pair_accept(pair);
-	assert_true(write(pair->fd[1], "GET / HTTP/1.1\r\n\r\n", 18) == 18);
-	assert_true(pair_run(pair, &pair->node.downs, 1, PAIR_PATIENCE_MS));
-	assert_int_equal(pair->node.reason, LINK_REASON_HANDSHAKE);
-}
-
 static void the_metric_names_reasons_as_the_log_does(void **state)
 {
 	CLEANUP(buf_finish) struct buf text = {0};
@@ -601,8 +345,6 @@ static void the_metric_names_reasons_as_the_log_does(void **state)
 	}
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -610,22 +352,12 @@ int main(void)
 		T(frames_of_any_size_arrive_as_they_were_sent),
 		T(a_turn_of_frames_leaves_in_one_write_and_comes_in_one_read),
 		T(frames_of_a_turn_share_tls_records),
-		T(a_node_with_another_key_is_refused),
-		T(another_network_is_refused),
-		T(ones_own_role_is_refused),
-		T(ones_own_key_is_refused),
-		T(a_hello_of_another_connection_is_worth_nothing),
-		T(a_hello_of_another_version_is_named),
-		T(the_first_frame_must_be_hello),
-		T(before_hello_a_frame_has_at_most_1_kib),
 		T(a_frame_over_frame_max_closes_the_link_by_name),
 		T(an_unknown_type_closes_the_link_by_name),
-		T(a_second_hello_closes_the_link),
 		T(a_ping_that_is_too_short_closes_the_link),
 		T(types_from_0x80_on_are_skipped),
 		T(frames_that_come_byte_by_byte_are_put_together),
 		T(a_silent_peer_is_dropped_in_time),
-		T(a_peer_without_hello_is_dropped_in_time),
 		T(a_quiet_peer_is_pinged_and_then_dropped),
 		T(pings_keep_a_quiet_link_up),
 		T(a_link_on_hold_takes_no_frame_loses_none_and_stays_up),
@@ -633,14 +365,9 @@ int main(void)
 		T(a_slow_reader_gets_everything_in_order),
 		T(the_end_of_the_connection_is_told_once),
 		T(closing_tells_the_peer_why_and_comes_from_the_loop),
-		T(an_owner_can_refuse_who_comes),
 		T(goaway_drains_and_is_told),
 		T(a_link_may_be_destroyed_in_any_callback),
 		T(a_port_without_listener_is_a_connect_error),
-		T(tls_1_2_is_refused),
-		T(another_alpn_is_refused),
-		T(a_peer_without_certificate_is_refused),
-		T(garbage_instead_of_tls_is_refused),
 		T(the_metric_names_reasons_as_the_log_does),
 	};
 
