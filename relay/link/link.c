@@ -21,28 +21,6 @@ const struct link_stats *link_stats(void)
 	return &stats;
 }
 
-const char *link_reason_name(enum link_reason reason)
-{
-	static const char *const names[LINK_REASON_COUNT] = {
-		[LINK_REASON_LOCAL] = "local",
-		[LINK_REASON_CONNECT] = "connect",
-		[LINK_REASON_HANDSHAKE] = "handshake",
-		[LINK_REASON_HANDSHAKE_SLOW] = "handshake_slow",
-		[LINK_REASON_VERSION] = "version",
-		[LINK_REASON_IDENTITY] = "identity",
-		[LINK_REASON_PROTOCOL] = "protocol",
-		[LINK_REASON_FRAME_TOO_LARGE] = "frame_too_large",
-		[LINK_REASON_IDLE] = "idle",
-		[LINK_REASON_NOT_READING] = "not_reading",
-		[LINK_REASON_EOF] = "eof",
-		[LINK_REASON_RESET] = "reset",
-		[LINK_REASON_PEER_ERROR] = "peer_error",
-	};
-
-	assert(reason < LINK_REASON_COUNT);
-	return names[reason];
-}
-
 enum link_reason link_reason_of(const struct err *err)
 {
 	if (err->code == ERR_PROTOCOL)

@@ -91,11 +91,6 @@ const char *link_address(const struct link *link)
 	return "-";
 }
 
-const char *link_reason_name(enum link_reason reason)
-{
-	return "recorded";
-}
-
 struct recovery *recovery_create(const struct recovery_params *params)
 {
 	return NULL;
