@@ -254,6 +254,7 @@ bool ask_start(struct asker *asker, struct worker *w, const struct ask_params *p
 	if (!copy_question(ask, params->call, &err)) {
 		ask_fail(ask, &err);
 	} else if (ledger_is_full(w->gateway->ledger)) {
+		record_full(w);
 		err_set(&err, ERR_LEDGER_FULL, "%s", err_info(ERR_LEDGER_FULL)->text);
 		ask_fail(ask, &err);
 	} else {

@@ -265,6 +265,7 @@ static void stalled(struct request *r)
 	struct call *call = &r->calls[r->at];
 	struct err why;
 
+	record_stalled(r);
 	err_set(&why, ERR_STALLED, "no part of the answer came for gateway.stall_timeout");
 	ask_fail_flow(call->asker.ask, &why);
 }

@@ -180,7 +180,9 @@ struct account *http_route(struct worker *w, const char *path, struct err *err)
 	const struct gateway *g = w->gateway;
 	const struct key_id *application = &w->cfg->gateway.application.id;
 	const struct service_name *service = &g->service;
+	unsigned known = HASH_COUNT(w->accounts);
 	const char *name = path + 1, *slash;
+	struct account *account;
 
 	if (path[0] == '/' && *name != '\0') {
 		slash = strchrnul(name, '/');
@@ -194,7 +196,10 @@ struct account *http_route(struct worker *w, const char *path, struct err *err)
 	}
 	if (service == &g->service && application == &w->cfg->gateway.application.id)
 		return w->main_account;
-	return account_get(w, application, service, err);
+	account = account_get(w, application, service, err);
+	if (HASH_COUNT(w->accounts) > known)
+		record_account(w, account);
+	return account;
 }
 
 /* A body that is no call, or passes a limit: each reason is logged once a second. */

@@ -29,6 +29,7 @@ size_t owed_refresh(struct worker *w, struct pool_target ret[GATEWAY_OWED_MAX])
 	memcpy(before, w->owed, sizeof(before));
 	w->owed_n = 0;
 	count = ledger_unclosed_peers(w->gateway->ledger, keys, GATEWAY_OWED_MAX);
+	record_owed(w, keys, count);
 	for (size_t i = 0; i < count; i++) {
 		const struct supplier_entry *e =
 			history_supplier(view_history(w->view), &keys[i], w->height);

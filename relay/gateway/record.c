@@ -4,9 +4,17 @@
 #include <inttypes.h>
 
 #include "relay/gateway/internal.h"
+#include "relay/gateway/source.h"
 #include "session/registry/export.h"
 
 #define DIGEST_TEXT 16 /* bytes of a digest that are written */
+
+/* An address that clients came from. */
+struct client_number {
+	uint64_t source;
+	uint64_t number; /* from 1, in their order */
+	UT_hash_handle hh;
+};
 
 struct record {
 	record_put_fn *put;
@@ -15,6 +23,7 @@ struct record {
 	usec_t mono_us; /* of the head */
 	msec_t wall_ms;
 	uint64_t requests;
+	struct client_number *clients;
 	bool over;
 };
 
@@ -29,8 +38,14 @@ struct record *record_create(record_put_fn *put, void *arg)
 
 void record_destroy(struct record *record)
 {
+	struct client_number *client, *tmp;
+
 	if (!record)
 		return;
+	HASH_ITER (hh, record->clients, client, tmp) {
+		HASH_DEL(record->clients, client);
+		free(client);
+	}
 	buf_finish(&record->entry);
 	free(record);
 }
@@ -202,17 +217,53 @@ void record_end(struct worker *w)
 		w->gateway->record->over = true;
 }
 
+static void put_account(struct buf *out, const struct account *account)
+{
+	const struct account_key *key = &account->key;
+
+	buf_putf(out, " %s ", key->service.s);
+	buf_put_hex(out, key->application.b, sizeof(key->application.b));
+}
+
+void record_account(struct worker *w, const struct account *account)
+{
+	struct buf *out = begin_input(w, "account");
+
+	if (!out)
+		return;
+	put_account(out, account);
+	end(w);
+}
+
+/* Which client it is, without its address. */
+static uint64_t number_of(struct record *record, const struct source *source)
+{
+	uint64_t key = source_address_key(source);
+	struct client_number *client;
+
+	if (key == 0)
+		return 0;
+	HASH_FIND(hh, record->clients, &key, sizeof(key), client);
+	if (!client) {
+		client = xcalloc(1, sizeof(*client));
+		client->source = key;
+		client->number = HASH_COUNT(record->clients) + 1;
+		HASH_ADD(hh, record->clients, source, sizeof(client->source), client);
+	}
+	return client->number;
+}
+
 void record_request(struct request *r, struct view body)
 {
-	const struct account_key *key = &r->account->key;
+	struct record *record = r->worker->gateway->record;
 	struct buf *out = begin_input(r->worker, "request");
 
 	if (!out)
 		return;
-	r->number = ++r->worker->gateway->record->requests;
-	buf_putf(out, " %" PRIu64 " %s ", r->number, key->service.s);
-	buf_put_hex(out, key->application.b, sizeof(key->application.b));
-	buf_putf(out, " %d %d", r->fresh, r->debug);
+	r->number = ++record->requests;
+	buf_putf(out, " %" PRIu64, r->number);
+	put_account(out, r->account);
+	buf_putf(out, " %d %d %" PRIu64, r->fresh, r->debug, number_of(record, r->client->source));
 	end_with(r->worker, body);
 }
 
@@ -295,7 +346,7 @@ void record_committed(const struct relay *relay, const struct err *err)
 		return;
 	put_relay(out, relay);
 	buf_putf(out, " %s", err ? err_info(err->code)->name : "-");
-	end(relay->worker);
+	end_with(relay->worker, VIEW_STR(err ? err->msg : ""));
 }
 
 void record_view(struct worker *w)
@@ -308,6 +359,49 @@ void record_report(struct worker *w)
 {
 	if (begin_decision(w, "report"))
 		end(w);
+}
+
+/* --- what was read --- */
+
+void record_owed(struct worker *w, const struct key_id *keys, size_t n)
+{
+	CLEANUP(buf_finish) struct buf text = {0};
+
+	if (n == 0 || !begin_decision(w, "owed"))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		buf_put_hex(&text, keys[i].b, sizeof(keys[i].b));
+		buf_put_u8(&text, '\n');
+	}
+	end_with(w, buf_view(&text));
+}
+
+void record_full(struct worker *w)
+{
+	if (begin_decision(w, "full"))
+		end(w);
+}
+
+void record_no_room(const struct member *member, enum err_code why)
+{
+	struct worker *w = member->peer->worker;
+	struct buf *out = begin_decision(w, "noroom");
+
+	if (!out)
+		return;
+	put_supplier(out, member->supplier);
+	buf_putf(out, " %s", err_info(why)->name);
+	end(w);
+}
+
+void record_stalled(const struct request *r)
+{
+	struct buf *out = begin_decision(r->worker, "stalled");
+
+	if (!out)
+		return;
+	buf_putf(out, " %" PRIu64, r->number);
+	end(r->worker);
 }
 
 /* --- what was done --- */
@@ -338,18 +432,6 @@ void record_sent(const struct relay *relay)
 	buf_putf(out, " %s", ask->method->name);
 	put_digest(out, &digest);
 	end(relay->worker);
-}
-
-void record_no_room(const struct member *member, enum err_code why)
-{
-	struct worker *w = member->peer->worker;
-	struct buf *out = begin_decision(w, "noroom");
-
-	if (!out)
-		return;
-	put_supplier(out, member->supplier);
-	buf_putf(out, " %s", err_info(why)->name);
-	end(w);
 }
 
 void record_retry(const struct worker *w, enum err_code why)

@@ -11,7 +11,8 @@
  * comes in (RECORD_INPUTS), each with T, the monotonic microseconds, and W, the wall milliseconds
  * since the head's clock; below each what was done about it (RECORD_DECISIONS), until the next one.
  * The same hooks speak when a recording is run again, so the two can be held against each other
- * entry by entry.
+ * entry by entry.  Some of these are what was read of the world around: they stand where it was
+ * read, and a run reads them there.
  *
  * Salts are not in it, nor what TLS, the frames' codec, HTTP and the ledger do by themselves.
  * On the one worker's thread.  Private to relay/gateway, and to relay/sim. */
@@ -27,6 +28,7 @@
 
 #define RECORD_HEAD "counterfoil-recording 1\n"
 
+struct account;
 struct call;
 struct gateway;
 struct leaf_news;
@@ -72,7 +74,10 @@ void record_cut(struct worker *w);
 void record_kick(struct worker *w);
 /* `end`: the gateway is to stop; nothing is recorded after that. */
 void record_end(struct worker *w);
-/* `request N SERVICE APPLICATION FRESH DEBUG`, and the body.  Gives the request its number. */
+/* `account SERVICE APPLICATION`: a path that was new, whatever its request was. */
+void record_account(struct worker *w, const struct account *account);
+/* `request N SERVICE APPLICATION FRESH DEBUG CLIENT`, and the body.  Gives the request its number.
+ * CLIENT is the Nth address that had any, 0 a unix socket. */
 void record_request(struct request *r, struct view body);
 /* `gone N`: the client of a request went away. */
 void record_gone(const struct request *r);
@@ -87,7 +92,7 @@ void record_fault(const struct peer *peer);
 void record_frame(const struct peer *peer, const struct frame *frame);
 /* `leaf LINK NUMBER KIND STATUS LAST`, and the body. */
 void record_leaf(const struct relay *relay, const struct leaf_news *news);
-/* `committed LINK NUMBER CODE`. */
+/* `committed LINK NUMBER CODE`, and the error's text. */
 void record_committed(const struct relay *relay, const struct err *err);
 
 /* --- within a tick --- */
@@ -97,6 +102,18 @@ void record_view(struct worker *w);
 /* `report`: the page about suppliers was asked for. */
 void record_report(struct worker *w);
 
+/* --- what was read --- */
+
+/* `owed`: suppliers that a lane is still to be closed with, the key of each on a line; if any. */
+void record_owed(struct worker *w, const struct key_id *keys, size_t n);
+/* `full`: the ledger takes no new calls. */
+void record_full(struct worker *w);
+/* `noroom SUPPLIER CODE`: a relay could not be sent: the ledger said so. */
+void record_no_room(const struct member *member, enum err_code why);
+/* `stalled N`: the client has taken all of the answer that there is, and for too long no more came.
+ */
+void record_stalled(const struct request *r);
+
 /* --- what was done --- */
 
 /* `named LINK HANDLE SESSION`: SESSION was sent. */
@@ -104,8 +121,6 @@ void record_named(const struct member *member);
 /* `sent LINK NUMBER SUPPLIER METHOD REQUEST`: RELAY was; the digest is of the request's encoding.
  */
 void record_sent(const struct relay *relay);
-/* `noroom SUPPLIER CODE`: it could not be: the ledger said so. */
-void record_no_room(const struct member *member, enum err_code why);
 /* `retry CODE`, and `hedge LINK NUMBER`: why what was sent just now was. */
 void record_retry(const struct worker *w, enum err_code why);
 void record_hedge(const struct relay *relay);

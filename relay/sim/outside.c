@@ -4,10 +4,12 @@
  * the follower of session/registry, and of what in relay/gateway is not gateway_core.
  *
  * Links carry frames to world.c.  The ledger has room for all, but where it had none in the
- * recording.  Clients read at once. */
+ * recording.  With a script clients read at once. */
 #include "relay/sim/sim.h"
 
 #include "relay/gateway/source.h"
+
+#define KEY_TEXT ((size_t)64) /* hex digits of a key */
 
 /* --- links --- */
 
@@ -133,7 +135,7 @@ struct ledger_tab {
 
 bool ledger_is_full(const struct ledger *ledger)
 {
-	return false;
+	return sim_read(sim_of_thread(), ENTRY_FULL) != NULL;
 }
 
 bool ledger_is_busy(const struct ledger *ledger)
@@ -150,9 +152,33 @@ uint32_t ledger_cosignatures(struct ledger *ledger, const struct key_id *peer)
 	return 0;
 }
 
+/* With a script, what the ledger said last. */
+static const struct entry *find_owed(const struct sim *sim)
+{
+	const struct recording *r = sim->recording;
+	const struct entry *found = NULL;
+
+	if (!sim->faults)
+		return sim_read(sim, ENTRY_OWED);
+	for (size_t i = 0; i < r->n && r->entries[i].at_us <= sim->now_us; i++) {
+		if (r->entries[i].kind == ENTRY_OWED)
+			found = &r->entries[i];
+	}
+	return found;
+}
+
 size_t ledger_unclosed_peers(struct ledger *ledger, struct key_id *ret, size_t max)
 {
-	return 0;
+	const struct entry *e = find_owed(sim_of_thread());
+	struct view left = e ? e->payload : VIEW(NULL, 0);
+	size_t n = 0;
+
+	while (left.n > KEY_TEXT && n < max &&
+	       hex_decode((const char *)left.p, KEY_TEXT, ret[n].b, sizeof(ret[n].b))) {
+		left = VIEW(left.p + KEY_TEXT + 1, left.n - KEY_TEXT - 1);
+		n++;
+	}
+	return n;
 }
 
 struct ledger_tab *ledger_tab_open(struct ledger *ledger, const struct ledger_session *session,
@@ -172,13 +198,10 @@ void ledger_tab_close(struct ledger_tab *tab)
 enum ledger_room ledger_tab_reserve(struct ledger_tab *tab, cu_t cu, cu_t unpaid_max,
 				    cu_t served_max)
 {
-	struct sim *sim = sim_of_thread();
-	const struct entry *e = sim_next_entry(sim, ENTRY_NO_ROOM, &sim->next_no_room);
+	const struct entry *e = sim_read(sim_of_thread(), ENTRY_NO_ROOM);
 
-	if (!e || sim->faults || e->at_us != sim->now_us ||
-	    memcmp(e->key, tab->peer.b, sizeof(e->key)) != 0)
+	if (!e || memcmp(e->key, tab->peer.b, sizeof(e->key)) != 0)
 		return LEDGER_ROOM;
-	sim->next_no_room++;
 	return view_eq(e->word[1], VIEW_STR(err_info(ERR_UNPAID)->name)) ? LEDGER_ROOM_UNPAID
 									 : LEDGER_ROOM_ALLOWANCE;
 }
@@ -300,9 +323,16 @@ void http_cut(struct evhttp_request *http)
 {
 }
 
+/* As it was, clients took what they took: all of it is known only where it was seen to be so. */
 size_t http_waiting(struct evhttp_request *http)
 {
-	return 0;
+	struct sim *sim = sim_of_thread();
+	const struct entry *e = sim_read(sim, ENTRY_STALLED);
+	const struct request *r = TAILQ_FIRST(&sim->worker->requests);
+
+	while (e && r && r->number != e->number[0])
+		r = TAILQ_NEXT(r, all);
+	return !sim->faults && (!e || !r || r->http != http);
 }
 
 void client_on_gone(struct client *client, void (*on_gone)(void *arg), void *arg)
@@ -355,7 +385,7 @@ void client_close(struct client *client, enum client_end end)
 
 uint64_t source_address_key(const struct source *source)
 {
-	return 0;
+	return source->number;
 }
 
 size_t gateway_connections(const struct gateway *gateway)

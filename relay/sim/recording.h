@@ -21,6 +21,7 @@ enum entry_kind {
 	ENTRY_CUT,
 	ENTRY_KICK,
 	ENTRY_END,
+	ENTRY_ACCOUNT,
 	ENTRY_REQUEST,
 	ENTRY_GONE,
 	ENTRY_UP,
@@ -30,12 +31,15 @@ enum entry_kind {
 	ENTRY_LEAF,
 	ENTRY_COMMITTED,
 	ENTRY_INPUTS, /* all below are those before */
-	/* what was done */
+	/* what was read, and done */
 	ENTRY_VIEW = ENTRY_INPUTS,
 	ENTRY_REPORT,
+	ENTRY_OWED,
+	ENTRY_FULL,
+	ENTRY_NO_ROOM,
+	ENTRY_STALLED,
 	ENTRY_NAMED,
 	ENTRY_SENT,
-	ENTRY_NO_ROOM,
 	ENTRY_RETRY,
 	ENTRY_HEDGE,
 	ENTRY_ASIDE,

@@ -66,8 +66,8 @@ void told_table_destroy(struct told_table *table);
 /* What is to come of a question: the first that was not used yet, of this supplier; or else the
  * last that was; or what another supplier told.  NULL: nobody was ever asked this. */
 struct told *told_find(struct told_table *table, const struct question *question);
-/* Whether it came of a question: it is found in its struct told. */
-bool told_is_answer(const struct entry *entry);
+/* Whether the Nth entry came of a question: it is found in its struct told. */
+bool told_is_answer(const struct told_table *table, size_t n);
 /* The digest of a request's encoding as it stands in `sent`, for struct question. */
 void told_request(struct view encoding, uint8_t ret[32]);
 
@@ -104,9 +104,15 @@ struct registry {
 	struct registry_view *view; /* newest */
 };
 
+/* An address of clients. */
+struct source {
+	uint64_t number; /* in the recording */
+};
+
 /* A client's connection with its one request. */
 struct connection {
 	struct client client;
+	struct source source;
 	struct evhttp_request *http;
 	LIST_ENTRY(connection) all;
 };
@@ -128,8 +134,9 @@ struct sim {
 	LIST_HEAD(, connection) connections;
 	struct key_id suppliers[256]; /* in the order of their first links */
 	size_t supplier_count;
-	size_t next_alarm, next_cut, next_no_room; /* entries before these are done */
+	size_t next_alarm, next_cut; /* entries before these are done */
 	uint64_t alarms;
+	bool cut_is_due;
 	size_t unknown;	    /* relays whose question nobody was ever asked */
 	struct buf entries; /* what the run has told */
 	size_t told_n;	    /* entries so far */
@@ -159,8 +166,9 @@ void sim_give_frame(struct link *link, uint8_t type, uint8_t flags, uint32_t str
 		    struct view payload);
 /* The gateway's end of a link; NULL: it has none. */
 struct peer *sim_peer_of(const struct link *link);
-/* The next entry of a kind from *cursor on, which is moved to it; NULL: none. */
-const struct entry *sim_next_entry(const struct sim *sim, enum entry_kind kind, size_t *cursor);
+/* What was read of the world at this very point of the recording, if it is of this kind; NULL: it
+ * is not, or a script has led elsewhere. */
+const struct entry *sim_read(const struct sim *sim, enum entry_kind kind);
 
 /* --- a run's numbers (tally.c) --- */
 

@@ -150,7 +150,7 @@ static void give_commit(struct flight *flight, const struct entry *e)
 	flight->taken_n--;
 	memmove(flight->taken, flight->taken + 1, flight->taken_n * sizeof(flight->taken[0]));
 	if (error_by_name(e->word[2], &code)) {
-		err_set(&err, code, "%s", err_info(code)->text);
+		err_set(&err, code, "%.*s", (int)e->payload.n, (const char *)e->payload.p);
 		leaf_committed(&leaf, &err);
 	} else {
 		leaf_committed(&leaf, NULL);

@@ -36,6 +36,7 @@ struct told_table {
 	struct link_key *links;
 	struct told **v; /* all */
 	size_t n, cap;
+	bool *is_answer; /* of each entry of the recording */
 };
 
 void told_request(struct view encoding, uint8_t ret[32])
@@ -122,19 +123,21 @@ static void take_question(struct told_table *t, const struct entry *e)
 	add_told(t, told);
 }
 
-static void take_answer(struct told_table *t, const struct entry *e, uint64_t stream,
+/* False: it came of no question. */
+static bool take_answer(struct told_table *t, const struct entry *e, uint64_t stream,
 			bool is_session)
 {
 	struct place *place = place_of(t, e->number[0], stream, is_session);
 	struct told *told = place ? place->told : NULL;
 
 	if (!told)
-		return;
+		return false;
 	if (told->n == told->cap) {
 		told->cap = told->cap ? 2 * told->cap : 4;
 		told->answers = xrealloc(told->answers, told->cap * sizeof(told->answers[0]));
 	}
 	told->answers[told->n++] = e;
+	return true;
 }
 
 static void take_link(struct told_table *t, const struct entry *e)
@@ -156,39 +159,49 @@ static uint8_t error_of(const struct entry *e)
 	return e->payload.n > 0 ? e->payload.p[0] : 0;
 }
 
-bool told_is_answer(const struct entry *e)
+static bool take_frame(struct told_table *t, const struct entry *e)
+{
+	bool is_error = e->number[1] == FRAME_ERROR;
+	bool is_session =
+		e->number[1] == FRAME_SESSION_OK || (is_error && error_of(e) == FRAME_SESSION);
+
+	if (!is_session && !(is_error && error_of(e) == FRAME_RELAY))
+		return false;
+	return take_answer(t, e, e->number[3], is_session);
+}
+
+static bool take_entry(struct told_table *t, const struct entry *e)
 {
 	switch ((int)e->kind) {
+	case ENTRY_UP:
+		take_link(t, e);
+		return false;
+	case ENTRY_NAMED:
+	case ENTRY_SENT:
+		take_question(t, e);
+		return false;
+	case ENTRY_FRAME:
+		return take_frame(t, e);
 	case ENTRY_LEAF:
 	case ENTRY_COMMITTED:
-		return true;
-	case ENTRY_FRAME:
-		return e->number[1] == FRAME_SESSION_OK ||
-		       (e->number[1] == FRAME_ERROR &&
-			(error_of(e) == FRAME_SESSION || error_of(e) == FRAME_RELAY));
+		return take_answer(t, e, e->number[1], false);
 	default:
 		return false;
 	}
+}
+
+bool told_is_answer(const struct told_table *t, size_t n)
+{
+	return t->is_answer[n];
 }
 
 struct told_table *told_table_create(const struct recording *recording)
 {
 	struct told_table *t = xcalloc(1, sizeof(*t));
 
-	for (size_t i = 0; i < recording->n; i++) {
-		const struct entry *e = &recording->entries[i];
-
-		if (e->kind == ENTRY_UP)
-			take_link(t, e);
-		else if (e->kind == ENTRY_NAMED || e->kind == ENTRY_SENT)
-			take_question(t, e);
-		else if (e->kind == ENTRY_FRAME && told_is_answer(e))
-			take_answer(t, e, e->number[3],
-				    e->number[1] == FRAME_SESSION_OK ||
-					    error_of(e) == FRAME_SESSION);
-		else if (told_is_answer(e))
-			take_answer(t, e, e->number[1], false);
-	}
+	t->is_answer = xcalloc(recording->n, sizeof(t->is_answer[0]));
+	for (size_t i = 0; i < recording->n; i++)
+		t->is_answer[i] = take_entry(t, &recording->entries[i]);
 	return t;
 }
 
@@ -224,6 +237,7 @@ void told_table_destroy(struct told_table *t)
 		free(t->v[i]);
 	}
 	free(t->v);
+	free(t->is_answer);
 	free(t);
 }
 

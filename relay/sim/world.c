@@ -26,7 +26,17 @@ void sim_set_time(struct sim *sim, usec_t at_us, msec_t skew_ms)
 	clock_fake(r->mono_us + at_us, r->wall_ms + at_us / 1000 + skew_ms);
 }
 
-const struct entry *sim_next_entry(const struct sim *sim, enum entry_kind kind, size_t *cursor)
+const struct entry *sim_read(const struct sim *sim, enum entry_kind kind)
+{
+	const struct recording *r = sim->recording;
+
+	if (sim->faults || sim->told_n >= r->n || r->entries[sim->told_n].kind != kind)
+		return NULL;
+	return &r->entries[sim->told_n];
+}
+
+/* The next entry of a kind from *cursor on, which is moved to it; NULL: none. */
+static const struct entry *next_entry(const struct sim *sim, enum entry_kind kind, size_t *cursor)
 {
 	const struct recording *r = sim->recording;
 
@@ -129,6 +139,28 @@ static bool prepare_tick(struct sim *sim, const struct entry *tick, struct err *
 
 /* --- clients --- */
 
+/* NULL: the entries will differ. */
+static struct account *get_account(struct sim *sim, const struct entry *e, struct view name)
+{
+	struct service_name service;
+	struct key_id application;
+	struct err err;
+
+	memcpy(application.b, e->key, sizeof(application.b));
+	if (!service_name_parse((const char *)name.p, name.n, &service) ||
+	    !shared_service(&sim->gateway, name))
+		return NULL;
+	return account_get(sim->worker, &application, &service, &err);
+}
+
+static void begin_account(struct sim *sim, const struct entry *e)
+{
+	struct account *account = get_account(sim, e, e->word[0]);
+
+	if (account)
+		record_account(sim->worker, account);
+}
+
 static void begin_request(struct sim *sim, const struct entry *e)
 {
 	const struct config *cfg = sim->config;
@@ -136,24 +168,16 @@ static void begin_request(struct sim *sim, const struct entry *e)
 		.depth_max = cfg->gateway.depth_max,
 		.batch_max = cfg->gateway.batch_max,
 	};
-	struct service_name service;
+	struct account *account = get_account(sim, e, e->word[1]);
 	struct connection *connection;
-	struct key_id application;
-	struct account *account;
 	struct rpc_request rpc;
 	struct err err;
 
-	memcpy(application.b, e->key, sizeof(application.b));
-	if (!service_name_parse((const char *)e->word[1].p, e->word[1].n, &service) ||
-	    !shared_service(&sim->gateway, e->word[1]) ||
-	    !rpc_request_scan(e->payload, &limits, &rpc, &err))
+	if (!account || !rpc_request_scan(e->payload, &limits, &rpc, &err))
 		return; /* the entries will differ */
-	account = account_get(sim->worker, &application, &service, &err);
-	if (!account) {
-		rpc_request_finish(&rpc);
-		return;
-	}
 	connection = xcalloc(1, sizeof(*connection));
+	connection->source.number = e->number[5];
+	connection->client.source = &connection->source;
 	connection->http = evhttp_request_new(NULL, NULL);
 	LIST_INSERT_HEAD(&sim->connections, connection, all);
 	request_begin(
@@ -200,6 +224,9 @@ static bool happen(struct sim *sim, const struct entry *e, struct err *err)
 	case ENTRY_END:
 		record_end(sim->worker);
 		break;
+	case ENTRY_ACCOUNT:
+		begin_account(sim, e);
+		break;
 	case ENTRY_REQUEST:
 		begin_request(sim, e);
 		break;
@@ -242,6 +269,7 @@ static bool take_turn(struct sim *sim, const struct due *due, struct err *err)
 		sim->next_alarm = due->entry ? due->order + 1 : sim->next_alarm;
 		worker_on_alarm(sim->worker);
 	} else if (due->is_cut) {
+		sim->cut_is_due = false;
 		sim->next_cut = due->entry ? due->order + 1 : sim->next_cut;
 		flows_cut(sim->worker);
 	} else if (due->flight) {
@@ -257,19 +285,19 @@ static bool take_turn(struct sim *sim, const struct due *due, struct err *err)
  * as much as then; with a script, by no more than a tick. */
 static void set_due(struct sim *sim, enum entry_kind kind, size_t *cursor, struct due *due)
 {
-	const struct entry *e = sim_next_entry(sim, kind, cursor);
+	const struct entry *e = next_entry(sim, kind, cursor);
 
 	if (sim->faults) {
 		while (e && e->at_us < due->at_us) {
 			++*cursor;
-			e = sim_next_entry(sim, kind, cursor);
+			e = next_entry(sim, kind, cursor);
 		}
 		if (e && e->at_us > due->at_us + ALARM_LATE_US)
 			e = NULL;
 	} else {
 		while (e && e->at_us < sim->now_us) {
 			++*cursor;
-			e = sim_next_entry(sim, kind, cursor);
+			e = next_entry(sim, kind, cursor);
 		}
 		if (!e)
 			return; /* it came after the recording's end */
@@ -304,6 +332,9 @@ void loop_cut_soon(struct worker *w)
 		.is_cut = true,
 	};
 
+	if (sim->cut_is_due)
+		return; /* one does for all */
+	sim->cut_is_due = true;
 	set_due(sim, ENTRY_CUT, &sim->next_cut, &due);
 }
 
@@ -316,7 +347,7 @@ static void plan_all(struct sim *sim)
 		const struct entry *e = &sim->recording->entries[i];
 
 		if (e->kind < ENTRY_INPUTS && e->kind != ENTRY_ALARM && e->kind != ENTRY_CUT &&
-		    !told_is_answer(e))
+		    !told_is_answer(sim->told, i))
 			due_add(&sim->due,
 				&(struct due){.at_us = e->at_us, .order = i, .entry = e});
 	}

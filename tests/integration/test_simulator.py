@@ -13,11 +13,13 @@ import time
 import pytest
 
 from support import net, paths
+from support.backend import NEVER_RESTS, Backend
 from support.counts import count
 from support.liar import Liar
 from support.process import wait_for
 
 CLIENTS = 4
+UNPAID_MAX, BATCH = 20_000, 100  # what a node is owed, and calls that are more than that
 LONG = "0x" + "5a" * 70_000  # an answer of several parts
 SAME, DIFFERENT, USAGE, FAILED = 0, 1, 3, 4
 FAST = count("simulator_seconds") < 30  # what is rare need not have happened
@@ -120,6 +122,69 @@ def fixture_recording(anvil, network_factory, folder):
     return folder / "recording"
 
 
+class Reader(threading.Thread):
+    """Sends one call and takes what comes of it, until its connection is closed."""
+
+    def __init__(self, url, method):
+        super().__init__(daemon=True)
+        self.client = net.Http(url)
+        self.method = method
+        self.answer, self.begun = None, False
+        self.start()
+
+    @staticmethod
+    def text(method):
+        """A call without parameters."""
+        return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": []})
+
+    def run(self):
+        self.client.connection.request("POST", "/", body=self.text(self.method))
+        try:
+            answer = self.client.connection.getresponse()
+            self.begun = True
+            self.answer = answer.read()
+        except (OSError, http.client.HTTPException):
+            pass
+
+
+@pytest.fixture(scope="module", name="rare")
+def fixture_rare(folder, anvil, network_factory):
+    """A gateway with one node, to which all happens that is no answer: another account's path whose
+    request is no call, no room for some calls of a batch and for a filter, a long answer that stalls;
+    and a link that goes down with calls, and with long answers, on it."""
+    backend = Backend(folder, "backend", {"methods": {
+        "eth_getBlockByNumber": {"result": net.result(anvil.url, "eth_getBlockByNumber", "latest", False)},
+        "eth_gasPrice": {"hang": True},
+        "debug_traceTransaction": {"size": 2_000_000, "drip_bytes": 900_000, "drip_ms": 600_000},
+        "eth_call": {"size": 30_000_000, "drip_bytes": 70_000, "drip_ms": 100}}}).start()
+    backend.ready(lambda: net.answers(backend.url + "/stats"))
+    network = network_factory(
+        upstreams=[backend.url], stakes=(1,), applications=3, upstream=NEVER_RESTS,
+        gateway={"record": folder / "rare", "head_interval": "0 s", "attempts": 1, "stall_timeout": "1 s",
+                 "filters_per_address_max": 2},
+        node={"max_unpaid_cu": UNPAID_MAX})
+    token = (network.folder / "tokens").read_text().split()[2]
+    assert b"error" in net.Http(f"{network.url}eth/{token}").post("no call")[2]
+    batch = [{"jsonrpc": "2.0", "id": n, "method": "eth_estimateGas", "params": [{"to": f"0x{n:040x}"}]}
+             for n in range(BATCH)]
+    assert net.Http(network.url).post(json.dumps(batch))[2].count(b'"result"') == BATCH
+    made = [net.Http(network.url).post(Reader.text("eth_newBlockFilter"))[2] for _ in range(3)]
+    assert [b"per_address" in answer for answer in made] == [False, False, True], made
+    readers = [Reader(network.url, method) for method in ("eth_call", "eth_call", "debug_traceTransaction")]
+    hangs = [Reader(network.url, "eth_gasPrice") for _ in range(3)]
+    wait_for("the beginnings", lambda: all(reader.begun for reader in readers))
+    wait_for("the calls", lambda: backend.asked("eth_gasPrice") == len(hangs))
+    wait_for("the stalled one's end", lambda: not readers[2].is_alive())
+    network.nodes[0].kill()
+    for reader in (*readers, *hangs):
+        reader.join(60)
+        assert not reader.is_alive()
+    assert all(b"went down" in reader.answer for reader in hangs)
+    assert network.gateway.stop() == 0, network.gateway.log()[-2000:]
+    backend.end()
+    return folder / "rare"
+
+
 def simulate(*words):
     """(status, what it says)."""
     done = subprocess.run([paths.SIMULATE, *map(str, words)], capture_output=True, text=True,
@@ -168,6 +233,17 @@ def test_it_is_all_done_again_and_the_entries_are_the_same(recording, folder):
     for name in ("of the cache", "shared", "recomputed", "retries", "hedges", "set aside", "failed", "broken off"):
         then, now = row(said, name)
         assert then == now and (now > 0 or FAST or name == "broken off"), f"{name}\n{said}"
+
+
+def test_what_the_world_refused_and_broke_off_is_done_again(rare, folder):
+    """To the text of each error."""
+    data = rare.read_bytes()
+    for kind in (b"account", b"noroom", b"stalled", b"broken", b"cut", b"down"):
+        assert re.search(rb"^%s " % kind, data, re.MULTILINE), kind
+    assert len(re.findall(rb"^answer \d+ \d+ link ", data, re.MULTILINE)) == 3
+    status, said = simulate("--entries", folder / "again", rare)
+    assert status == SAME, said
+    assert (folder / "again").read_bytes() == data
 
 
 def test_an_answer_that_is_another_is_noticed(recording, folder):

@@ -49,6 +49,26 @@ static void entries_have_their_fields_and_times(void **state)
 	recording_finish(&r);
 }
 
+static void what_was_read_of_the_world_is_an_entry(void **state)
+{
+	struct recording r;
+	struct err err;
+
+	assert_true(reads(HEAD "account 1 1 eth " KEY "\ntick 2 2\nowed 65\n" KEY
+			       "\n\nfull\nnoroom " KEY " unpaid\nstalled 7\n"
+			       "committed 3 3 1 2 ledger 4\ndisk\n",
+			  &r, &err));
+	assert_int_equal(r.n, 13);
+	assert_int_equal(r.entries[6].kind, ENTRY_ACCOUNT);
+	assert_true(r.entries[6].kind < ENTRY_INPUTS);
+	assert_int_equal(r.entries[8].payload.n, 65);
+	assert_int_equal(r.entries[9].kind, ENTRY_FULL);
+	assert_true(view_eq(r.entries[10].word[1], VIEW_STR("unpaid")));
+	assert_int_equal(r.entries[11].number[0], 7);
+	assert_true(view_eq(r.entries[12].payload, VIEW_STR("disk")));
+	recording_finish(&r);
+}
+
 static void one_that_breaks_off_ends_before_that(void **state)
 {
 	struct recording r;
@@ -140,6 +160,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries_have_their_fields_and_times),
+		cmocka_unit_test(what_was_read_of_the_world_is_an_entry),
 		cmocka_unit_test(one_that_breaks_off_ends_before_that),
 		cmocka_unit_test(what_is_none_is_refused_with_its_entry),
 		cmocka_unit_test(a_script_says_who_does_what_and_when),
