@@ -184,12 +184,16 @@ class Network:
         return [self.gateway, *self.nodes]
 
     def start(self, timeout=PATIENCE_S):
-        """Starts all; returns when a call would be answered."""
+        """Starts all; returns when a call would be answered, by each node that is in every session."""
         self.start_keeper()
         for node in self.nodes:
             node.start()
         self.gateway.start()
         self.wait_ready(timeout)
+        if self.session_suppliers >= len(self.stakes) + len(self.guests):
+            # What no readiness says: the first node to be there makes a gateway ready.
+            wait_for("a session on each node", lambda: all(
+                self.metric(node, "counterfoil_node_sessions") > 0 for node in self.nodes), timeout)
         return self
 
     def start_keeper(self):
