@@ -55,10 +55,7 @@ class Debtor:
         try:
             if self.denies and link.listing:
                 link.send("lanes", flags=3, lanes=[self._nothing(lane) for lane in link.listing])
-            handle = link.open(book.session(application, book.start()))
-            while self.cosigned.get(port, 0) < self.cosigns:
-                self._pay(link, link.call(handle, CALLS[1]).lane)
-                self.cosigned[port] = self.cosigned.get(port, 0) + 1
+            handle = self._begin(port, link, book, application)
             numbers = [link.relay(handle, dice.choices(CALLS, WEIGHTS)[0])
                        for _ in range(dice.randint(1, 12))]
             if dice.random() < 0.7:  # else it hangs up with the answers on their way
@@ -70,6 +67,31 @@ class Debtor:
             pass  # refused by name, or the node has had enough of it
         finally:
             link.close()
+
+    def exhaust(self, port, book, application):
+        """True once a node has refused a call, or the link, for what is owed, in whichever session."""
+        try:
+            link = Gateway.connect(port, self.me, book)
+        except Closed as closed:
+            return closed.error == "unpaid"
+        try:
+            handle = self._begin(port, link, book, application)
+            while True:
+                refusal = link.call(handle, CALLS[0]).refusal
+                if refusal:
+                    return refusal == "unpaid"
+        except (Refused, Closed):
+            return False
+        finally:
+            link.close()
+
+    def _begin(self, port, link, book, application):
+        """The handle of the session of now, on a link on which all that this one ever pays is paid."""
+        handle = link.open(book.session(application, book.start()))
+        while self.cosigned.get(port, 0) < self.cosigns:
+            self._pay(link, link.call(handle, CALLS[1]).lane)
+            self.cosigned[port] = self.cosigned.get(port, 0) + 1
+        return handle
 
     @staticmethod
     def _pay(link, lane):
@@ -109,6 +131,9 @@ class World:
                 for debtor in DEBTORS:
                     for application in self.network.applications:
                         self._spree(debtor, port, application, dice)
+        for debtor in DEBTORS[:2]:  # however few of its calls a session had room for
+            wait_for("the whole bound to be used", lambda d=debtor: d.exhaust(
+                self.network.node_ports[0], self.book, self.network.applications[0]))
         self.nodes = [self.network.export(node) for node in self.network.nodes]
         self.known = money.whole_registry(self.network)
         return self
@@ -174,8 +199,8 @@ def test_a_gateway_asks_for_no_more_than_the_allowance(folder):
     """[P4]: both sides count to the same number, so that no node has to refuse."""
     backend = Backend(folder, "backend-2", {"default": {"result": "0x0"}}).start()
     network = Network(folder / "allowance", [backend.url], stakes=(1, 1), prices=(PRICE, PRICE), block_ms=100,
-                      session_blocks=20, by_url=True, gateway={"workers": 2})
-    budget = 2 * 40 * 20 * PRICE + 7  # two suppliers, forty calls of 20 CU each, and a bit
+                      session_blocks=20, by_url=True, gateway={"workers": 2, "head_interval": "0 s"})
+    budget = 2 * 15 * 20 * PRICE + 7  # two suppliers, fifteen calls of 20 CU each, and a bit
     run("grant", "--registry", network.registry, "--key", network.folder / "app0.key",
         network.gateway_key, SERVICE, budget)
     try:
@@ -185,6 +210,7 @@ def test_a_gateway_asks_for_no_more_than_the_allowance(folder):
         book.at(first)
         with Load(network.url, clients=4) as load:
             time.sleep(count("allowance_sessions") * 2.0)
+            wait_for("it to be used up", lambda: load.bad > 0)
         assert any('"error":"allowance"' in why for why in load.failed())
         assert all('"error":"allowance"' in why for why in load.failed()), load.failed()[:3]
         wait_for("all cosigned", network.all_cosigned, interval=0.5)

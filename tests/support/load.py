@@ -28,6 +28,7 @@ class Load:
         self.notebook = open(notebook, "a", buffering=1) if notebook else None
         self.answers = []
         self.good = 0  # answers so far that were right
+        self.bad = 0   # calls so far that failed
         self.sessions = set()  # that they were given in
         self.answered = set()  # numbers of the clients that had one
         self.stopping = threading.Event()
@@ -70,6 +71,8 @@ class Load:
                 self.good += 1  # a count to watch; a lost update does not matter
                 self.sessions.add(answer.session)
                 self.answered.add(number)
+            else:
+                self.bad += 1
             answer.took = time.monotonic() - answer.at
             mine.append(answer)
             if self.pause:
