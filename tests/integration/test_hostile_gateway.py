@@ -59,6 +59,7 @@ class World:
         self.network.start()
         self.book = Book(self.network)
         self.links = []  # all honest ends of links: what came on them is looked for in the ledger
+        self.played = set()  # cases
 
     def _entries(self):
         """Small grants for some, an application of others, and one without escrow."""
@@ -232,6 +233,7 @@ def outcome(x, then):
 def played(world, name, want):
     """The Attack after a case that came out as it should, however often its session was over before that."""
     came = None
+    world.played.add(name)
 
     def came_out():
         nonlocal came
@@ -296,8 +298,9 @@ def test_every_case_is_played():
 def test_the_others_were_served_and_nobody_lost_a_receipt(world):
     """[L10] [P4]: all that the node delivered is in its ledger, and all of it could be claimed."""
     network = world.network
+    wait_for("enough calls", lambda: world.load.good > 100)
     world.load.stop()
-    assert world.load.failed() == [] and len(world.load.answers) > 100
+    assert world.load.failed() == []
     wait_for("the real gateway's cosignatures", lambda: all(
         lane.final_size() == len(lane.leaves) for node in network.nodes
         for lane in network.export(node).lanes.values() if lane.gateway == network.gateway_key))
@@ -317,12 +320,12 @@ def test_the_others_were_served_and_nobody_lost_a_receipt(world):
             kept = nodes[0].lanes[key].leaves
             assert kept[:len(lane.leaves)] == lane.leaves
             delivered += len(lane.leaves)
-    assert delivered > 400
+    assert delivered > 400 or world.played != set(CASES)
 
 
 def test_the_node_names_in_its_log_what_it_closed_for(world):
     """Each reason of the table at least once."""
     log = world.node.log()
-    for reason in {case["then"].split()[1] for case in CASES.values()
-                   if case["then"].startswith("close")}:
+    for reason in {CASES[name]["then"].split()[1] for name in world.played
+                   if CASES[name]["then"].startswith("close")}:
         assert f"reason={reason} " in log, reason
