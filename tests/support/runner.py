@@ -25,6 +25,7 @@ CLIENTS = ROOT / "tests" / "clients"
 ETHCLIENT = ROOT / "tests" / "ethclient"
 GO_MINIMUM = (1, 24)
 SECOND_TRIES = 3  # files of a step whose failed tests the fast tier runs again, alone
+WHY_MAX, TOLD_MAX = 600, 30  # characters of what a failed test said; of so many
 STEP_TIMEOUT_S = {"fast": 1800, "soak": 18000}  # an hour of it is test_mixed_load
 
 BUILDS = {
@@ -200,6 +201,7 @@ class Run:
         Many files that fail are a broken tree, few a slow machine; of one file all may fail for one reason."""
         failed_before = self.failed
         _, bad, _ = counted = read_junit(path)
+        tell_why(path)
         few = 0 < len({file_of(case) for case in bad}) <= SECOND_TRIES and self.tier == "fast"
         if again and few:
             tail(what)
@@ -208,6 +210,7 @@ class Run:
             path.rename(kept)
             status, second = again(bad)
             passed, worse, skipped = read_junit(second)
+            tell_why(second)
             passed, skipped = ([c for c in some if c in bad] for some in (passed, skipped))
             self.twice += [f"{what}: {c} {n} (see {kept.relative_to(ROOT)})" for c, n in passed]
             counted = (counted[0] + passed, worse, counted[2] + skipped)
@@ -287,6 +290,15 @@ def read_junit(path):
         which = 1 if bad else 2 if case.find("skipped") is not None else 0
         lists[which].append((case.get("classname", ""), case.get("name", "")))
     return lists
+
+
+def tell_why(path):
+    """Prints what failed tests of a JUnit file said: logs may be gone when somebody reads of it."""
+    cases = ElementTree.parse(path).iter("testcase") if path.exists() else ()
+    failures = [(case, bad) for case in cases for bad in [*case.findall("failure"), *case.findall("error")]]
+    for case, bad in failures[:TOLD_MAX]:
+        said = (bad.get("message") or bad.text or "").strip()[:WHY_MAX].replace("\n", "\n      ")
+        print(f"   {case.get('classname', '')} {case.get('name', '')}: {said}", flush=True)
 
 
 def file_of(case):
