@@ -16,6 +16,8 @@ from support.process import wait_for
 CALM_S = (0.6, 1.4)
 RESPONSE_MAX = 4 << 20  # node.response_max, for the answer that is larger
 GRACE_S = 2.0  # a call may still meet what the fault has left: a cut connection, a cooling node
+SILENCE_GRACE_S = 15.0  # and find late that its kept connection is gone
+
 
 def broken(**action):
     """A script that does the same to every request (tests/support/faultnode.h)."""
@@ -72,9 +74,14 @@ class Faults:
         """Transactions that backends have seen; fewer, when one was ended in between."""
         return self.written + sum(backend.asked(WRITE) for backend in self.backends)
 
-    def explains(self, begin, end):
+    def explains(self, begin, end, grace=GRACE_S):
         """Which faults were there between two times."""
-        return [name for start, stop, name in self.spans if start <= end and begin <= stop + GRACE_S]
+        return [name for start, stop, name in self.spans if start <= end and begin <= stop + grace]
+
+    def explains_silence(self, begin, end):
+        """Which of them were the gateway's own: nothing else keeps it from answering at all."""
+        return [name for name in self.explains(begin, end, SILENCE_GRACE_S)
+                if name.startswith(("gateway ", "all killed"))]
 
     # -- the script
 

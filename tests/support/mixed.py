@@ -22,7 +22,7 @@ SCRIPT = {"default": {"echo": True},
 # What a call may end with when something behind the gateway is at fault (docs/errors.md).
 FAULT_CODES = {-32001, -32002, -32005, -32603}
 PAUSE_S = 0.24  # at most, between two calls of a client
-TIMEOUT_S = 30
+TIMEOUT_S = 60
 
 # How often each kind is chosen.
 KINDS = {"read": 40, "same": 10, "batch": 12, "large": 5, "write": 10, "bad": 12, "leave": 7, "slow": 4}
