@@ -19,7 +19,7 @@ from support.liar import Liar
 from support.process import wait_for
 
 CLIENTS = 4
-UNPAID_MAX, BATCH = 20_000, 100  # what a node is owed, and calls that are more than that
+UNPAID_MAX, BATCH = 4_000, 100  # what a node is owed at most, and calls that are more than that
 LONG = "0x" + "5a" * 70_000  # an answer of several parts
 SAME, DIFFERENT, USAGE, FAILED = 0, 1, 3, 4
 FAST = count("simulator_seconds") < 30  # what is rare need not have happened
