@@ -286,6 +286,19 @@ struct buf *link_out(struct link *link)
 	return &link->out;
 }
 
+void link_put(struct link *link, struct buf *frames)
+{
+	struct buf taken = *frames;
+
+	if (link->out.n == 0) {
+		*frames = link->out;
+		link->out = taken;
+		return;
+	}
+	buf_put(&link->out, frames->p, frames->n);
+	frames->n = 0;
+}
+
 void link_sent(struct link *link)
 {
 	struct err err = {0};

@@ -91,6 +91,8 @@ void link_destroy(struct link *link);
 /* The output of an UP link: append whole frames (frame_put_x()), then call link_sent().  On a link
  * that is not UP the bytes are accepted and dropped. */
 struct buf *link_out(struct link *link);
+/* Appends whole frames, by their memory where that is possible: the buffer is empty afterwards. */
+void link_put(struct link *link, struct buf *frames);
 /* Lets what was appended leave at the end of this turn.  Closes the link (later, by the loop) with
  * NOT_READING when more than out_max would wait.  The peer's frame_max is the caller's to keep:
  * link_peer()->frame_max. */

@@ -15,6 +15,7 @@
 
 struct relay_flow {
 	struct rpc_stream *scan;
+	size_t at;	      /* in relay->response, where the next part's encoding begins */
 	uint64_t credit;      /* bytes that further parts may have */
 	bool ended;	      /* the answer is whole and good: what is here is its rest */
 	enum err_code broken; /* ERR_NONE, or why there will be no last part */
@@ -23,7 +24,14 @@ struct relay_flow {
 
 static size_t bytes_ahead(const struct relay *relay)
 {
-	return relay->response.n - RESPONSE_JSON_HEAD;
+	return relay->response.n - relay->flow->at - RESPONSE_JSON_HEAD;
+}
+
+struct view flow_next(const struct relay *relay)
+{
+	size_t part = MIN(bytes_ahead(relay), (size_t)NODE_PART_BYTES);
+
+	return VIEW(relay->response.p + relay->flow->at, RESPONSE_JSON_HEAD + part);
 }
 
 uint32_t flow_parts(const struct relay *relay)
@@ -90,6 +98,14 @@ static void flow_look(struct relay *relay)
 		upstream_resume(relay->call);
 }
 
+/* Nothing of the answer is here any more. */
+static void flow_drop_bytes(struct relay *relay)
+{
+	relay->flow->at = 0;
+	relay->response.n = RESPONSE_JSON_HEAD;
+	relay_count_bytes(relay);
+}
+
 /* --- the backend's side --- */
 
 static void flow_begin(struct relay *relay)
@@ -102,10 +118,26 @@ static void flow_begin(struct relay *relay)
 	relay->cu = relay->method->cu;
 	relay->latency_us = (uint32_t)MIN(clock_mono_us() - relay->begun_us, (usec_t)UINT32_MAX);
 	relay->response.n = 0;
-	buf_reserve(&relay->response, RESPONSE_JSON_HEAD);
+	buf_reserve(&relay->response, RESPONSE_JSON_HEAD + NODE_STREAM_AHEAD);
 	relay->response.n = RESPONSE_JSON_HEAD;
 	HASH_ADD(by_number, relay->link->streams, number, sizeof(relay->number), relay);
 	metric_move(METRIC_NODE_STREAMS, 1);
+}
+
+/* The bytes behind those that are here.  What parts have taken is overwritten when there would be
+ * no room, and not before: so each byte is moved about once. */
+static void flow_put(struct relay *relay, struct view data)
+{
+	struct relay_flow *flow = relay->flow;
+	struct buf *response = &relay->response;
+
+	if (flow->at > 0 && data.n > response->cap - response->n) {
+		response->n -= flow->at;
+		memmove(response->p, response->p + flow->at, response->n);
+		flow->at = 0;
+	}
+	buf_put(response, data.p, data.n);
+	relay_count_bytes(relay);
 }
 
 bool flow_on_data(void *arg, struct view data, struct err *err)
@@ -119,8 +151,7 @@ bool flow_on_data(void *arg, struct view data, struct err *err)
 		flow_begin(relay);
 	if (!rpc_stream_feed(relay->flow->scan, data, err))
 		return false;
-	buf_put(&relay->response, data.p, data.n);
-	relay_count_bytes(relay);
+	flow_put(relay, data);
 	flow_look(relay);
 	return true;
 }
@@ -169,15 +200,14 @@ void flow_expire(struct node_link *nl)
 
 void flow_part_done(struct relay *relay)
 {
+	struct relay_flow *flow = relay->flow;
 	size_t part = MIN(bytes_ahead(relay), (size_t)NODE_PART_BYTES);
-	size_t rest = bytes_ahead(relay) - part;
-	uint8_t *body = relay->response.p + RESPONSE_JSON_HEAD;
 
-	assert(relay->state == RELAY_FLOWING && part <= relay->flow->credit);
-	relay->flow->credit -= part;
-	memmove(body, body + part, rest);
-	relay->response.n = RESPONSE_JSON_HEAD + rest;
-	relay_count_bytes(relay);
+	assert(relay->state == RELAY_FLOWING && part <= flow->credit);
+	flow->credit -= part;
+	flow->at += part; /* the next head goes over the last of these bytes */
+	if (bytes_ahead(relay) == 0)
+		flow_drop_bytes(relay);
 	TAILQ_REMOVE(&relay->link->flowing, relay, entry); /* the others have their turn */
 	TAILQ_INSERT_TAIL(&relay->link->flowing, relay, entry);
 	flow_look(relay);
@@ -194,8 +224,7 @@ void flow_break(struct relay *relay, enum err_code code)
 		return;
 	}
 	relay->flow->broken = code;
-	relay->response.n = RESPONSE_JSON_HEAD;
-	relay_count_bytes(relay);
+	flow_drop_bytes(relay);
 	flow_look(relay);
 }
 

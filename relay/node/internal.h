@@ -287,6 +287,8 @@ void flow_on_credit(struct node_link *nl, uint32_t number, uint32_t bytes);
 void flow_expire(struct node_link *nl);
 /* Parts that can go now. */
 uint32_t flow_parts(const struct relay *relay);
+/* The encoding of the next part; its head is not yet written, and there is room for it. */
+struct view flow_next(const struct relay *relay);
 /* Whether the next part is the last. */
 bool flow_part_is_last(const struct relay *relay);
 /* Why a flowing relay has no part to go, but an ERROR to be told; ERR_NONE: it has a part. */

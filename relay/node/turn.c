@@ -39,9 +39,7 @@ void node_link_mark(struct node_link *nl)
 /* The encoding that the relay's next leaf is of; its head is not yet written. */
 static struct view relay_next(const struct relay *relay)
 {
-	if (!relay->flow)
-		return buf_view(&relay->response);
-	return VIEW(relay->response.p, MIN(relay->response.n, (size_t)PART_ENCODING_MAX));
+	return relay->flow ? flow_next(relay) : buf_view(&relay->response);
 }
 
 /* Relays whose deadline has passed cost nothing, and their answer is of no use [R9]. */
@@ -318,7 +316,7 @@ static void on_commit(void *arg, const struct err *err)
 		return;
 	}
 	node_lane_push_head(lane, &lane->next);
-	buf_put(link_out(nl->link), lane->frame.p, lane->frame.n);
+	link_put(nl->link, &lane->frame);
 	link_sent(nl->link);
 	for (uint32_t i = 0; i < lane->begun_n; i++)
 		metric_observe(METRIC_NODE_RELAY_TIME,
