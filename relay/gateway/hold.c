@@ -5,6 +5,8 @@
 
 #include "relay/gateway/internal.h"
 
+#define GROW_MAX (768 << 10) /* bytes of room made at once, unless doubling makes more */
+
 /* Why a long answer that could have been looked at was not; metrics.def's UNCHECKED. */
 enum unchecked {
 	UNCHECKED_SIZE,
@@ -29,21 +31,37 @@ bool hold_wants(const struct relay *relay)
 	       verify_look(relay->ask) == CHAIN_LOOK_BOTH;
 }
 
-bool hold_take(struct relay *relay, const struct buf *part)
+/* The first part is the body's beginning as it is.  Room is made for more than the next: each time
+ * there is none, all of it is copied. */
+static void put(struct buf *body, struct buf *part)
+{
+	if (body->n == 0) {
+		buf_finish(body);
+		*body = *part;
+		*part = (struct buf){0};
+		return;
+	}
+	if (body->cap - body->n < part->n)
+		buf_reserve(body, MAX(part->n, MIN(3 * body->n, (size_t)GROW_MAX)));
+	buf_put(body, part->p, part->n);
+}
+
+bool hold_take(struct relay *relay, struct buf *part)
 {
 	struct worker *w = relay->worker;
+	size_t n = part->n;
 
-	if (relay->body.n + part->n > MIN(w->cfg->gateway.check_max, w->cfg->gateway.answer_max)) {
+	if (relay->body.n + n > MIN(w->cfg->gateway.check_max, w->cfg->gateway.answer_max)) {
 		metric_add_at(METRIC_GATEWAY_UNCHECKED, UNCHECKED_SIZE, 0, 1);
 		return false;
 	}
-	if (atomic_load(&w->gateway->held_bytes) + part->n > w->cfg->gateway.check_bytes_max) {
+	if (atomic_load(&w->gateway->held_bytes) + n > w->cfg->gateway.check_bytes_max) {
 		metric_add_at(METRIC_GATEWAY_UNCHECKED, UNCHECKED_ROOM, 0, 1);
 		return false;
 	}
-	buf_put(&relay->body, part->p, part->n);
+	put(&relay->body, part);
 	count(relay, relay->body.n);
-	relay_credit(relay, part->n);
+	relay_credit(relay, n);
 	return true;
 }
 

@@ -14,9 +14,9 @@ struct relay;
  * method of which more than the shape is looked at. */
 bool hold_wants(const struct relay *relay);
 
-/* Takes a part into relay->body, and makes the node room for the next.  False: there is no room
- * here, and nothing was taken. */
-MUST_USE bool hold_take(struct relay *relay, const struct buf *part);
+/* Takes a part into relay->body, or its memory, and makes the node room for the next.  False: there
+ * is no room here, and nothing was taken. */
+MUST_USE bool hold_take(struct relay *relay, struct buf *part);
 
 /* Hands over what was taken so far, for which the node has been made room already. */
 struct buf hold_end(struct relay *relay);
