@@ -238,6 +238,22 @@ static bool scan_name(struct scan *s, struct view *ret, bool *ret_escaped)
 	return true;
 }
 
+const uint8_t *scan_plain_members(const uint8_t *p, const uint8_t *end)
+{
+	const uint8_t *at = p;
+
+	while (end - at > 2 && at[0] == ',' && at[1] == '"') {
+		at = text_skip_plain(at + 2, end);
+		if (end - at < 3 || at[0] != '"' || at[1] != ':' || at[2] != '"')
+			break;
+		at = text_skip_plain(at + 3, end);
+		if (at == end || *at != '"')
+			break;
+		p = ++at;
+	}
+	return p;
+}
+
 /* Which of the containers that are open are objects, one bit each. */
 struct nest {
 	uint64_t is_object[RPC_DEPTH_MAX / 64 + 1];
@@ -276,6 +292,8 @@ static bool scan_container(struct scan *s)
 		bool more, escaped;
 		struct view name;
 
+		if (object && !first)
+			s->p = scan_plain_members(s->p, s->end);
 		if (!scan_more(s, object ? '}' : ']', first, &more))
 			return false;
 		first = false;

@@ -492,6 +492,12 @@ static const uint8_t *take(struct rpc_stream *s, const uint8_t *p, const uint8_t
 	return p + 1;
 }
 
+/* Whether nothing is to be noted of the members at p: neither of the answer nor of its error. */
+static inline bool is_deep_in_object(const struct rpc_stream *s)
+{
+	return s->expect == EXPECT_AFTER && s->depth > 2 && in_object(s);
+}
+
 static bool verdict(const struct rpc_stream *s, struct err *err)
 {
 	return !s->why ||
@@ -503,8 +509,12 @@ bool rpc_stream_feed(struct rpc_stream *s, struct view bytes, struct err *err)
 	const uint8_t *p = bytes.p, *end = bytes.n > 0 ? bytes.p + bytes.n : bytes.p;
 
 	s->from = p;
-	while (p < end && !s->why)
-		p = take(s, p, end);
+	while (p < end && !s->why) {
+		if (is_deep_in_object(s))
+			p = scan_plain_members(p, end);
+		if (p < end)
+			p = take(s, p, end);
+	}
 	s->bytes += bytes.n;
 	return verdict(s, err);
 }
