@@ -2,17 +2,24 @@
 #include "relay/cli/program.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include <event2/event.h>
 
 #include "relay/base/clock.h"
 #include "relay/base/log.h"
 #include "relay/base/metrics.h"
+#include "relay/base/recycle.h"
 #include "relay/ledger/ledger.h"
 #include "session/registry/registry.h"
 
 #define FILES_OWN 256	/* the ledger's, the registry's, the loops' */
 #define FILES_LINKS 512 /* of a gateway, to the nodes of its sessions and to those it owes */
+
+#define MMAP_BYTES (4 << 20) /* larger blocks have pages of their own */
+#define TRIM_BYTES (8 << 20) /* free at the end of an arena before it is given back */
 
 uint64_t program_files(const struct config *c, enum config_role role)
 {
@@ -48,6 +55,20 @@ static void raise_files(uint64_t want)
 			(uintmax_t)files.rlim_cur, (uintmax_t)want);
 }
 
+/* Long answers are in buffers of some 100 KiB that come and go thousands of times a second: pages
+ * that glibc gave back to the system in between would be zeroed by it for each of them.  And evhttp
+ * takes some thirty small blocks for each request. */
+static void keep_memory(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+	mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
+#endif
+#ifndef SANITIZED
+	event_set_mem_functions(recycle_malloc, recycle_realloc, recycle_free);
+#endif
+}
+
 void program_start(const struct config *config, enum config_role role, const char *name)
 {
 	static_assert((int)CONFIG_LOG_DEBUG == (int)LOG_LEVEL_DEBUG &&
@@ -55,6 +76,7 @@ void program_start(const struct config *config, enum config_role role, const cha
 		      "the words of log.level stand in the order of the levels");
 	log_init((enum log_level)config->log.level, STDERR_FILENO, name);
 	raise_files(program_files(config, role));
+	keep_memory();
 }
 
 static void refresh_ledger(struct ledger *ledger)
