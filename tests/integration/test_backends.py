@@ -109,7 +109,16 @@ def fixture_single(folder):
 def fixture_pair(folder):
     """Two backends behind one node."""
     network, backends = behind(folder, "pair", 2, gateway={"deadline": "3 s", "attempts": 1},
-                               node={"response_max": "16 MiB"}, upstream=NEVER_RESTS)
+                               upstream=NEVER_RESTS)
+    network.start()
+    yield network, *backends
+    ended(network, backends)
+
+
+@pytest.fixture(scope="module", name="long")
+def fixture_long(folder):
+    """The same with time for long answers."""
+    network, backends = behind(folder, "long", 2, node={"response_max": "16 MiB"}, upstream=NEVER_RESTS)
     network.start()
     yield network, *backends
     ended(network, backends)
@@ -217,8 +226,8 @@ def test_an_error_of_the_call_passes_whatever_its_status(pair):
 
 
 @pytest.mark.parametrize("size", [1000, 65536, 70000, 1000000, 10000000])
-def test_an_answer_of_any_size_comes_whole_and_receipted(pair, size):
-    network, first, second = pair
+def test_an_answer_of_any_size_comes_whole_and_receipted(long, size):
+    network, first, second = long
     for backend in (first, second):
         backend.script(default={"size": size})
     answer, headers = call(network)
@@ -227,8 +236,8 @@ def test_an_answer_of_any_size_comes_whole_and_receipted(pair, size):
     first.script()
 
 
-def test_an_answer_over_the_limit_is_an_error_by_name(pair):
-    network, first, second = pair
+def test_an_answer_over_the_limit_is_an_error_by_name(long):
+    network, first, second = long
     for backend in (first, second):
         backend.script(default={"size": 20 << 20})
     answer, _ = call(network)

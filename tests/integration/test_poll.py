@@ -13,7 +13,7 @@ from web3 import HTTPProvider, Web3
 from support import net, paths
 from support.emitter import Emitter, mine, topic_of
 from support.network import Network
-from support.process import wait_for
+from support.process import PATIENCE_S, wait_for
 
 RECEIPT = re.compile(r"[0-9a-f]{32}/\d+/[0-9a-f]{32}")
 WATCHERS = {"viem": ["node", "watch_viem.mjs"], "ethers": ["node", "watch_ethers.mjs"],
@@ -279,10 +279,17 @@ def test_each_client_watches_a_contract(world):
     contract = w3.eth.contract(address=address, abi=till["abi"])
     before = filters(network)
     watchers = {name: watcher(name, network, address) for name in WATCHERS}
+
+    def all_ended():
+        """ethers asks for logs when it hears of a block, but not while it asks: blocks go on coming."""
+        mine(chain.url)
+        return all(one.poll() is not None for one in watchers.values())
+
     try:
         wait_for("their filters", lambda: filters(network) >= before + len(watchers))
         sent = [contract.functions.set(n).transact({"from": account}) for n in (9, 10, 11)]
-        lines = {name: one.communicate(timeout=60)[0] for name, one in watchers.items()}
+        wait_for("three events each", all_ended, 3 * PATIENCE_S, 0.2)
+        lines = {name: one.communicate()[0] for name, one in watchers.items()}
     finally:
         for one in watchers.values():
             one.kill()
