@@ -4,67 +4,8 @@
 #include "tests/unit/unit.h"
 
 #include "session/branch.h"
-#include "session/head.h"
 #include "tests/support/gen.h"
-
-#define SECOND 1000000
-#define START (1000 * (usec_t)SECOND)
-
-static struct key_id key_of(size_t i)
-{
-	return (struct key_id){{(uint8_t)(i + 1), (uint8_t)(i >> 8)}};
-}
-
-static struct hash hash_of(uint64_t number, uint8_t branch)
-{
-	struct hash h = {{branch, 7}};
-
-	memcpy(h.b + 8, &number, sizeof(number));
-	return h;
-}
-
-static struct head *head_of(size_t suppliers, usec_t block_us)
-{
-	struct head *head = head_create(block_us);
-
-	for (size_t i = 0; i < suppliers; i++) {
-		struct key_id key = key_of(i);
-		struct owner_id owner = {{(uint8_t)(i + 1)}};
-
-		head_join(head, &key, &owner, 1, START);
-	}
-	return head;
-}
-
-static void tell(struct head *head, size_t i, uint64_t number, uint8_t branch, usec_t now)
-{
-	const struct key_id key = key_of(i);
-	const struct head_report report = {
-		.is_newest = true,
-		.has_hash = true,
-		.has_parent = true,
-		.block = {number, hash_of(number, branch)},
-		.parent = hash_of(number - 1, branch),
-	};
-
-	head_tell(head, &key, &report, now);
-}
-
-static void tell_number(struct head *head, size_t i, uint64_t number, usec_t now)
-{
-	const struct key_id key = key_of(i);
-	const struct head_report report = {.is_newest = true, .block = {.number = number}};
-
-	head_tell(head, &key, &report, now);
-}
-
-static bool is_pinned_to(const struct head *head, uint64_t number, uint8_t branch)
-{
-	const struct head_state *state = head_state(head);
-	struct hash want = hash_of(number, branch);
-
-	return state->pinnable && state->block.number == number && ID_EQ(&state->block.hash, &want);
-}
+#include "tests/unit/head_world.h"
 
 static void one_supplier_is_believed_at_once(void **state)
 {
@@ -303,25 +244,6 @@ static void the_pace_is_learned(void **state)
 				tell(head, i, 100 + n, 0, START + (usec_t)n * paces[p]);
 		}
 		assert_in_range(head_state(head)->block_us, paces[p] * 9 / 10, paces[p] * 11 / 10);
-	}
-}
-
-static void a_source_too_many_takes_the_place_of_the_one_heard_longest_ago(void **state)
-{
-	CLEANUP(head_destroy) struct head *head = head_of(HEAD_SOURCES_MAX, SECOND);
-	const struct key_id key = key_of(HEAD_SOURCES_MAX);
-	const struct owner_id owner = {{99}};
-
-	for (size_t i = 0; i < HEAD_SOURCES_MAX; i++)
-		tell(head, i, 100, 0, START + (i == 5 ? 0 : 1));
-	head_join(head, &key, &owner, 1, START + 2);
-	tell(head, HEAD_SOURCES_MAX, 100, 0, START + 2);
-	assert_int_equal(head_place(head, &key, START + 2), HEAD_PLACE_WITH);
-	for (size_t i = 0; i < HEAD_SOURCES_MAX; i++) {
-		const struct key_id old = key_of(i);
-
-		assert_int_equal(head_place(head, &old, START + 2),
-				 i == 5 ? HEAD_PLACE_SILENT : HEAD_PLACE_WITH);
 	}
 }
 
@@ -565,7 +487,6 @@ int main(void)
 		cmocka_unit_test(a_block_that_nobody_has_is_not_pinned_to),
 		cmocka_unit_test(what_a_client_was_told_is_a_floor_within_the_gap),
 		cmocka_unit_test(the_pace_is_learned),
-		cmocka_unit_test(a_source_too_many_takes_the_place_of_the_one_heard_longest_ago),
 		cmocka_unit_test(a_full_branch_keeps_what_is_stood_for),
 		cmocka_unit_test(a_minority_moves_the_head_hardly_at_all),
 		cmocka_unit_test(a_fast_chain_and_few_words_make_no_laggards),
