@@ -378,9 +378,11 @@ static void keys_tell_secrets_services_pins_and_calls_apart(void **state)
 {
 	struct cache_secret second = {.b = {8}};
 	struct hash pin = {{1}}, pin2 = {{2}};
-	struct view call = VIEW_STR("call"), near = VIEW_STR("calk");
+	/* the last letter is another; name and call give the same letters in one row */
+	struct service_name etc = {.s = "etc"}, dash = {.s = "eth-"};
+	struct view call = VIEW_STR("call"), near = VIEW_STR("calk"), dash_call = VIEW_STR("-call");
 	struct view parts[] = {VIEW_STR("ca"), VIEW_STR("ll")};
-	struct cache_key keys[6], again;
+	struct cache_key keys[9], again;
 
 	cache_key_make(&secret, &eth, NULL, &call, 1, &keys[0]);
 	cache_key_make(&secret, &other, NULL, &call, 1, &keys[1]);
@@ -388,6 +390,9 @@ static void keys_tell_secrets_services_pins_and_calls_apart(void **state)
 	cache_key_make(&secret, &eth, NULL, &near, 1, &keys[3]);
 	cache_key_make(&secret, &eth, &pin2, &call, 1, &keys[4]);
 	cache_key_make(&second, &eth, NULL, &call, 1, &keys[5]);
+	cache_key_make(&secret, &etc, NULL, &call, 1, &keys[6]);
+	cache_key_make(&secret, &dash, NULL, &call, 1, &keys[7]);
+	cache_key_make(&secret, &eth, NULL, &dash_call, 1, &keys[8]);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		for (size_t j = 0; j < i; j++)
 			assert_false(ID_EQ(&keys[i], &keys[j]));
