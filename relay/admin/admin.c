@@ -20,6 +20,7 @@
 #include <event2/keyvalq_struct.h>
 
 #include "relay/base/clock.h"
+#include "relay/base/crowd.h"
 #include "relay/base/mem.h"
 #include "relay/base/metrics.h"
 
@@ -28,6 +29,7 @@
 struct admin {
 	struct event_base *base;
 	struct evhttp *http;
+	struct crowd *crowd;
 	struct event *stop;
 	int stop_fd; /* eventfd: written once, by admin_stop() */
 	uint16_t port;
@@ -236,6 +238,11 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
 	event_base_loopbreak(admin->base);
 }
 
+static void on_pushed(void *arg)
+{
+	metric_add(METRIC_ADMIN_CROWDED, 1);
+}
+
 static void *run(void *arg)
 {
 	struct admin *admin = arg;
@@ -257,6 +264,8 @@ static void admin_make(struct admin *admin)
 		abort();
 	admin->stop = event_new(admin->base, admin->stop_fd, EV_READ, on_stop, admin);
 	event_add(admin->stop, NULL);
+	admin->crowd =
+		crowd_create(admin->base, admin->http, ADMIN_CONNECTIONS_MAX, on_pushed, NULL);
 	evhttp_set_allowed_methods(admin->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
 	evhttp_set_max_headers_size(admin->http, ADMIN_HEADER_MAX);
 	evhttp_set_max_body_size(admin->http, ADMIN_BODY_MAX);
@@ -331,6 +340,7 @@ void admin_stop(struct admin *admin)
 	}
 	event_free(admin->stop);
 	evhttp_free(admin->http);
+	crowd_destroy(admin->crowd);
 	event_base_free(admin->base);
 	close(admin->stop_fd);
 	free(admin);

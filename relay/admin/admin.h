@@ -13,9 +13,10 @@
 #include "relay/base/err.h"
 #include "relay/config/config.h"
 
-#define ADMIN_HEADER_MAX 8192 /* bytes of a request's head */
-#define ADMIN_BODY_MAX 1024   /* bytes of a request's body, which nothing reads */
-#define ADMIN_TIMEOUT_S 10    /* a connection that is silent for this long is closed */
+#define ADMIN_HEADER_MAX 8192	 /* bytes of a request's head */
+#define ADMIN_BODY_MAX 1024	 /* bytes of a request's body, which nothing reads */
+#define ADMIN_TIMEOUT_S 10	 /* a connection that is silent for this long is closed */
+#define ADMIN_CONNECTIONS_MAX 64 /* the oldest ends when there are more */
 #define ADMIN_CHECKS_MAX 16
 #define ADMIN_PAGES_MAX 8
 

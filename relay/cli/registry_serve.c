@@ -159,7 +159,8 @@ static bool serve(struct event_base *base, struct store *store, const struct rel
 	if (!listen->host)
 		return err_set(err, ERR_USAGE, "--listen: HOST:PORT");
 	if (!registry_keeper_create(base, store, &keeper, err) ||
-	    !registry_server_create(base, store, key, listen->host, listen->port, &server, err))
+	    !registry_server_create(base, store, key, listen->host, listen->port,
+				    &registry_server_limits, &server, err))
 		return false;
 	printf("registry at http://%s%s%s:%u/ key %s\n", strchr(listen->host, ':') ? "[" : "",
 	       listen->host, strchr(listen->host, ':') ? "]" : "", registry_server_port(server),

@@ -10,6 +10,7 @@
 
 #include <event2/event_struct.h>
 
+#include "relay/base/clock.h"
 #include "relay/base/log.h"
 #include "relay/base/mem.h"
 #include "relay/link/link_private.h"
@@ -46,6 +47,8 @@ void listener_params_default(struct listener_params *ret)
 	*ret = (struct listener_params){
 		.unfinished_max = 256,
 		.unfinished_per_source_max = 16,
+		.begun_max = 256,
+		.begun_per_source_max = 64,
 		.links_max = 4096,
 		.links_per_key_max = 64,
 	};
@@ -127,13 +130,15 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
 	struct listener *l = arg;
 
+	clock_tick();
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
 		struct sockaddr_storage sa = {0};
 		socklen_t len = sizeof(sa);
 		int got = accept4(fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (got >= 0)
-			lobby_enter(l->lobby, l->seat, address_source((struct sockaddr *)&sa), got);
+			lobby_enter(l->lobby, l->seat, address_source((struct sockaddr *)&sa), got,
+				    clock_mono_us());
 		else if (errno == EAGAIN)
 			break;
 		else if (errno != EINTR && errno != ECONNABORTED) {

@@ -13,6 +13,8 @@
 struct listener_params {
 	uint32_t unfinished_max;	    /* handshakes in all; 256 */
 	uint32_t unfinished_per_source_max; /* of one address (IPv6: one /64); 16 */
+	uint32_t begun_max;		    /* handshakes begun within a second, in all; 256 */
+	uint32_t begun_per_source_max;	    /* of one address; 64 */
 	uint32_t links_max;		    /* up, in all; 4096 */
 	uint32_t links_per_key_max;	    /* up, of one gateway key; 64 */
 	struct link_params link;

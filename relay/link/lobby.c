@@ -9,12 +9,16 @@
 #include "relay/base/mem.h"
 #include "relay/base/metrics.h"
 
+#define BEGUN_US 1000000 /* in which so many may begin */
+
 TAILQ_HEAD(guests, guest);
 
 /* Which limit refuses somebody: in the order of the metric label LIMIT. */
 enum limit {
 	LIMIT_HANDSHAKES,
 	LIMIT_HANDSHAKES_PER_SOURCE,
+	LIMIT_BEGUN,
+	LIMIT_BEGUN_PER_SOURCE,
 	LIMIT_LINKS,
 	LIMIT_LINKS_PER_KEY,
 	LIMIT_COUNT
@@ -26,6 +30,12 @@ struct seat {
 	struct guests waiting;
 };
 
+/* When a handshake began. */
+struct beginning {
+	usec_t at;
+	uint64_t source;
+};
+
 struct lobby {
 	pthread_mutex_t lock; /* of all that follows */
 	unsigned refs;
@@ -34,6 +44,8 @@ struct lobby {
 	struct seat seats[LOBBY_SEATS_MAX];
 	unsigned seats_n;
 	uint32_t unfinished, up;
+	struct beginning *begun; /* the last limits.begun_max, as a ring */
+	size_t begun_n;		 /* in all; the oldest that is kept is at begun_n modulo its size */
 	uint64_t refused;
 	struct log_gate gates[LIMIT_COUNT];
 };
@@ -45,6 +57,7 @@ struct lobby *lobby_create(const struct listener_params *params)
 	pthread_mutex_init(&lobby->lock, NULL);
 	lobby->refs = 1;
 	lobby->limits = *params;
+	lobby->begun = xcalloc(params->begun_max, sizeof(lobby->begun[0]));
 	TAILQ_INIT(&lobby->guests);
 	return lobby;
 }
@@ -70,6 +83,7 @@ void lobby_unref(struct lobby *lobby)
 		return;
 	assert(TAILQ_EMPTY(&lobby->guests));
 	pthread_mutex_destroy(&lobby->lock);
+	free(lobby->begun);
 	free(lobby);
 }
 
@@ -119,6 +133,8 @@ static void refuse(struct lobby *lobby, enum limit limit)
 	static const char *const names[LIMIT_COUNT] = {
 		[LIMIT_HANDSHAKES] = "handshakes_max",
 		[LIMIT_HANDSHAKES_PER_SOURCE] = "handshakes_per_source_max",
+		[LIMIT_BEGUN] = "handshake_rate_max",
+		[LIMIT_BEGUN_PER_SOURCE] = "handshake_rate_per_source_max",
 		[LIMIT_LINKS] = "links_max",
 		[LIMIT_LINKS_PER_KEY] = "links_per_key_max",
 	};
@@ -136,7 +152,25 @@ struct tally {
 	uint32_t all[LOBBY_SEATS_MAX];
 	uint32_t of_source[LOBBY_SEATS_MAX];
 	uint32_t unfinished; /* of the source */
+	uint32_t begun;	     /* within BEGUN_US, of all */
+	uint32_t begun_of_source;
 };
+
+/* Who began before there were begun_max others needs no counting: those alone are too many. */
+static void count_beginnings(const struct lobby *lobby, uint64_t source, usec_t now,
+			     struct tally *ret)
+{
+	size_t kept = MIN(lobby->begun_n, (size_t)lobby->limits.begun_max);
+
+	for (size_t i = 0; i < kept; i++) {
+		const struct beginning *one = &lobby->begun[i];
+
+		if (now - one->at >= BEGUN_US)
+			continue;
+		ret->begun++;
+		ret->begun_of_source += one->source == source;
+	}
+}
 
 static void count_guests(const struct lobby *lobby, uint64_t source, struct tally *ret)
 {
@@ -178,10 +212,18 @@ static bool has_room(struct lobby *lobby, uint64_t source, const struct tally *t
 		refuse(lobby, LIMIT_HANDSHAKES_PER_SOURCE);
 		return false;
 	}
+	if (source != 0 && tally->begun_of_source >= lobby->limits.begun_per_source_max) {
+		refuse(lobby, LIMIT_BEGUN_PER_SOURCE);
+		return false;
+	}
+	if (tally->begun >= lobby->limits.begun_max) {
+		refuse(lobby, LIMIT_BEGUN);
+		return false;
+	}
 	return true;
 }
 
-bool lobby_enter(struct lobby *lobby, unsigned seat, uint64_t source, int fd)
+bool lobby_enter(struct lobby *lobby, unsigned seat, uint64_t source, int fd, usec_t now)
 {
 	const uint64_t one = 1;
 	struct guest *guest;
@@ -190,6 +232,7 @@ bool lobby_enter(struct lobby *lobby, unsigned seat, uint64_t source, int fd)
 
 	pthread_mutex_lock(&lobby->lock);
 	count_guests(lobby, source, &tally);
+	count_beginnings(lobby, source, now, &tally);
 	ok = has_room(lobby, source, &tally);
 	if (ok) {
 		guest = xcalloc(1, sizeof(*guest));
@@ -197,6 +240,8 @@ bool lobby_enter(struct lobby *lobby, unsigned seat, uint64_t source, int fd)
 		guest->source = source;
 		guest->fd = fd;
 		lobby->unfinished++;
+		lobby->begun[lobby->begun_n++ % lobby->limits.begun_max] =
+			(struct beginning){now, source};
 		TAILQ_INSERT_TAIL(&lobby->guests, guest, all);
 		TAILQ_INSERT_TAIL(&lobby->seats[guest->seat].waiting, guest, waiting);
 		/* A counter that is full is readable anyway. */

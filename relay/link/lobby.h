@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What the listeners of one address share, each on a thread of its own: who is at the door and who
- * is in, the limits on both, and the choice of the listener that serves the next one.  Private to
- * relay/link; listener.c alone uses it.
+ * is in, how fast they come, the limits on all of this, and the choice of the listener that serves
+ * the next one.  Private to relay/link; listener.c alone uses it.
  *
  * The kernel spreads connections over SO_REUSEPORT sockets by a hash of their addresses, which
  * leaves two links on one of two threads half of the time, for as long as they live.  So whoever
@@ -45,10 +45,10 @@ unsigned lobby_sit(struct lobby *lobby, int wake_fd);
 /* The listener takes no more; who waits for it is closed and forgotten. */
 void lobby_leave(struct lobby *lobby, unsigned seat);
 
-/* A connection was accepted by `seat`.  Chooses the seat with the fewest connections of this source
- * and then in all, `seat` itself among equals, and queues it there: lobby_take() gives it.  False:
- * a limit refuses it, and its descriptor is closed. */
-bool lobby_enter(struct lobby *lobby, unsigned seat, uint64_t source, int fd);
+/* A connection was accepted by `seat` at this time, monotonic.  Chooses the seat with the fewest
+ * connections of this source and then in all, `seat` itself among equals, and queues it there:
+ * lobby_take() gives it.  False: a limit refuses it, and its descriptor is closed. */
+bool lobby_enter(struct lobby *lobby, unsigned seat, uint64_t source, int fd, usec_t now);
 /* The next guest that waits for the seat, NULL when there is none.  The guest is the caller's until
  * lobby_go(). */
 struct guest *lobby_take(struct lobby *lobby, unsigned seat);

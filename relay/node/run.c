@@ -36,6 +36,8 @@ static void link_params_of(const struct config *cfg, struct listener_params *lis
 {
 	listener->unfinished_max = (uint32_t)cfg->link.handshakes_max;
 	listener->unfinished_per_source_max = (uint32_t)cfg->link.handshakes_per_source_max;
+	listener->begun_max = (uint32_t)cfg->link.handshake_rate_max;
+	listener->begun_per_source_max = (uint32_t)cfg->link.handshake_rate_per_source_max;
 	listener->links_max = (uint32_t)cfg->link.links_max;
 	listener->links_per_key_max = (uint32_t)cfg->link.links_per_key_max;
 	listener->link.handshake_timeout_us = cfg->link.handshake_timeout;

@@ -13,6 +13,7 @@
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 
+#include "relay/base/crowd.h"
 #include "relay/base/log.h"
 #include "relay/base/mem.h"
 
@@ -20,8 +21,20 @@
 #define SERVE_BODY_MAX 1024
 #define SERVE_TIMEOUT_S 30
 
+/* A file of so many seeds has 26 MB and takes half a second; at a height of 12 s it is 36 days. */
+const struct registry_server_limits registry_server_limits = {
+	.connections_max = 256,
+	.answers_max = 256u << 20,
+	.seeds_max = 262144,
+	.share = 4,
+	.ahead_us = 2000000,
+};
+
 struct registry_server {
+	struct registry_server_limits limits;
 	struct evhttp *http;
+	struct crowd *crowd;
+	usec_t paid_us; /* until then files with a range have used their share */
 	struct store *store;
 	const struct relay_key *key;
 	uint16_t port;
@@ -81,8 +94,33 @@ static bool refresh(struct registry_server *s, struct err *err)
 	return true;
 }
 
-static void reply_note(struct evhttp_request *req, const struct buf *note)
+/* Strangers can cause it, so it is logged once a second. */
+static void on_pushed(void *arg)
 {
+	static struct log_gate gate;
+	uint64_t more;
+
+	if (log_every(&gate, 1000000, &more))
+		log_warn("registry.serve_crowded", "more=%" PRIu64, more);
+}
+
+static void reply_busy(struct evhttp_request *req, usec_t wait_us)
+{
+	char seconds[24];
+
+	snprintf(seconds, sizeof(seconds), "%" PRId64, (int64_t)(wait_us / 1000000 + 1));
+	add_header(req, "Retry-After", seconds);
+	reply_text(req, HTTP_SERVUNAVAIL, "others have asked for much; ask again");
+}
+
+static void reply_note(struct registry_server *s, struct evhttp_request *req,
+		       const struct buf *note)
+{
+	if (!crowd_make_room(s->crowd, evhttp_request_get_connection(req), note->n,
+			     s->limits.answers_max)) {
+		reply_busy(req, 0);
+		return;
+	}
 	add_header(req, "Content-Type", "text/plain; charset=utf-8");
 	add_header(req, "Cache-Control", "no-cache");
 	evbuffer_add(evhttp_request_get_output_buffer(req), note->p, note->n);
@@ -104,7 +142,7 @@ static void reply_current(struct registry_server *s, struct evhttp_request *req)
 	if (have && strcmp(have, s->etag) == 0)
 		evhttp_send_reply(req, HTTP_NOTMODIFIED, NULL, NULL);
 	else
-		reply_note(req, &s->note);
+		reply_note(s, req, &s->note);
 }
 
 static bool query_height(const struct evkeyvalq *query, const char *name, uint64_t *ret)
@@ -114,29 +152,73 @@ static bool query_height(const struct evkeyvalq *query, const char *name, uint64
 	return text && u64_parse(text, strlen(text), ret);
 }
 
-static void reply_range(struct registry_server *s, struct evhttp_request *req, const char *text)
+/* The heights of a query.  False: it has been refused. */
+static bool read_range(struct evhttp_request *req, const char *text, uint64_t *ret_from,
+		       uint64_t *ret_to)
 {
-	CLEANUP(buf_finish) struct buf note = {0};
 	struct evkeyvalq query;
-	uint64_t from = 0, to = 0;
-	struct err err;
 	bool ok;
 
 	if (evhttp_parse_query_str(text, &query) != 0) {
 		reply_text(req, HTTP_BADREQUEST, "the query is not well-formed");
-		return;
+		return false;
 	}
-	ok = query_height(&query, "from", &from) && query_height(&query, "to", &to) && from < to &&
-	     to - from <= EXPORT_SEEDS_MAX;
+	ok = query_height(&query, "from", ret_from) && query_height(&query, "to", ret_to) &&
+	     *ret_from < *ret_to && *ret_to - *ret_from <= EXPORT_SEEDS_MAX;
 	evhttp_clear_headers(&query);
 	if (!ok)
 		reply_text(req, HTTP_BADREQUEST,
 			   "write ?from=HEIGHT&to=HEIGHT, from < to, at most "
 			   "1000000 heights");
-	else if (!make_note(s, from, to, &note, &err))
-		reply_text(req, HTTP_INTERNAL, "the registry cannot be read");
+	return ok;
+}
+
+static bool is_too_wide(struct registry_server *s, uint64_t from, uint64_t to, height_t last)
+{
+	uint64_t end = MIN(to, last + 1);
+
+	return from < end && end - from > s->limits.seeds_max;
+}
+
+static void reply_too_wide(struct registry_server *s, struct evhttp_request *req)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text),
+		 "more than %" PRIu64
+		 " heights; `registry export` beside the registry has no limit",
+		 s->limits.seeds_max);
+	reply_text(req, HTTP_BADREQUEST, text);
+}
+
+static void reply_range(struct registry_server *s, struct evhttp_request *req, const char *text)
+{
+	CLEANUP(buf_finish) struct buf note = {0};
+	uint64_t from = 0, to = 0;
+	usec_t begun;
+	struct err err;
+	height_t last;
+	bool ok;
+
+	if (!read_range(req, text, &from, &to))
+		return;
+	clock_tick();
+	begun = clock_mono_us();
+	if (s->paid_us > begun + s->limits.ahead_us) {
+		reply_busy(req, s->paid_us - begun - s->limits.ahead_us);
+		return;
+	}
+	ok = store_last_seed(s->store, &last, &err);
+	if (ok && is_too_wide(s, from, to, last)) {
+		reply_too_wide(s, req);
+		return;
+	}
+	if (ok && make_note(s, from, to, &note, &err))
+		reply_note(s, req, &note);
 	else
-		reply_note(req, &note);
+		reply_text(req, HTTP_INTERNAL, "the registry cannot be read");
+	clock_tick();
+	s->paid_us = MAX(s->paid_us, begun) + (clock_mono_us() - begun) * s->limits.share;
 }
 
 static void on_request(struct evhttp_request *req, void *arg)
@@ -168,16 +250,19 @@ static uint16_t port_of(evutil_socket_t fd)
 
 bool registry_server_create(struct event_base *base, struct store *store,
 			    const struct relay_key *key, const char *host, uint16_t port,
+			    const struct registry_server_limits *limits,
 			    struct registry_server **ret, struct err *err)
 {
 	CLEANUP(registry_server_destroy) struct registry_server *s = xcalloc(1, sizeof(*s));
 	struct evhttp_bound_socket *bound;
 
+	s->limits = *limits;
 	s->store = store;
 	s->key = key;
 	s->http = evhttp_new(base);
 	if (!s->http)
 		return err_set(err, ERR_IO, "no HTTP server");
+	s->crowd = crowd_create(base, s->http, limits->connections_max, on_pushed, NULL);
 	evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
 	evhttp_set_max_headers_size(s->http, SERVE_HEADER_MAX);
 	evhttp_set_max_body_size(s->http, SERVE_BODY_MAX);
@@ -199,6 +284,7 @@ void registry_server_destroy(struct registry_server *s)
 		return;
 	if (s->http)
 		evhttp_free(s->http);
+	crowd_destroy(s->crowd);
 	buf_finish(&s->note);
 	free(s);
 }

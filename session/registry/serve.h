@@ -4,15 +4,27 @@
 #ifndef SESSION_REGISTRY_SERVE_H
 #define SESSION_REGISTRY_SERVE_H
 
+#include "relay/base/clock.h"
 #include "session/registry/store.h"
 
 struct event_base;
 struct registry_server;
 
+/* What strangers may ask of it. */
+struct registry_server_limits {
+	size_t connections_max; /* the oldest ends when there are more */
+	size_t answers_max;	/* bytes that wait to be read; the oldest of them ends beyond it */
+	uint64_t seeds_max;	/* of a range; HTTP 400 beyond it */
+	unsigned share;		/* files with a range take one part in so many of the time */
+	usec_t ahead_us;	/* and so much of it in advance; HTTP 503 beyond it */
+};
+extern const struct registry_server_limits registry_server_limits;
+
 /* Listens on host and port (0: any free one).  Store and key are borrowed.
  * Errors: ERR_IO names the address. */
 MUST_USE bool registry_server_create(struct event_base *base, struct store *store,
 				     const struct relay_key *key, const char *host, uint16_t port,
+				     const struct registry_server_limits *limits,
 				     struct registry_server **ret, struct err *err);
 void registry_server_destroy(struct registry_server *server);
 DEFINE_CLEANUP(struct registry_server *, registry_server_destroy)

@@ -20,6 +20,7 @@ LAGS = {"snapshot_lag": 4, "seed_lag": 2, "grace_blocks": 10}
 
 # Limits that a slow machine, or one that stops for a while, is not to meet unless a test is about them.
 PATIENT = {"gateway": {"deadline": "30 s"}, "link": {"handshake_timeout": "30 s"},
+           "node": {"link.handshake_rate_per_source_max": 256},  # all tests have one address
            "upstream": {"connect_timeout": "20 s", "probe_timeout": "20 s", "slow_after": "20 s"}}
 
 # Most tests count relays and read receipts: each call is a relay of its own.  Others take the product as it is.
@@ -154,7 +155,7 @@ class Network:
         turn = n % len(self.upstreams)
         urls = self.upstreams[turn:] + self.upstreams[:turn] if self.failover else [self.upstreams[turn]]
         sections["node"] |= {"listen": f"127.0.0.1:{self.node_ports[n]}", "services": {SERVICE: urls},
-                             **more}
+                             **self.limits.get("node", {}), **more}
         sections["upstream"] = self.limits.get("upstream", {}) | self.upstream
         process = self._process(f"node{n}", sections, verb="node")
         return process

@@ -73,14 +73,21 @@ static const char *talk(int fd, const char *request)
 	return answer;
 }
 
-static const char *ask(const struct admin *admin, const char *method, const char *path)
+static int dial(const struct admin *admin)
 {
 	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(admin_port(admin))};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	char request[256];
 
 	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+static const char *ask(const struct admin *admin, const char *method, const char *path)
+{
+	int fd = dial(admin);
+	char request[256];
+
 	snprintf(request, sizeof(request), "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
 		 method, path);
 	return talk(fd, request);
@@ -129,6 +136,22 @@ static void metrics_are_refreshed_and_in_prometheus_form(void **state)
 	assert_non_null(strstr(answer, "\ncounterfoil_ledger_queue 42\n"));
 	assert_non_null(strstr(answer, "# TYPE counterfoil_process_cpu_seconds gauge\n"));
 	assert_null(strstr(answer, "\ncounterfoil_process_resident_bytes 0\n"));
+}
+
+static void of_too_many_connections_the_oldest_ends(void **state)
+{
+	CLEANUP(admin_stop) struct admin *admin = start(&loopback);
+	int fd[ADMIN_CONNECTIONS_MAX + 2];
+	uint8_t byte;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fd); i++)
+		fd[i] = dial(admin);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(read(fd[i], &byte, 1), 0);
+	assert_status(ask(admin, "GET", "/healthz"), "200");
+	assert_null(strstr(ask(admin, "GET", "/metrics"), "\ncounterfoil_admin_crowded_total 0\n"));
+	for (size_t i = 0; i < ARRAY_SIZE(fd); i++)
+		close(fd[i]);
 }
 
 static void other_paths_and_methods_are_refused(void **state)
@@ -212,6 +235,7 @@ int main(void)
 		cmocka_unit_test(health_is_ok_whatever_the_checks_say),
 		cmocka_unit_test(readiness_names_each_check_and_why_it_does_not_pass),
 		cmocka_unit_test(metrics_are_refreshed_and_in_prometheus_form),
+		cmocka_unit_test(of_too_many_connections_the_oldest_ends),
 		cmocka_unit_test(other_paths_and_methods_are_refused),
 		cmocka_unit_test(pages_of_the_program_are_served_and_named),
 		cmocka_unit_test(a_head_over_the_limit_is_refused_and_the_next_request_works),

@@ -350,6 +350,73 @@ static void unfinished_handshakes_are_limited_per_source(void **state)
 	assert_true(wait_up(w, 1));
 }
 
+static void run_until_refused(struct world *w, unsigned want)
+{
+	for (int i = 0; i < 3000 && listener_refused(w->door[0]) < want; i++)
+		pair_run(&w->pair, &(unsigned){0}, 1, 10);
+	assert_int_equal(listener_refused(w->door[0]), want);
+}
+
+/* They come one by one, each is gone before the next: none is unfinished for long. */
+static unsigned dial_and_leave(struct world *w, unsigned count)
+{
+	unsigned in = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t refused = listener_refused(w->door[0]);
+		int fd = connect_to(w->door[0]);
+
+		for (int n = 0; n < 3000 && listener_unfinished(w->door[0]) == 0 &&
+				listener_refused(w->door[0]) == refused;
+		     n++)
+			pair_run(&w->pair, &(unsigned){0}, 1, 10);
+		in += listener_unfinished(w->door[0]);
+		close(fd);
+		run_until_unfinished(w, 0);
+	}
+	return in;
+}
+
+static void handshakes_that_begin_within_a_second_are_limited_per_source(void **state)
+{
+	struct world *w = *state;
+	unsigned in = 0, dialled = 0;
+	uint64_t begun;
+
+	w->door_params.begun_per_source_max = 3;
+	open_door(w, 0, "127.0.0.1:0");
+	clock_tick();
+	begun = clock_mono_us();
+	while (listener_refused(w->door[0]) == 0 && dialled++ < 1000)
+		in += dial_and_leave(w, 1);
+	clock_tick();
+	assert_true(listener_refused(w->door[0]) > 0);
+	/* On a slow machine some seconds went by. */
+	assert_in_range(in, 3, 3 * (1 + (clock_mono_us() - begun) / 1000000));
+	make_pool(w); /* an honest one that is refused comes again, and is in a second later */
+	pool_set_wanted(w->pool, w->target, 1);
+	assert_true(wait_up(w, 1));
+}
+
+static void handshakes_that_begin_within_a_second_are_limited_in_all(void **state)
+{
+	struct world *w = *state;
+	int fd[6];
+
+	w->door_params.begun_max = 4;
+	open_door(w, 0, "127.0.0.1:0");
+	for (int i = 0; i < 6; i++) /* they wait for the door, so they come in one turn */
+		fd[i] = connect_to(w->door[0]);
+	run_until_refused(w, 2);
+	assert_int_equal(listener_unfinished(w->door[0]), 4);
+	for (int i = 0; i < 6; i++)
+		close(fd[i]);
+	run_until_unfinished(w, 0);
+	make_pool(w);
+	pool_set_wanted(w->pool, w->target, 1);
+	assert_true(wait_up(w, 1));
+}
+
 static void without_descriptors_the_door_rests_and_opens_again(void **state)
 {
 	struct world *w = *state;
@@ -581,6 +648,8 @@ int main(void)
 		T(a_unix_socket_serves_as_endpoint),
 		T(a_draining_node_gets_nothing_new),
 		T(unfinished_handshakes_are_limited_per_source),
+		T(handshakes_that_begin_within_a_second_are_limited_per_source),
+		T(handshakes_that_begin_within_a_second_are_limited_in_all),
 		T(without_descriptors_the_door_rests_and_opens_again),
 		T(links_of_one_key_are_limited),
 		T(a_busy_port_is_named),

@@ -439,9 +439,9 @@ static void a_url_is_followed(void **state)
 	event_base_free(s.base);
 	s.base = event_base_new();
 	assert_ok(store_open(w->path, &store, &err), err);
-	assert_ok(
-		registry_server_create(s.base, store, w->registry, "127.0.0.1", 0, &s.server, &err),
-		err);
+	assert_ok(registry_server_create(s.base, store, w->registry, "127.0.0.1", 0,
+					 &registry_server_limits, &s.server, &err),
+		  err);
 	url = xasprintf("http://127.0.0.1:%u/", registry_server_port(s.server));
 	assert_int_equal(pthread_create(&thread, NULL, serve, &s), 0);
 	follows(w, url, NULL);
