@@ -181,11 +181,60 @@ static void make_room_for_answer(struct door *door)
 
 /* --- what comes in --- */
 
+static void begin_head(struct client *c)
+{
+	c->head_over = false;
+	c->lines = c->in_line = 0;
+}
+
+/* A line of one byte is a CR, or none that evhttp takes. */
+static void count_lines(struct client *c, const char *p, size_t n)
+{
+	while (n > 0) {
+		const char *end = memchr(p, '\n', n);
+		size_t length = end ? (size_t)(end - p) : n;
+
+		c->in_line += length;
+		if (!end)
+			return;
+		c->head_over = c->in_line <= 1 && c->lines > 0;
+		if (c->head_over)
+			return;
+		c->lines += c->in_line > 1;
+		c->in_line = 0;
+		p += length + 1;
+		n -= length + 1;
+	}
+}
+
+/* Counts the lines of the head in the last n bytes of the input, before evhttp takes them apart: of
+ * each it makes three allocations, which no other bytes cost.  True: there are too many, and evhttp
+ * gets none of them. */
+static bool has_too_many_lines(struct client *c, struct evbuffer *in, size_t n)
+{
+	struct evbuffer_iovec parts[4];
+	struct evbuffer_ptr from;
+	int count;
+
+	if (c->head_over || n == 0 ||
+	    evbuffer_ptr_set(in, &from, evbuffer_get_length(in) - n, EVBUFFER_PTR_SET) != 0)
+		return false;
+	count = evbuffer_peek(in, (ssize_t)n, &from, parts, ARRAY_SIZE(parts));
+	for (int i = 0; i < MIN(count, (int)ARRAY_SIZE(parts)) && !c->head_over; i++)
+		count_lines(c, parts[i].iov_base, MIN(parts[i].iov_len, n));
+	if (c->lines <= c->door->house->limits.head_lines_max)
+		return false;
+	end_soon(c, CLIENT_HEAD_TOO_LARGE);
+	evbuffer_drain(in, evbuffer_get_length(in));
+	return true;
+}
+
 static void begin_request(struct client *c, struct evbuffer *in)
 {
 	unsigned char first = 0;
 
 	set_phase(c, CLIENT_PHASE_READING);
+	begin_head(c);
 	evbuffer_copyout(in, &first, 1);
 	if (first == 0x16) /* a TLS handshake record: no HTTP method begins like that */
 		end_soon(c, CLIENT_TLS);
@@ -260,7 +309,8 @@ static void on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, v
 		return;
 	if (info->n_added > 0 && c->phase == CLIENT_PHASE_IDLE)
 		begin_request(c, in);
-	if (c->ending)
+	if (c->ending ||
+	    (c->phase == CLIENT_PHASE_READING && has_too_many_lines(c, in, info->n_added)))
 		return;
 	c->parsed += info->n_deleted;
 	c->held += info->n_added;
@@ -382,6 +432,8 @@ static void on_answered(struct evhttp_request *http, void *arg)
 	charge_request(c);
 	set_phase(c, c->held > 0 ? CLIENT_PHASE_READING : CLIENT_PHASE_IDLE);
 	read_at_most(c, c->door->house->limits.request_max);
+	begin_head(c);
+	has_too_many_lines(c, bufferevent_get_input(c->bev), c->held);
 }
 
 void client_serve(struct client *c, struct evhttp_request *http)
@@ -489,6 +541,9 @@ static const char *last_words(enum client_end end)
 		       "Content-Length: 0\r\n\r\n";
 	case CLIENT_PER_ADDRESS:
 		return "HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\n"
+		       "Content-Length: 0\r\n\r\n";
+	case CLIENT_HEAD_TOO_LARGE:
+		return "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n"
 		       "Content-Length: 0\r\n\r\n";
 	case CLIENT_REQUEST_BYTES:
 		return "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"

@@ -66,6 +66,9 @@ struct client {
 	size_t held;	 /* bytes that its request takes: received, and what evhttp makes of them */
 	size_t parsed;	 /* of these, taken out of the input by evhttp */
 	bool in_body;	 /* so much is held that the head must be over */
+	bool head_over;	 /* its blank line has come: what follows is no line of a head */
+	size_t lines;	 /* of the head, complete ones */
+	size_t in_line;	 /* bytes of the line that has not ended */
 	size_t charged;	 /* of `held`, counted in house->request_bytes */
 	size_t waiting;	 /* bytes of answers that it has not read, counted too */
 	size_t sent;	 /* bytes that it has read since moved_us */

@@ -21,6 +21,7 @@ struct house_limits {
 	size_t answer_bytes_max;  /* of answers that wait for their clients to read */
 	size_t request_max;	  /* of one request, as long as evhttp lets one be */
 	size_t head_max;
+	size_t head_lines_max;
 	usec_t request_timeout_us;
 	usec_t idle_timeout_us;
 	usec_t send_timeout_us;

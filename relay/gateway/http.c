@@ -431,6 +431,7 @@ struct house *http_house(const struct config *cfg)
 		/* the body with the chunk lines or the head of what stands before and after it */
 		.request_max = read_max(cfg) + cfg->gateway.header_max + CLIENT_FREE_BYTES,
 		.head_max = cfg->gateway.header_max,
+		.head_lines_max = cfg->gateway.header_lines_max,
 		.request_timeout_us = cfg->gateway.request_timeout,
 		.idle_timeout_us = cfg->gateway.idle_timeout,
 		.send_timeout_us = cfg->gateway.send_timeout,

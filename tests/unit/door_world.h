@@ -30,6 +30,7 @@ static const struct house_limits wide = {
 	.answer_bytes_max = 64 << 20,
 	.request_max = 4 << 20,
 	.head_max = 4096,
+	.head_lines_max = 10000,
 	.request_timeout_us = 60000000,
 	.idle_timeout_us = 60000000,
 	.send_timeout_us = 60000000,

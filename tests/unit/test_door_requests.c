@@ -191,6 +191,76 @@ static void a_head_over_the_limit_is_told_from_other_bad_ones(void **state)
 	scene_close(&s);
 }
 
+/* "GET", so many lines of headers, and the blank one. */
+static const char *head_of(unsigned lines)
+{
+	static char head[4096];
+	size_t n = (size_t)sprintf(head, "GET / HTTP/1.1\r\n");
+
+	for (unsigned i = 0; i < lines; i++)
+		n += (size_t)sprintf(head + n, "a: b%c\n", i % 2 ? '\r' : ' ');
+	sprintf(head + n, "\r\n");
+	return head;
+}
+
+static void lines_of_a_head_have_a_limit(void **state)
+{
+	int64_t before = ended(CLIENT_HEAD_TOO_LARGE);
+	struct house_limits limits = wide;
+	const char *head;
+	struct scene s;
+	int fd;
+
+	limits.head_lines_max = 20;
+	scene_open(&s, &limits);
+	fd = come_from(&s, 1);
+	say(fd, head_of(19)); /* and the first one */
+	live(&s, 20);
+	assert_true(is_answered(fd));
+	assert_int_equal(s.asked, 1);
+	for (head = head_of(19); *head; head++) { /* byte by byte */
+		say(fd, (char[]){*head, '\0'});
+		live(&s, 1);
+	}
+	live(&s, 20);
+	assert_true(is_answered(fd));
+	assert_int_equal(s.asked, 2);
+	assert_int_equal(ended(CLIENT_HEAD_TOO_LARGE), before);
+	say(fd, head_of(20));
+	live(&s, 20);
+	assert_int_equal(ended(CLIENT_HEAD_TOO_LARGE), before + 1);
+	assert_int_equal(s.asked, 2);
+	assert_int_equal(house_connections(s.house), 0);
+	close(fd);
+	scene_close(&s);
+}
+
+static void lines_of_a_body_are_no_lines_of_a_head_and_those_behind_it_are(void **state)
+{
+	int64_t before = ended(CLIENT_HEAD_TOO_LARGE);
+	struct house_limits limits = wide;
+	char text[4096] = "POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n";
+	struct scene s;
+	int fd;
+
+	limits.head_lines_max = 20;
+	scene_open(&s, &limits);
+	fd = come_from(&s, 1);
+	for (int i = 0; i < 50; i++)
+		strcat(text, "x\n");
+	say(fd, text);
+	live(&s, 20);
+	assert_true(is_answered(fd));
+	strcat(text, head_of(20)); /* pipelined: it is read with what stands before it */
+	say(fd, text);
+	live(&s, 20);
+	assert_int_equal(s.asked, 2);
+	assert_int_equal(ended(CLIENT_HEAD_TOO_LARGE), before + 1);
+	assert_int_equal(house_connections(s.house), 0);
+	close(fd);
+	scene_close(&s);
+}
+
 static void who_leaves_in_the_midst_of_a_request_is_told_from_who_is_done(void **state)
 {
 	int64_t left = ended(CLIENT_LEFT), done = ended(CLIENT_DONE);
@@ -226,6 +296,8 @@ int main(void)
 		cmocka_unit_test(what_comes_while_an_answer_is_due_is_read_ahead_a_little_only),
 		cmocka_unit_test(what_is_refused_by_evhttp_has_a_name),
 		cmocka_unit_test(a_head_over_the_limit_is_told_from_other_bad_ones),
+		cmocka_unit_test(lines_of_a_head_have_a_limit),
+		cmocka_unit_test(lines_of_a_body_are_no_lines_of_a_head_and_those_behind_it_are),
 		cmocka_unit_test(who_leaves_in_the_midst_of_a_request_is_told_from_who_is_done),
 	};
 
