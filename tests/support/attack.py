@@ -70,9 +70,9 @@ class Gang:
         self.members.remove(one)
         one.close()
 
-    def say(self, data):
-        """Each sends as much of it as goes at once; those that were cut off leave."""
-        for one in list(self.members):
+    def say(self, data, those=None):
+        """Each (of THOSE) sends as much of it as goes at once; those that were cut off leave."""
+        for one in list(self.members if those is None else those):
             try:
                 one.send(data)
             except BlockingIOError:
