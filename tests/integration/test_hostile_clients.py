@@ -199,13 +199,6 @@ def a_huge_request_line(gang):
     gang.hear()
 
 
-def ten_megabytes(gang):
-    """Bodies that are read, since they are to be refused with an answer, and more than may be held."""
-    gang.join(5)
-    gang.say_all(attack.post(bytes(10_000_000)))
-    gang.until_counted()
-
-
 def nul_bytes(gang):
     """In a header."""
     gang.join(20)
@@ -265,7 +258,6 @@ ATTACKS = {
     many_headers: ("head_too_large", 30, 1),
     one_huge_header: ("head_too_large", 30, 1),
     a_huge_request_line: ("head_too_large", 30, 1),
-    ten_megabytes: ("request_bytes", 1, 1),
     nul_bytes: ("bad_request", 20, 1),
     bad_chunks: ("body_refused", 20, 1),
     lengths_beyond_reason: ("body_refused", 10, 1),
