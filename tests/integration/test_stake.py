@@ -82,16 +82,22 @@ def relayed(network_factory, anvil):
 
 def test_nodes_staked_1_2_7_get_relays_in_that_proportion(relayed):
     network, seen = relayed
-    # On a machine that is busy with other things a node may have been slow for a while.
-    healthy = [supplier for supplier, _, picks in seen
-               if all(health == 256 for _, _, health in picks[0][3])]
-    assert len(healthy) > len(seen) / 2
-    counts = collections.Counter(healthy)
-    assert set(counts) == set(network.node_keys)
-    by_stake = [counts[key] for key in network.node_keys]
+    # On a machine that is busy with other things a node may be slow for a while: its health is below
+    # 256 then, and it is due as much less [S8].  Else what is due is 1 : 2 : 7.
+    counts, due = collections.Counter(), collections.Counter()
+    for _, _, picks in seen:
+        _, _, index, rows = picks[0]
+        whole = sum(weight * health for _, weight, health in rows)
+        if not whole:
+            continue  # nobody could be asked
+        counts[rows[index][0]] += 1
+        for key, weight, health in rows:
+            due[key] += weight * health / whole
+    assert set(counts) == {key[:16] for key in network.node_keys}
+    by_stake = [counts[key[:16]] for key in network.node_keys]
     # The session's id is drawn afresh, so the bound is one that no honest run passes; the exact
     # picks are in the next test, and the test with p > 0.001 is the one of fixed seeds above.
-    assert p_value(by_stake, STAKES) > 1e-9, by_stake
+    assert p_value(by_stake, [due[key[:16]] for key in network.node_keys]) > 1e-9, by_stake
     assert p_value(by_stake, [1, 1, 1]) < P_MIN, by_stake
 
 
