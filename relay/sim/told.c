@@ -82,6 +82,7 @@ static void add_told(struct told_table *t, struct told *told)
 	s->last = told;
 	if (t->n == t->cap) {
 		t->cap = t->cap ? 2 * t->cap : 256;
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression): the elements are pointers */
 		t->v = xrealloc(t->v, t->cap * sizeof(t->v[0]));
 	}
 	t->v[t->n++] = told;
@@ -134,6 +135,7 @@ static bool take_answer(struct told_table *t, const struct entry *e, uint64_t st
 		return false;
 	if (told->n == told->cap) {
 		told->cap = told->cap ? 2 * told->cap : 4;
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression): the elements are pointers */
 		told->answers = xrealloc(told->answers, told->cap * sizeof(told->answers[0]));
 	}
 	told->answers[told->n++] = e;
