@@ -176,6 +176,7 @@ static void the_heads_number_is_enough_for_what_holds_for_it(void **state)
 	struct cache_answer answer = answer_at(&ten, "x");
 
 	answer.has_hash = false;
+	answer.block.hash = (struct hash){{0}}; /* nobody told it */
 	answer.life = CACHE_REALTIME;
 	assert_int_equal(fill(c, 1, &answer), CACHE_UNBOUND);
 	set_head(chain, 10, 0);
