@@ -7,6 +7,7 @@
 #include "relay/base/bytes.h"
 #include "relay/base/mem.h"
 #include "session/branch.h"
+#include "session/head_words.h"
 
 #define FALL_MIN_US 3000000
 #define FALL_MAX_US 60000000
@@ -15,31 +16,17 @@
 #define PACE_BLOCKS_MIN 4  /* of a supplier, before its pace is known to within a third or so */
 #define PACE_BLOCKS_MAX 64 /* over which it is taken */
 
-struct source {
-	struct key_id key;
-	struct owner_id owner;
-	unsigned owner_first; /* the first source of the same owner */
-	uint64_t weight;
-	bool told;
-	uint64_t number;
-	usec_t told_us;	  /* when `number` was told */
-	bool lags;	  /* by more than HEAD_GAP when that was told, or since */
-	usec_t joined_us; /* or heard since */
-	struct mark {
-		uint64_t number;
-		usec_t us;
-	} from, later;	/* words of its own that its pace is taken from, now and next */
-	usec_t pace_us; /* 0: not known */
-};
-
 struct head {
 	struct head_state state;
 	size_t n;
 	struct source sources[HEAD_SOURCES_MAX];
 	struct branch branch;
-	uint64_t pinned_min; /* no block below is pinned to */
-	usec_t first_us;     /* when the first was heard */
-	usec_t below_us;     /* since when the heaviest group is below; 0: it is not */
+	uint64_t pinned_min;	 /* no block below is pinned to */
+	usec_t first_us;	 /* when the first was heard */
+	usec_t below_us;	 /* since when the heaviest group is below; 0: it is not */
+	usec_t tied_us;		 /* since when two groups are as heavy; 0: they are not */
+	bool heard_out;		 /* all who are asked have spoken since */
+	struct mark from, later; /* served heights that the bound goes by, now and next */
 };
 
 struct head *head_create(usec_t block_us)
@@ -131,88 +118,21 @@ static uint64_t taken_forward(const struct head *head, const struct source *s, u
 	return add_up(s->number, (uint64_t)((now - s->told_us) / head->state.block_us));
 }
 
+/* Not from the served height, if few have told that: a laggard that speaks first after a silence is
+ * not to make those impossible who speak next. */
 static uint64_t bound_at(const struct head *head, usec_t now)
 {
 	const struct head_state *state = &head->state;
+	const struct mark *from = &head->from;
 
 	if (!state->known)
 		return UINT64_MAX;
-	return add_up(state->number,
-		      HEAD_MARGIN + 2 * (uint64_t)((now - state->advanced_us) / state->block_us));
+	return MAX(state->number,
+		   add_up(from->number,
+			  HEAD_MARGIN + 2 * (uint64_t)((now - from->us) / state->block_us)));
 }
 
-/* --- groups --- */
-
-struct group {
-	u128 weight;
-	uint64_t owners; /* by the bits of their first sources */
-	uint64_t lowest;
-};
-
-struct word {
-	uint64_t number;
-	const struct source *source;
-};
-
-struct words {
-	size_t n;
-	u128 weight;
-	struct word list[HEAD_SOURCES_MAX];
-};
-
-static int compare_words(const void *a, const void *b)
-{
-	const struct word *x = a, *y = b;
-
-	return x->number < y->number ? -1 : x->number > y->number;
-}
-
-static void add_word(struct words *words, uint64_t number, const struct source *s)
-{
-	words->list[words->n++] = (struct word){number, s};
-	words->weight += s->weight;
-}
-
-static bool is_better(const struct group *a, const struct group *b, bool prefer_low)
-{
-	if (a->weight != b->weight)
-		return a->weight > b->weight;
-	if (a->owners != b->owners)
-		return __builtin_popcountll(a->owners) > __builtin_popcountll(b->owners);
-	return prefer_low ? a->lowest < b->lowest : a->lowest > b->lowest;
-}
-
-/* The heaviest group of those that are within HEAD_GAP of each other; words are sorted, n > 0. */
-static struct group heaviest_of_two(const struct words *words, bool prefer_low)
-{
-	struct group best = {0};
-
-	for (size_t i = 0; i < words->n; i++) {
-		struct group g = {.lowest = words->list[i].number};
-
-		for (size_t k = i; k < words->n && words->list[k].number - g.lowest <= HEAD_GAP;
-		     k++) {
-			g.weight += words->list[k].source->weight;
-			g.owners |= UINT64_C(1) << words->list[k].source->owner_first;
-		}
-		if (i == 0 || is_better(&g, &best, prefer_low))
-			best = g;
-	}
-	return best;
-}
-
-static struct group heaviest(const struct words *words)
-{
-	struct group high = heaviest_of_two(words, false), low = heaviest_of_two(words, true);
-
-	return high.lowest - low.lowest > HEAD_TIE_SPAN ? low : high;
-}
-
-/* More than half of all that is heard, or two owners with more than a third. */
-static bool is_enough(const struct group *g, u128 all)
-{
-	return g->weight * 2 > all || (g->weight * 3 > all && __builtin_popcountll(g->owners) >= 2);
-}
+/* --- what is told --- */
 
 /* What is heard from whom: the fresh words, as told. */
 static void gather(const struct head *head, usec_t now, struct words *ret)
@@ -221,9 +141,9 @@ static void gather(const struct head *head, usec_t now, struct words *ret)
 	ret->weight = 0;
 	for (size_t i = 0; i < head->n; i++) {
 		if (is_fresh(head, &head->sources[i], now))
-			add_word(ret, head->sources[i].number, &head->sources[i]);
+			words_add(ret, head->sources[i].number, &head->sources[i]);
 	}
-	qsort(ret->list, ret->n, sizeof(ret->list[0]), compare_words);
+	words_sort(ret);
 }
 
 /* Takes out the words that were told before any of a group from `lowest` on. */
@@ -255,10 +175,10 @@ static void sift(const struct head *head, usec_t now, struct words *words)
 	while (n < words->n && words->list[n].number <= bound)
 		n++;
 	for (size_t i = n; i < words->n; i++)
-		add_word(&ahead, words->list[i].number, words->list[i].source);
+		words_add(&ahead, words->list[i].number, words->list[i].source);
 	if (ahead.n > 0)
-		g = heaviest(&ahead);
-	if (!is_enough(&g, words->weight)) {
+		g = words_heaviest(&ahead).low;
+	if (!group_is_enough(&g, words->weight)) {
 		words->n = n;
 		return;
 	}
@@ -276,10 +196,28 @@ static void take_forward(const struct head *head, usec_t now, struct words *word
 	for (size_t i = 0; i < words->n; i++)
 		words->list[i].number =
 			MIN(foremost, taken_forward(head, words->list[i].source, now));
-	qsort(words->list, words->n, sizeof(words->list[0]), compare_words);
+	words_sort(words);
 }
 
 /* --- the served height --- */
+
+/* The heaviest group.  Of two that are as heavy, and have no word in common, it is the lower one
+ * until others have had the time to speak. */
+static struct group choose(struct head *head, const struct words *words, usec_t now)
+{
+	struct groups best = words_heaviest(words);
+	uint64_t apart = best.high.lowest - best.low.lowest;
+
+	if (apart <= HEAD_GAP || apart > HEAD_TIE_SPAN) {
+		head->tied_us = 0;
+		head->heard_out = head->state.tied = false;
+		return best.low;
+	}
+	if (head->tied_us == 0)
+		head->tied_us = MAX(now, 1);
+	head->state.tied = !head->heard_out && now - head->tied_us < HEAD_START_US;
+	return head->state.tied ? best.low : best.high;
+}
 
 /* Enough were heard to begin with. */
 static bool may_start(const struct head *head, const struct words *words, usec_t now)
@@ -288,24 +226,48 @@ static bool may_start(const struct head *head, const struct words *words, usec_t
 
 	for (size_t i = 0; i < head->n; i++)
 		all += head->sources[i].weight;
-	return words->weight * 2 > all || now - head->first_us >= HEAD_START_US;
+	return (words->weight * 2 > all && !head->state.tied) ||
+	       now - head->first_us >= HEAD_START_US;
 }
 
-static void start(struct head *head, const struct words *words, usec_t now)
+static void start(struct head *head, uint64_t number, usec_t now)
 {
 	head->state.known = true;
-	head->state.number = heaviest(words).lowest;
+	head->state.number = number;
 	head->state.advanced_us = now;
-	head->state.floor = head->state.number;
+	head->state.floor = number;
+	head->from = head->later = (struct mark){number, now};
 }
 
-static void advance(struct head *head, uint64_t number, usec_t now)
+/* Of those who were heard since then. */
+static u128 heard_since(const struct head *head, usec_t since)
+{
+	u128 weight = 0;
+
+	for (size_t i = 0; i < head->n; i++) {
+		const struct source *s = &head->sources[i];
+
+		weight += s->told && s->told_us >= since ? s->weight : 0;
+	}
+	return weight;
+}
+
+/* The bound follows at once if enough say so: of those, too, who were heard before a silence. */
+static void advance(struct head *head, const struct group *g, usec_t now)
 {
 	struct head_state *state = &head->state;
+	bool enough = g->lowest > bound_at(head, now) ||
+		      group_is_enough(g, heard_since(head, head->from.us - HEAD_STANDS_US));
 
-	state->number = number;
+	if (!enough && now - head->later.us > HEAD_STANDS_US / 2) {
+		head->from = head->later;
+		head->later = (struct mark){state->number, state->advanced_us};
+	}
+	state->number = g->lowest;
 	state->advanced_us = now;
-	state->floor = MAX(state->floor, number);
+	state->floor = MAX(state->floor, g->lowest);
+	if (enough)
+		head->from = head->later = (struct mark){g->lowest, now};
 }
 
 /* Suppliers of more than half of the stake that was ever heard are far below, and of a third or
@@ -336,28 +298,18 @@ static void fall(struct head *head, uint64_t number, usec_t now)
 	state->advanced_us = now;
 	state->falls++;
 	state->pinnable = false;
+	head->from = head->later = (struct mark){number, now};
 	head->pinned_min = 0;
 	head->below_us = 0;
-}
-
-/* What is heard, and who fell silent a while ago: a laggard that is left alone says nothing new. */
-static u128 heard_lately(const struct head *head, usec_t now)
-{
-	u128 weight = 0;
-
-	for (size_t i = 0; i < head->n; i++) {
-		const struct source *s = &head->sources[i];
-
-		weight += s->told && now - s->told_us <= HEAD_STANDS_US ? s->weight : 0;
-	}
-	return weight;
 }
 
 static void look_below(struct head *head, const struct group *g, usec_t now)
 {
 	usec_t wait = MIN(MAX(FALL_BLOCKS * head->state.block_us, FALL_MIN_US), FALL_MAX_US);
 
-	if (!is_enough(g, heard_lately(head, now))) {
+	/* A laggard that is left alone says nothing new: those count, too, who fell silent lately.
+	 */
+	if (!group_is_enough(g, heard_since(head, now - HEAD_STANDS_US))) {
 		head->below_us = 0;
 		return;
 	}
@@ -436,16 +388,18 @@ void head_look(struct head *head, usec_t now)
 	gather(head, now, &words);
 	if (words.n == 0)
 		return; /* all are silent: what is known stays, with its age */
-	if (!state->known && !may_start(head, &words, now))
-		return;
-	if (!state->known)
-		start(head, &words, now);
+	if (!state->known) {
+		g = choose(head, &words, now);
+		if (!may_start(head, &words, now))
+			return;
+		start(head, g.lowest, now);
+	}
 	sift(head, now, &words);
 	take_forward(head, now, &words);
 	if (words.n > 0) {
-		g = heaviest(&words);
+		g = choose(head, &words, now);
 		if (g.lowest > state->number)
-			advance(head, g.lowest, now);
+			advance(head, &g, now);
 		if (g.lowest >= state->number)
 			head->below_us = 0;
 		else
@@ -454,6 +408,15 @@ void head_look(struct head *head, usec_t now)
 	state->bound = bound_at(head, now);
 	find_laggards(head, now);
 	elect(head, now);
+}
+
+void head_settle(struct head *head, usec_t now)
+{
+	head_look(head, now);
+	if (!head->state.tied)
+		return;
+	head->heard_out = true;
+	head_look(head, now);
 }
 
 /* --- the pace --- */

@@ -52,6 +52,7 @@ enum head_place {
 
 struct head_state {
 	bool known;		 /* `number` is */
+	bool tied;		 /* two groups are as heavy, and it is not decided yet */
 	uint64_t number;	 /* the served height */
 	usec_t advanced_us;	 /* when it was reached */
 	usec_t heard_us;	 /* when a supplier last told anything */
@@ -83,12 +84,16 @@ void head_give(struct head *head, uint64_t number);
 /* Time has passed.
  *
  * At the start the height is known when suppliers of more than half of the stake were heard, or
- * HEAD_START_US after the first.  Of two groups of the same weight the higher counts, unless it is
- * more than HEAD_TIE_SPAN higher, which no laggard explains.  The height goes backwards only if the
+ * HEAD_START_US after the first.  Of two groups of the same weight the higher counts once they have
+ * been so for HEAD_START_US, so that a third may speak before; unless it is more than HEAD_TIE_SPAN
+ * higher, which no laggard explains.  The height goes backwards only if the
  * heaviest group has been below it for four blocks' time (3 s to 60 s) and is more than half, or
  * two owners and more than a third, of what was heard within HEAD_STANDS_US, or at once if
  * suppliers of more than half of the stake are far below it and a third or less stand for it. */
 void head_look(struct head *head, usec_t now);
+/* The same, and nobody else is about to speak: of two groups of the same weight one counts at once.
+ */
+void head_settle(struct head *head, usec_t now);
 /* Valid until the next call of another function. */
 const struct head_state *head_state(const struct head *head);
 

@@ -98,20 +98,26 @@ static void release(struct watch *watch, struct round *round, usec_t since)
 	}
 }
 
-/* Half of those that were asked have told, or nobody is left who may: it counts. */
+/* Half of those that were asked have told and agree, or nobody is left who may: it counts. */
+static bool is_told(const struct tip *tip, const struct round *round)
+{
+	return round->open == 0 || (round->told * 2 > round->asked && !head_state(tip->head)->tied);
+}
+
 static void look_at_round(struct watch *watch, size_t service, enum chain_tag tag, usec_t begun_us)
 {
 	struct heads *heads = watch->worker->gateway->heads;
 	struct tip *tip = &heads->services[service].tips[tag];
 	struct round *round = &watch->rounds[service][tag];
 	usec_t now = clock_mono_us();
-	bool good;
+	bool told, good;
 
 	if (begun_us != round->begun_us)
 		return; /* of a round that was given up */
 	pthread_mutex_lock(&tip->lock);
-	if (round->told > 0 && (round->open == 0 || round->told * 2 > round->asked)) {
-		head_look(tip->head, now);
+	told = is_told(tip, round);
+	if (told && round->told > 0) {
+		head_settle(tip->head, now);
 		if (tag == CHAIN_TAG_LATEST)
 			service_keep_head(&heads->services[service], watch->worker->gateway->reuse,
 					  NULL);
@@ -119,7 +125,7 @@ static void look_at_round(struct watch *watch, size_t service, enum chain_tag ta
 		if (round->open == 0)
 			tip->checked_floor = round->floor;
 	}
-	if (round->asked > 0 && (round->open == 0 || round->told * 2 > round->asked))
+	if (told && round->asked > 0)
 		end_round(tip, round->told == 0 || !head_state(tip->head)->known);
 	good = tip_is_good(heads, tip, now) || is_vain(tip);
 	metric_set_at(METRIC_GATEWAY_HEAD, heads->services[service].label, 0,
@@ -397,15 +403,18 @@ static void look_at(struct watch *watch, size_t service, enum chain_tag tag, use
 	struct tip *tip = &heads->services[service].tips[tag];
 	struct round *round = &watch->rounds[service][tag];
 	struct call *first = TAILQ_FIRST(&round->calls);
-	bool good, may;
+	bool good, may, over;
 
 	if (!first)
 		return;
 	pthread_mutex_lock(&tip->lock);
 	good = tip_is_good(heads, tip, now) || is_vain(tip);
 	may = !good && may_begin(heads, tip, round, now);
+	over = good || now - first->await_from_us > HEAD_WAIT_US;
+	if (over)
+		head_settle(tip->head, now);
 	pthread_mutex_unlock(&tip->lock);
-	if (good || now - first->await_from_us > HEAD_WAIT_US)
+	if (over)
 		release(watch, round, good ? now : now - HEAD_WAIT_US);
 	else if (may)
 		begin_round(watch, service, tag, now);

@@ -128,6 +128,75 @@ static void silence_keeps_the_height_and_the_next_word_moves_it(void **state)
 	assert_int_equal(head_state(head)->number, 3700);
 }
 
+/* Two of five are left, one of them 50 blocks behind; nobody has asked for a while.  Whoever speaks
+ * first is believed, and must not make the other look impossible. */
+static void after_a_silence_a_laggard_that_speaks_first_shuts_nobody_out(void **state)
+{
+	static const usec_t silences[] = {30, 60, 100, 3600};
+	static const usec_t leads[] = {0, 1, 10, 60}; /* before the other one is heard */
+
+	for (size_t k = 0; k < 16; k++) {
+		CLEANUP(head_destroy) struct head *head = head_of(5, SECOND);
+		usec_t silence = silences[k / 4], lead = leads[k % 4], s = 0;
+
+		for (; s < 30; s++) {
+			for (size_t i = 0; i < 4; i++)
+				tell(head, i, 100 + (uint64_t)s, 0, START + s * SECOND);
+			tell(head, 4, 50 + (uint64_t)s, 0, START + s * SECOND);
+		}
+		for (s += silence; s <= 30 + silence + lead; s++)
+			tell(head, 4, 50 + (uint64_t)s, 0, START + s * SECOND);
+		for (usec_t end = s + 30; s < end; s++) {
+			tell(head, 0, 100 + (uint64_t)s, 0, START + s * SECOND);
+			head_settle(head, START + s * SECOND);
+			assert_int_equal(head_state(head)->number, 100 + s);
+			assert_true(is_pinned_to(head, 100 + (uint64_t)s, 0));
+			tell(head, 4, 50 + (uint64_t)s, 0, START + s * SECOND);
+			assert_int_equal(head_state(head)->number, 100 + s);
+		}
+		assert_int_equal(head_state(head)->falls, 0);
+	}
+}
+
+/* The same when the laggard has long been alone. */
+static void who_comes_back_ahead_of_a_lone_laggard_is_believed_within_its_lag(void **state)
+{
+	CLEANUP(head_destroy) struct head *head = head_of(2, SECOND);
+	usec_t s = 0;
+
+	for (; s < 600; s++)
+		tell(head, 1, 50 + (uint64_t)s, 0, START + s * SECOND);
+	for (usec_t end = s + 50; s < end; s++) {
+		tell(head, 0, 100 + (uint64_t)s, 0, START + s * SECOND);
+		tell(head, 1, 50 + (uint64_t)s, 0, START + s * SECOND);
+	}
+	assert_int_equal(head_state(head)->number, 100 + s - 1);
+	assert_int_equal(head_state(head)->falls, 0);
+}
+
+static void of_two_groups_as_heavy_the_higher_counts_when_nobody_else_speaks(void **state)
+{
+	for (unsigned known = 0; known < 2; known++) {
+		CLEANUP(head_destroy) struct head *head = head_of(2, SECOND);
+		usec_t now = START + 60 * SECOND;
+
+		for (size_t i = 0; known && i < 2; i++)
+			tell(head, i, 100, 0, START);
+		tell(head, 0, 130, 0, now);
+		tell(head, 1, 160, 0, now);
+		assert_true(head_state(head)->tied);
+		head_look(head, now + HEAD_START_US - 1);
+		assert_int_equal(head_state(head)->known, known);
+		assert_int_equal(head_state(head)->number, known ? 130 : 0);
+		head_look(head, now + HEAD_START_US);
+		assert_false(head_state(head)->tied);
+		assert_int_equal(head_state(head)->number, 160);
+		tell(head, 0, 131, 0, now + SECOND);
+		tell(head, 1, 161, 0, now + SECOND);
+		assert_int_equal(head_state(head)->number, 161);
+	}
+}
+
 static void a_number_without_a_hash_moves_the_height_but_not_the_pin(void **state)
 {
 	CLEANUP(head_destroy) struct head *head = head_of(1, SECOND);
@@ -479,6 +548,9 @@ int main(void)
 		cmocka_unit_test(a_jump_counts_when_two_owners_say_it),
 		cmocka_unit_test(old_words_are_taken_forward_but_not_past_what_was_told),
 		cmocka_unit_test(silence_keeps_the_height_and_the_next_word_moves_it),
+		cmocka_unit_test(after_a_silence_a_laggard_that_speaks_first_shuts_nobody_out),
+		cmocka_unit_test(who_comes_back_ahead_of_a_lone_laggard_is_believed_within_its_lag),
+		cmocka_unit_test(of_two_groups_as_heavy_the_higher_counts_when_nobody_else_speaks),
 		cmocka_unit_test(a_number_without_a_hash_moves_the_height_but_not_the_pin),
 		cmocka_unit_test(a_chain_that_goes_back_is_followed_after_four_blocks),
 		cmocka_unit_test(
