@@ -278,8 +278,8 @@ def counter(network, one):
 class Attacker(threading.Thread):
     """Makes an attack again and again for some seconds, at least once.
 
-    It shares the processors with what it attacks, which no real attacker does: so it has what is
-    left of them by the others (SCHED_IDLE), and what is measured is what it costs the gateway."""
+    It shares the processors with what it attacks, which no real attacker does: so in soak it has
+    what is left of them by the others (SCHED_IDLE), and what is measured is what it costs the gateway."""
 
     def __init__(self, network, one, seconds):
         super().__init__(daemon=True)
@@ -289,7 +289,7 @@ class Attacker(threading.Thread):
     def run(self):
         begun = time.monotonic()
         try:
-            if not paths.sanitized():
+            if ROUNDS > 1:  # where milliseconds are judged
                 os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # of this thread
             self._attack(begun + self.seconds)
         except BaseException as error:  # for the test to raise; pylint: disable=broad-exception-caught
