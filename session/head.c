@@ -379,10 +379,22 @@ static void find_laggards(struct head *head, usec_t now)
 	}
 }
 
+/* Words are sorted, and as told. */
+static uint64_t reached_by(const struct words *words)
+{
+	u128 weight = 0;
+	size_t i = words->n;
+
+	while (i > 0 && weight * 3 <= words->weight)
+		weight += words->list[--i].source->weight;
+	return words->list[i].number;
+}
+
 void head_look(struct head *head, usec_t now)
 {
 	struct head_state *state = &head->state;
 	struct words words;
+	uint64_t reached;
 	struct group g;
 
 	gather(head, now, &words);
@@ -394,6 +406,7 @@ void head_look(struct head *head, usec_t now)
 			return;
 		start(head, g.lowest, now);
 	}
+	reached = reached_by(&words);
 	sift(head, now, &words);
 	take_forward(head, now, &words);
 	if (words.n > 0) {
@@ -405,6 +418,7 @@ void head_look(struct head *head, usec_t now)
 		else
 			look_below(head, &g, now);
 	}
+	state->reached = MAX(reached, state->number);
 	state->bound = bound_at(head, now);
 	find_laggards(head, now);
 	elect(head, now);
@@ -531,6 +545,13 @@ void head_give(struct head *head, uint64_t number)
 }
 
 /* --- suppliers --- */
+
+uint64_t head_has(const struct head *head, const struct key_id *supplier)
+{
+	const struct source *s = find(head, supplier);
+
+	return s && s->told ? s->number : 0;
+}
 
 enum head_place head_place(const struct head *head, const struct key_id *supplier, usec_t now)
 {

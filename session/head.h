@@ -59,6 +59,7 @@ struct head_state {
 	usec_t block_us;	 /* the pace: time between blocks, learned */
 	bool pinnable;		 /* `block` is known, and somebody stands for it */
 	struct head_block block; /* number <= the served height, rarely below it */
+	uint64_t reached;	 /* more than a third of those that are heard have this block */
 	uint64_t floor;		 /* the largest height that a client was told, or is served */
 	uint64_t bound;		 /* what is above it could not have been mined yet */
 	uint64_t falls;		 /* times that it went backwards after all */
@@ -97,6 +98,8 @@ void head_settle(struct head *head, usec_t now);
 /* Valid until the next call of another function. */
 const struct head_state *head_state(const struct head *head);
 
+/* The newest block that a supplier has, by its last word; 0: it has told nothing. */
+uint64_t head_has(const struct head *head, const struct key_id *supplier);
 enum head_place head_place(const struct head *head, const struct key_id *supplier, usec_t now);
 /* Blocks that a supplier is behind the served height, as far as is known; 0 for one that is silent.
  */

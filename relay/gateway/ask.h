@@ -79,6 +79,9 @@ struct ask_terms {
 	uint64_t below;	 /* the served head is the block that is asked, and members that are further
 			    behind are passed over; UINT64_MAX: they are not */
 	bool must_reach; /* nobody who is further behind is asked, whoever else is left */
+	uint64_t newest; /* block that is asked, of what says less and does not fail without it:
+			    nobody who is not known to have it is asked while anybody is; 0: all may
+			    be */
 	uint64_t oldest; /* block that is asked, and members that do not go back to it are passed
 			    over; UINT64_MAX: not known */
 	struct hash seen; /* the head then: who has seen another does not join; zeros: not known */

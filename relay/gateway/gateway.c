@@ -236,6 +236,8 @@ void gateway_status(const struct gateway *g, struct gateway_status *ret)
 		pthread_mutex_lock(&state->lock);
 		if (state->last_error.code != ERR_NONE)
 			s.last_error = state->last_error;
+		if (state->no_answer.code != ERR_NONE)
+			s.no_answer = state->no_answer;
 		pthread_mutex_unlock(&state->lock);
 	}
 	s.ledger_full = ledger_is_full(g->ledger);
@@ -271,6 +273,10 @@ bool gateway_is_ready(const struct gateway *g, struct err *ret_why)
 					 memory_order_relaxed) == 0)
 			return err_set(ret_why, ERR_NO_NODE, "no node can be asked: %u of %u links",
 				       s.links_up, s.suppliers);
+	}
+	if (s.no_answer.code != ERR_NONE) {
+		*ret_why = s.no_answer;
+		return false;
 	}
 	return true;
 }

@@ -57,13 +57,14 @@ struct gateway_status {
 	bool ledger_full;
 	bool draining;
 	struct err last_error; /* why there is no session; ERR_NONE when there is one */
+	struct err no_answer;  /* the service whose suppliers all rest; ERR_NONE: there is none */
 };
 void gateway_status(const struct gateway *gateway, struct gateway_status *ret);
 /* Appends what the workers have seen of suppliers, as JSON (docs/operating.md).  Any thread but a
  * worker's; waits for each worker for a tick, and at most 2 s. */
 void gateway_suppliers(const struct gateway *gateway, struct buf *out);
-/* True when calls can be served: every worker has a session with a member that can be asked; else
- * *ret_why says what is missing. */
+/* True when calls can be served: every worker has a session with a member that can be asked, and of
+ * no service do all suppliers rest after failures; else *ret_why says what is missing. */
 MUST_USE bool gateway_is_ready(const struct gateway *gateway, struct err *ret_why);
 
 #endif

@@ -178,6 +178,31 @@ void head_wrote(struct worker *w, const struct account *account)
 	pthread_mutex_unlock(&tip->lock);
 }
 
+/* A block that may well be there, though it is not known who has it. */
+static bool is_just_beyond(const struct head_state *head, uint64_t number)
+{
+	return number > head->reached && number - head->reached <= HEAD_GAP;
+}
+
+bool head_asked(struct worker *w, const struct account *account, uint64_t number)
+{
+	struct tip *tip = tip_of(w, &account->key.service, CHAIN_TAG_LATEST);
+	const struct head_state *s;
+	bool known;
+
+	pthread_mutex_lock(&tip->lock);
+	s = head_state(tip->head);
+	known = s->known && number <= s->reached;
+	if (tip->asked_for > s->reached && !is_just_beyond(s, tip->asked_for))
+		tip->asked_for = 0; /* of a chain that was left */
+	if (is_just_beyond(s, number) && number > tip->asked_for) {
+		tip->asked_for = number;
+		tip->wrote_us = clock_mono_us();
+	}
+	pthread_mutex_unlock(&tip->lock);
+	return known;
+}
+
 /* --- laggards --- */
 
 static void refresh_lags(struct worker *w, struct session *session, usec_t now)
@@ -185,19 +210,32 @@ static void refresh_lags(struct worker *w, struct session *session, usec_t now)
 	struct tip *tip = tip_of(w, &session->info->service, CHAIN_TAG_LATEST);
 
 	session->lags_us = now;
+	session->has_max = 0;
 	pthread_mutex_lock(&tip->lock);
-	for (size_t i = 0; i < session->count; i++)
-		session->members[i].lag =
-			head_lag(tip->head, &session->members[i].supplier->key, now);
+	for (size_t i = 0; i < session->count; i++) {
+		struct member *m = &session->members[i];
+
+		m->lag = head_lag(tip->head, &m->supplier->key, now);
+		m->has = head_has(tip->head, &m->supplier->key);
+		session->has_max = MAX(session->has_max, m->has);
+	}
 	pthread_mutex_unlock(&tip->lock);
 	for (size_t i = 0; i < session->count; i++)
 		quality_set_lag(&session->members[i].standing->q, session->members[i].lag);
 }
 
-void head_look_at_lags(struct worker *w, struct session *session, usec_t now)
+void head_look_at_lags(struct worker *w, struct session *session, uint64_t newest, usec_t now)
 {
-	if (session->lags_us == 0 || now - session->lags_us > HEAD_LAGS_US)
+	if (session->lags_us == 0 || now - session->lags_us > HEAD_LAGS_US ||
+	    newest > session->has_max)
 		refresh_lags(w, session, now);
+}
+
+uint64_t head_newest(const struct head_state *head, uint64_t last)
+{
+	if (!head->known || (last < head->reached && head->reached - last > HEAD_NEAR))
+		return 0;
+	return is_just_beyond(head, last) ? last : MIN(last, MAX(head->reached, head->floor));
 }
 
 /* The two are measured from heights of two moments, between which a block or two may have come. */

@@ -26,6 +26,7 @@
 #define HEAD_AGAIN_US 1000000 /* between rounds then, or gateway.head_interval if that is less */
 #define HEAD_STALE_US                                                                              \
 	15000000	    /* beyond its time that a block is pinned to and nobody tells a head */
+#define HEAD_NEAR 64	    /* blocks under the head of which it must be known who has them */
 #define HEAD_LAGS_US 100000 /* for which what is known of laggards is used */
 
 struct account;
@@ -75,9 +76,15 @@ void head_missed(struct worker *w, const struct member *member, enum chain_tag t
 void head_told(struct worker *w, const struct account *account, uint64_t number);
 void head_wrote(struct worker *w, const struct account *account);
 
-/* Before a pick: how far the members are behind, as it bears on their health; looked up anew when
- * that was long ago. */
-void head_look_at_lags(struct worker *w, struct session *session, usec_t now);
+/* A client asks for all up to this block.  False: nobody is known to have it; it may have been told
+ * of it elsewhere, so a round is due once for each such block. */
+MUST_USE bool head_asked(struct worker *w, const struct account *account, uint64_t number);
+
+/* Before a pick: how far the members are behind, as it bears on their health, and what they have;
+ * looked up anew when that was long ago, or none of them had the block `newest` then. */
+void head_look_at_lags(struct worker *w, struct session *session, uint64_t newest, usec_t now);
+/* ask_terms.newest of a question about blocks up to this one: 0, unless it is near the head. */
+uint64_t head_newest(const struct head_state *head, uint64_t last);
 /* Whether a member is so far behind that it does not have the block that is `below` blocks under
  * the served head. */
 bool head_is_behind(const struct member *member, uint64_t below);

@@ -13,10 +13,11 @@ struct reuse;
 struct tip {
 	pthread_mutex_t lock;
 	struct head *head;
-	usec_t asked_us;   /* when the newest round began */
-	usec_t checked_us; /* when the newest round began that has told enough */
-	usec_t wrote_us;   /* when a transaction was last sent */
-	usec_t told_us;	   /* when a question of a round was last answered */
+	usec_t asked_us;    /* when the newest round began */
+	usec_t checked_us;  /* when the newest round began that has told enough */
+	usec_t wrote_us;    /* when a transaction was last sent, or the like */
+	uint64_t asked_for; /* the largest block that was asked for before anybody had told it */
+	usec_t told_us;	    /* when a question of a round was last answered */
 	unsigned vain; /* rounds one after the other of which nothing came; no more than counts */
 	uint64_t checked_floor;
 	uint64_t falls;

@@ -374,7 +374,7 @@ struct worker_state {
 	_Atomic unsigned sessions, suppliers, links_up, members_ready, members, in_flight;
 	_Atomic uint64_t height;
 	pthread_mutex_t lock;
-	struct err last_error; /* under lock */
+	struct err last_error, no_answer; /* under lock; see struct gateway_status */
 };
 
 struct worker {

@@ -70,15 +70,34 @@ static bool may_be_new(const struct pin *pin)
 	       (traits->life == CHAIN_LIFE_ITEM && pin->about.refs == 0);
 }
 
+/* The last block of a range that the call is about, if it is written out.  Who does not have the
+ * newest blocks of a range leaves out what is in them. */
+static bool find_last(const struct chain_call *about, uint64_t *ret)
+{
+	bool found = false;
+
+	if (about->traits->place != CHAIN_PLACE_FILTER)
+		return false;
+	for (size_t i = 0; i < about->refs; i++) {
+		if (about->ref[i].kind != CHAIN_REF_NUMBER)
+			continue;
+		*ret = found ? MAX(*ret, about->ref[i].number) : about->ref[i].number;
+		found = true;
+	}
+	return found;
+}
+
 /* Calls go to nobody who does not have the block yet that they are about, or not any more, as far
  * as they tell. */
 static void set_reach(struct call *call, const struct head_state *head)
 {
 	struct pin *pin = &call->pin;
+	uint64_t last;
 
 	pin->below = may_be_new(pin) ? 0 : UINT64_MAX;
 	pin->must_reach = pin->needs_head || pin->about.traits->life == CHAIN_LIFE_HEAD;
 	pin->oldest = UINT64_MAX;
+	pin->newest = find_last(&pin->about, &last) ? head_newest(head, last) : 0;
 	if (head->pinnable)
 		pin->seen = head->block.hash;
 	for (size_t i = 0; i < pin->about.refs; i++) {
@@ -104,6 +123,8 @@ static void set_pin(struct call *call, const struct head_state *head)
 	pin->by_hash = pin->about.traits->pin == CHAIN_PINNED_HASH;
 	if (pin->is_pinned) {
 		pin->block = head->block;
+		if (pin->about.traits->place == CHAIN_PLACE_FILTER)
+			pin->newest = MAX(pin->newest, head_newest(head, pin->block.number));
 		pin->oldest = MIN(pin->oldest, pin->block.number);
 	}
 }
@@ -144,6 +165,7 @@ static void ask(struct call *call)
 			MAX(w->cfg->gateway.attempts, call->attempts + 1) - call->attempts,
 		.terms.below = pin->is_read ? pin->below : UINT64_MAX,
 		.terms.must_reach = pin->is_read && pin->must_reach,
+		.terms.newest = pin->newest,
 		.terms.oldest = pin->is_read ? pin->oldest : UINT64_MAX,
 		.terms.seen = pin->seen,
 	};
@@ -162,6 +184,19 @@ static void ask(struct call *call)
 	reuse_ask(call, &params);
 }
 
+/* A range that goes on to where nobody is known to have blocks, and it was not asked lately. */
+static bool is_beyond(struct call *call)
+{
+	struct head_state head;
+	uint64_t last;
+
+	if (!find_last(&call->pin.about, &last) ||
+	    head_asked(worker_of(call), account_of(call), last))
+		return false;
+	call->pin.tag = CHAIN_TAG_LATEST;
+	return !head_ready(worker_of(call), account_of(call), CHAIN_TAG_LATEST, true, &head);
+}
+
 void pin_start(struct call *call)
 {
 	struct pin *pin = &call->pin;
@@ -177,6 +212,9 @@ void pin_start(struct call *call)
 			head_await(call, pin->tag);
 			return;
 		}
+	} else if (is_beyond(call)) {
+		head_await(call, CHAIN_TAG_LATEST);
+		return;
 	} else if (!head_get(worker_of(call), account_of(call), CHAIN_TAG_LATEST, &head)) {
 		pin->below = pin->oldest = UINT64_MAX;
 		ask(call);
@@ -226,6 +264,7 @@ void pin_go(struct call *call)
 	}
 	pin->is_pinned = false;
 	pin->below = pin->oldest = UINT64_MAX;
+	pin->newest = 0;
 	if (head_get(worker_of(call), account_of(call), pin->tag, &head)) {
 		set_reach(call, &head);
 		set_pin(call, &head);

@@ -25,6 +25,7 @@ struct pin {
 	uint64_t below;	 /* the served head is the block that is asked; UINT64_MAX: any node will do
 			  */
 	uint64_t oldest; /* block that is asked; UINT64_MAX: not known */
+	uint64_t newest; /* ask_terms.newest */
 	struct hash seen; /* the head when it was asked; zeros: not known */
 	uint64_t number;
 	const struct chain_method *method;

@@ -167,6 +167,34 @@ static void wake(struct ask *ask, const struct refusals_row *row, usec_t now, st
 	}
 }
 
+/* The block that members must be known to have: that which is asked for, or the newest that any has
+ * whose link is up.  0: all may be asked. */
+static uint64_t block_needed(const struct ask *ask, const struct weighed *weighed)
+{
+	const struct session *s = ask->session;
+	uint64_t has = 0;
+
+	for (size_t i = 0; ask->terms.newest > 0 && i < s->count; i++) {
+		if (weighed->why[i] != WEIGH_DROPPED && weighed->why[i] != WEIGH_NO_LINK)
+			has = MAX(has, s->members[i].has);
+	}
+	return MIN(ask->terms.newest, has);
+}
+
+/* Whoever does not have that block would say less than there is. */
+static void pass_over(const struct ask *ask, uint64_t needed, struct weighed *ret)
+{
+	const struct session *s = ask->session;
+
+	for (size_t i = 0; needed > 0 && i < s->count; i++) {
+		if (s->members[i].has >= needed || ret->why[i] == WEIGH_DROPPED ||
+		    ret->why[i] == WEIGH_NO_LINK)
+			continue;
+		ret->health[i] = 0;
+		ret->why[i] = WEIGH_BEHIND;
+	}
+}
+
 void quality_weigh(struct ask *ask, usec_t now, struct pick_member members[], struct weighed *ret)
 {
 	const struct worker *w = ask->worker;
@@ -175,13 +203,16 @@ void quality_weigh(struct ask *ask, usec_t now, struct pick_member members[], st
 	const struct refusals_row *row = refusals_of(ask, s);
 	uint64_t weights[SESSION_MEMBERS_MAX];
 	uint16_t healths[SESSION_MEMBERS_MAX];
+	uint64_t needed;
 
-	head_look_at_lags(ask->worker, s, now);
+	head_look_at_lags(ask->worker, s, ask->terms.newest, now);
 	for (size_t i = 0; i < s->count; i++) {
 		weights[i] = s->info->members[i].weight;
 		ret->health[i] =
 			weigh_one(ask, &s->members[i], row, reference_us, now, &ret->why[i]);
 	}
+	needed = block_needed(ask, ret);
+	pass_over(ask, needed, ret);
 	if (!quality_is_any_well(ask, ret))
 		wake(ask, row, now, ret);
 	memcpy(healths, ret->health, s->count * sizeof(healths[0]));
@@ -194,7 +225,8 @@ void quality_weigh(struct ask *ask, usec_t now, struct pick_member members[], st
 		if (asked)
 			ret->why[i] = WEIGH_ASKED;
 		ret->health[i] = asked ? 0 : healths[i];
-		if (ask->terms.must_reach && head_is_behind(&s->members[i], ask->terms.below))
+		if (s->members[i].has < needed ||
+		    (ask->terms.must_reach && head_is_behind(&s->members[i], ask->terms.below)))
 			asked = true;
 		members[i] = (struct pick_member){
 			.weight = weights[i],

@@ -54,6 +54,7 @@ struct member {
 	usec_t again_us;
 	uint64_t boast;	   /* the largest height that it told and others did not */
 	uint64_t lag;	   /* blocks behind the served head */
+	uint64_t has;	   /* the newest block that it has told to have; 0: none */
 	bool dropped;	   /* misbehaved or refused for good: not asked again in this session */
 	UT_hash_handle hh; /* peer->members, by handle */
 };
@@ -65,6 +66,7 @@ struct session {
 	struct serving *serving; /* of its service */
 	uint64_t n;		 /* of the next pick ([S9]) */
 	usec_t lags_us;		 /* when the members' were last looked at; 0: never */
+	uint64_t has_max;	 /* of the members then */
 	usec_t reference_us;	 /* what latencies are measured against; quality.c's */
 	usec_t reference_at_us;
 	size_t count;

@@ -76,6 +76,31 @@ static void end(struct whole *whole, const struct err *why)
 	whole->on_end(whole);
 }
 
+/* A newest block that is told: what is asked next may go up to it. */
+static void learn(const struct whole *whole)
+{
+	const struct ask *ask = whole->asker.ask;
+	const struct relay *relay = ask_relay(ask);
+	const struct chain *chain = relay->session->chain;
+	struct chain_answer answer;
+	struct chain_call about;
+	struct head_report report = {.is_newest = true};
+
+	if (ask->traits->shape != CHAIN_SHAPE_BLOCK || ask_answer(ask)->error.n > 0)
+		return;
+	chain_call_read(chain, ask->method, ask_params_text(ask), &about);
+	if (about.odd || about.refs != 1 || about.ref[0].kind != CHAIN_REF_TAG ||
+	    about.ref[0].tag != CHAIN_TAG_LATEST)
+		return;
+	chain_answer_read(chain, &about, ask_answer(ask)->result, &answer);
+	if (!answer.number_known || !answer.hash_known)
+		return;
+	report.has_hash = true;
+	report.block = (struct head_block){answer.number, answer.hash};
+	head_heard(whole->worker, relay->member, CHAIN_TAG_LATEST, &report);
+	head_told(whole->worker, ask->account, answer.number);
+}
+
 static void on_answer(struct asker *asker)
 {
 	struct whole *whole = whole_of(asker);
@@ -87,6 +112,7 @@ static void on_answer(struct asker *asker)
 		end(whole, &err);
 		return;
 	}
+	learn(whole);
 	whole->receipt = made_receipt_of(ask_relay(asker->ask));
 	whole->answer = *ask_answer(asker->ask);
 	whole->body = *own;
@@ -162,13 +188,14 @@ static const struct asker_ops ops = {
 /* --- asking --- */
 
 void whole_start(struct whole *whole, struct worker *w, struct account *account, struct view text,
-		 usec_t deadline_us, size_t *sum)
+		 uint64_t last, usec_t deadline_us, size_t *sum)
 {
 	const struct rpc_limits limits = {.depth_max = RPC_DEPTH_MAX, .batch_max = 1};
 	struct rpc_request request;
 	struct err err;
 	bool ok = rpc_request_scan(text, &limits, &request, &err);
-	const struct ask_params params = {
+	struct head_state head;
+	struct ask_params params = {
 		.account = account,
 		.call = &request.one,
 		.deadline_us = deadline_us,
@@ -178,6 +205,8 @@ void whole_start(struct whole *whole, struct worker *w, struct account *account,
 	};
 
 	assert(ok && !request.batch && request.one.id_kind != RPC_ID_NONE);
+	if (last > 0 && head_get(w, account, CHAIN_TAG_LATEST, &head))
+		params.terms.newest = head_newest(&head, last);
 	whole->worker = w;
 	whole->sum = sum;
 	whole->asker.ops = &ops;

@@ -18,15 +18,40 @@ static void count_members(const struct worker *w, unsigned *ret_members, unsigne
 		*ret_ready += member_is_ready(&s->members[i]);
 }
 
+/* All suppliers of the session that can be asked rest, since they have failed. */
+static bool all_rest(const struct session *s, usec_t now)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct member *m = &s->members[i];
+		const struct quality *q = &m->standing->q;
+
+		if (m->dropped || !member_is_ready(m))
+			continue;
+		if (q->state != QUALITY_COOLING || q->cause == QUALITY_THROTTLED ||
+		    q->until_us <= now)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
 static void publish(struct worker *w)
 {
 	struct worker_state *state = &w->state;
 	unsigned sessions = 0, members, ready;
 	struct account *a, *tmp;
-	struct err why = {0};
+	struct err why = {0}, no_answer = {0};
+	usec_t now = clock_mono_us();
 
-	HASH_ITER (hh, w->accounts, a, tmp)
+	HASH_ITER (hh, w->accounts, a, tmp) {
 		sessions += a->current != NULL;
+		if (a->current && all_rest(a->current, now))
+			err_set(&no_answer, ERR_NO_NODE,
+				"service %s: all suppliers that can be asked rest after failures",
+				a->key.service.s);
+	}
 	count_members(w, &members, &ready);
 	atomic_store_explicit(&state->sessions, sessions, memory_order_relaxed);
 	atomic_store_explicit(&state->links_up, (unsigned)pool_up_count(w->pool),
@@ -39,6 +64,7 @@ static void publish(struct worker *w)
 		why = w->main_account->why;
 	pthread_mutex_lock(&state->lock);
 	state->last_error = why;
+	state->no_answer = no_answer;
 	pthread_mutex_unlock(&state->lock);
 }
 

@@ -180,6 +180,26 @@ def test_a_supplier_that_fails_rests_is_tried_and_comes_back(network, backends):
     wait_for("all of its share", lambda: is_now("ready"))
 
 
+def test_a_gateway_whose_suppliers_all_rest_is_not_ready_and_says_of_which_service(network_factory, backends):
+    """They are asked all the same, and the first answer ends it."""
+    network = network_factory(upstreams=[b.url for b in backends[:2]], stakes=[1, 1], failover=False,
+                              gateway={"cooldown_min": "10 min", "cooldown_max": "10 min", "head_interval": "0 s"})
+
+    def is_ready():
+        ask(network, "eth_gasPrice")
+        status, _, text = net.get(network.gateway.admin + "/readyz")
+        assert status == 200 or b"service eth: all suppliers" in text
+        return status == 200
+
+    assert is_ready()
+    for one in backends[:2]:
+        one.script(default={"status": 500, "body": "out of order"})
+    wait_for("no readiness", lambda: not is_ready())
+    for one in backends[:2]:
+        one.script()
+    wait_for("readiness", is_ready)
+
+
 # --- signed transactions ---
 
 

@@ -298,6 +298,14 @@ def test_safe_and_finalized_rise_and_calls_are_pinned_to_them(epochs, tag, depth
     assert told[-1] <= top - depth
     wait_for("the chain's own", lambda: one.call("eth_getBlockByNumber", tag, False)[0]["result"]
              == net.result(chain.url, "eth_getBlockByNumber", tag, False))
+
+    def is_shown():
+        height = int(one.call("eth_blockNumber")[0]["result"], 16)
+        one.call("eth_getBlockByNumber", tag, False)
+        return network.metric(network.gateway, "counterfoil_gateway_head") == height
+
+    for _ in range(3):
+        wait_for("the served height among the metrics", is_shown, interval=0.15)
     one.close()
 
 

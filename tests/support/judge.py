@@ -139,6 +139,11 @@ class Judge:
             return "right"
         return "failed" if "error" in answer.told and "result" in truth else "wrong"
 
+    def _own(self, answer):
+        """What the chain says of the block that was told, for whoever reads a complaint."""
+        params = None if answer.method in OF_HEAD else self._resolved(answer)
+        return params and str(self._truth(answer.method, params))[:300]
+
     def all_of(self, path):
         """Judged of a file of answers."""
         judged = Judged()
@@ -149,7 +154,7 @@ class Judge:
                 judged.words[word] += 1
                 judged.times.append(answer.took_us)
                 if word != "right":
-                    judged.complaints.append(f"{word}: {answer}")
+                    judged.complaints.append(f"{word}: {answer}, the chain's own: {self._own(answer)}")
                 elif answer.method == "eth_blockNumber":
                     judged.heights.append((answer.sent_us, answer.sent_us + answer.took_us,
                                            int(answer.told["result"], 16)))
