@@ -36,6 +36,7 @@ TRIALS = 1 if paths.sanitized() else 6
 SECONDS = 0 if paths.sanitized() else count("hostile_seconds")
 ROUNDS = 1 if paths.sanitized() else count("hostile_rounds")
 ENDED = "counterfoil_gateway_clients_ended_total"
+CALLS = "counterfoil_gateway_calls_total"  # of a request that is refused with an answer
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +55,10 @@ def network(network_factory, backend):
 
 
 def ended(network, reason):
-    """How many connections have ended for this reason."""
+    """How many connections have ended, or how many calls, for this reason."""
     text = net.get(network.gateway.admin + "/metrics")[2].decode()
-    found = re.search(rf'^{ENDED}{{reason="{reason}"}} (\d+)', text, re.M)
-    return int(found[1]) if found else 0
+    found = re.search(rf'^({ENDED}{{reason|{CALLS}{{.*result)="{reason}"}} (\d+)', text, re.M)
+    return int(found[2]) if found else 0
 
 
 class Neighbours:
@@ -199,6 +200,14 @@ def a_huge_request_line(gang):
     gang.hear()
 
 
+def ten_megabytes(gang):
+    """Bodies of twice what a body may have, sent whole over a line of a gigabit."""
+    gang.join(3)
+    gang.say_all(attack.post(bytes(10_000_000), b"Connection: close"), rate=125_000_000)
+    told = gang.hear()
+    assert all(one.startswith(b"HTTP/1.1 413 ") for one in told), [one[:300] for one in told]
+
+
 def nul_bytes(gang):
     """In a header."""
     gang.join(20)
@@ -258,6 +267,7 @@ ATTACKS = {
     many_headers: ("head_too_large", 30, 1),
     one_huge_header: ("head_too_large", 30, 1),
     a_huge_request_line: ("head_too_large", 30, 1),
+    ten_megabytes: ("body_too_large", 3, 1),
     nul_bytes: ("bad_request", 20, 1),
     bad_chunks: ("body_refused", 20, 1),
     lengths_beyond_reason: ("body_refused", 10, 1),
@@ -375,7 +385,7 @@ def test_an_attack_ends_with_its_reason_and_disturbs_nobody(one, network, backen
         print(f"{one.__name__}: {seen}")
         if seen.holds():
             break
-    assert f"gateway.client_ended reason={reason} " in network.gateway.log()
+    assert re.search(rf"gateway.(client_ended|body_refused) reason={reason} ", network.gateway.log())
     assert network.gateway.running()
     assert paths.sanitized() or seen.holds(), str(seen)
 

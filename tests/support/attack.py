@@ -5,11 +5,13 @@ An attack is a function that takes a Gang and returns when all of its connection
 have been answered as it expects.
 """
 
+import math
 import select
 import socket
 import time
 import urllib.parse
 
+PIECE = 64 * 1024  # sent at once: a kernel that copies megabytes lets nobody else run meanwhile
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 
@@ -80,14 +82,15 @@ class Gang:
             except OSError:
                 self.leave(one)
 
-    def say_all(self, data, timeout=60, those=None):
-        """Each (of THOSE) sends all of it, or is cut off and leaves."""
+    def say_all(self, data, timeout=60, those=None, rate=math.inf):
+        """Each (of THOSE) sends all of it, or is cut off and leaves; RATE bytes a second in all."""
         left = {one: memoryview(data) for one in (self.members if those is None else those)}
         end = time.monotonic() + timeout
         while left and time.monotonic() < end:
             for one in select.select([], list(left), [], 0.1)[1]:
+                time.sleep(PIECE / rate)
                 try:
-                    left[one] = left[one][one.send(left[one]):]
+                    left[one] = left[one][one.send(left[one][:PIECE]):]
                 except BlockingIOError:
                     continue
                 except OSError:
