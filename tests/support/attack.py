@@ -8,10 +8,13 @@ have been answered as it expects.
 import math
 import select
 import socket
+import struct
 import time
 import urllib.parse
 
 PIECE = 64 * 1024  # sent at once: a kernel that copies megabytes lets nobody else run meanwhile
+AT_ONCE = struct.pack("ii", 1, 0)  # closed by a reset: ports that rest for a minute run out, and then they
+                                   # are looked for, in a kernel that attackers share with the attacked
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 
@@ -55,6 +58,7 @@ class Gang:
             one = socket.socket()
             if buffer:
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
             one.bind((self.addresses[n % len(self.addresses)], 0))
             one.settimeout(30)
             try:
