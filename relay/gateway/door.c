@@ -15,11 +15,11 @@
 #include "relay/base/metrics.h"
 #include "relay/gateway/door_private.h"
 
-#define SWEEP_US 100000	    /* times are kept to within this */
-#define AGAIN_US 100000	    /* between looks at a house that is full, or has no descriptors */
-#define BREATH_US 500	    /* after ACCEPTS_PER_TURN, so that calls get their turn */
-#define ACCEPTS_PER_TURN 8  /* connections taken before the others are looked after */
-#define CROWDED_US 1000000  /* who has been idle for less than this stays */
+#define SWEEP_US 100000	   /* times are kept to within this */
+#define AGAIN_US 100000	   /* between looks at a house that is full, or has no descriptors */
+#define BREATH_US 500	   /* after ACCEPTS_PER_TURN, so that calls get their turn */
+#define ACCEPTS_PER_TURN 8 /* connections taken before the others are looked after */
+#define CROWDED_US 1000000 /* who has been idle for less than this stays */
 
 /* --- the house --- */
 
