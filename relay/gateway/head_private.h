@@ -35,7 +35,7 @@ struct heads {
 };
 
 /* The index of a service of the gateway's own: accounts are made for no other. */
-size_t heads_at(const struct heads *heads, const struct service_name *service);
+size_t heads_at(const struct heads *heads, const struct service_name *name);
 /* The rest with the tip's lock held.  Fresh enough, and not overtaken. */
 bool tip_is_good(const struct heads *heads, const struct tip *tip, usec_t now);
 /* Something was told, or done, since it was last asked that makes it old. */
