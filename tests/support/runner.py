@@ -350,7 +350,7 @@ def step_hostile(run):
 
 
 # Unit tests of what several threads share; those that take long are the soak tier's.
-THREADED = ["admin", "gateway", "ledger", "ledger_evidence", "ledger_tab", "link_pool", "metrics", "node",
+THREADED = ["admin", "gateway", "ledger", "ledger_evidence", "ledger_tab", "link_listener", "link_pool", "metrics", "node",
             "node_limits", "node_streams", "node_terms", "registry"]
 
 

@@ -11,6 +11,7 @@
 #include "relay/base/bytes.h"
 #include "relay/base/crowd.h"
 #include "relay/base/mem.h"
+#include "tests/unit/dial.h"
 
 #define LONG_BYTES (64u << 20) /* of an answer: more than two kernels' buffers take */
 #define LOOKS 6000	       /* of 10 ms: only what hangs takes so long */
@@ -84,14 +85,7 @@ static int teardown(void **state)
 
 static int dial(const struct world *w)
 {
-	struct sockaddr_in sa = {.sin_family = AF_INET,
-				 .sin_port = htons(w->port),
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-	return fd;
+	return dial_port(w->port);
 }
 
 static void run(struct world *w)

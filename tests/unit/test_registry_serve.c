@@ -14,6 +14,7 @@
 #include "relay/base/clock.h"
 #include "relay/base/mem.h"
 #include "session/registry/serve.h"
+#include "tests/unit/dial.h"
 
 #define BLOCK_MS 50
 #define HEIGHTS 20 /* at least */
@@ -79,14 +80,7 @@ static void serve(struct world *w)
 
 static int dial(const struct world *w)
 {
-	struct sockaddr_in sa = {.sin_family = AF_INET,
-				 .sin_port = htons(registry_server_port(w->server)),
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-	return fd;
+	return dial_port(registry_server_port(w->server));
 }
 
 static void run(struct world *w)
