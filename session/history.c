@@ -118,7 +118,8 @@ bool history_add_supplier(struct history *h, const struct supplier_entry *e, str
 {
 	struct supplier_entry copy = *e;
 
-	if (!amount_check("stake", e->stake, err) || !endpoint_check(e->endpoint, err))
+	if (!amount_check("stake", e->stake, err) || !amount_check("burned", e->burned, err) ||
+	    !amount_check("burned_thaw", e->burned_thaw, err) || !endpoint_check(e->endpoint, err))
 		return false;
 	if (e->services_n > SERVICES_PER_SUPPLIER_MAX)
 		return err_set(err, ERR_RANGE, "a supplier has at most %d services",
@@ -136,7 +137,8 @@ bool history_add_supplier(struct history *h, const struct supplier_entry *e, str
 
 bool history_add_application(struct history *h, const struct application_entry *e, struct err *err)
 {
-	return amount_check("escrow", e->escrow, err) &&
+	return amount_check("escrow", e->escrow, err) && amount_check("spent", e->spent, err) &&
+	       amount_check("spent_thaw", e->spent_thaw, err) &&
 	       add(h, &h->applications, e, sizeof(*e), e->height, err);
 }
 

@@ -30,7 +30,9 @@ struct supplier_entry {
 	height_t height;
 	struct key_id key;
 	struct owner_id owner;
-	u128 stake; /* 0: unstaked */
+	u128 stake;	  /* 0: unstaked */
+	u128 burned;	  /* of stake that stood, all penalties so far ([P6]) */
+	u128 burned_thaw; /* of stake that was on its way out */
 	uint64_t price;
 	uint32_t services_n;
 	struct service_name *services; /* sorted, distinct */
@@ -40,7 +42,9 @@ struct supplier_entry {
 struct application_entry {
 	height_t height;
 	struct key_id key;
-	u128 escrow; /* not being withdrawn */
+	u128 escrow;	 /* not being withdrawn */
+	u128 spent;	 /* of escrow that stood, all payments so far ([P6]) */
+	u128 spent_thaw; /* of escrow that was on its way out */
 };
 
 struct grant_entry {
@@ -135,9 +139,49 @@ MUST_USE bool history_allowance(const struct history *h, const struct key_id *ap
 				height_t start, u128 *ret, struct err *err);
 
 /* Tokens that were unstaked, or taken out of escrow, and have not left yet as of a height: what
- * went in the last claim_horizon sessions. */
+ * went in the last claim_horizon sessions, less what penalties and payments took of it. */
 u128 history_thawing_stake(const struct history *h, const struct key_id *key, height_t height);
 u128 history_thawing_escrow(const struct history *h, const struct key_id *key, height_t height);
+
+/* What the entries of one supplier or application say of its tokens ([P6]).  A deposit is an
+ * increase of standing + taken, a withdrawal its decrease: what is taken moves from one to the
+ * other.  What is taken of withdrawn tokens is taken of those first that leave first. */
+struct thaw_entry {
+	height_t height;
+	u128 standing;	 /* stake or escrow */
+	u128 taken;	 /* burned or spent; never falls */
+	u128 taken_thaw; /* never falls */
+};
+
+/* Where all tokens are that ever came in: in = standing + taken + taken_thaw + thawing + left. */
+struct thaw_state {
+	u128 in;
+	u128 standing, taken, taken_thaw; /* of the entry that counts */
+	u128 thawing;			  /* withdrawn, and liable still */
+	u128 left;			  /* withdrawn, and gone */
+};
+
+/* The state as of a height.  In: e  the entries of one thing from its first on, ascending in height
+ * with no two the same, n of them; those after `height` do not count.  False: more was taken of
+ * what thawed than there was; ret is set all the same, and does not add up.  O(n). */
+bool history_thaw(const struct history *h, const struct thaw_entry *e, size_t n, height_t height,
+		  struct thaw_state *ret);
+
+/* Makes the last of n entries consistent again after a deposit at the same height took back a
+ * withdrawal of which something was paid already: that counts as paid out of what stands. */
+void history_thaw_mend(const struct history *h, struct thaw_entry *e, size_t n);
+
+/* All money of a network as of a height.  False, with ret set: it does not add up.
+ * deposits = spent + burned + stakes + escrow + thawing + left, to the unit. */
+struct history_books {
+	u128 deposits;
+	u128 spent;  /* to owners, out of escrow; what thawed included */
+	u128 burned; /* of stakes; what thawed included */
+	u128 stakes, escrow;
+	u128 thawing_stakes, thawing_escrow;
+	u128 left;
+};
+bool history_books(const struct history *h, height_t height, struct history_books *ret);
 
 /* The bytes that the application key signs ([K3]), appended to `out`. */
 struct buf;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Grants, escrow and what is on its way out ([K3], [P1] to [P3]). */
+ * Grants, and the escrow that carries them ([K3], [P1] to [P3]). */
 #include "session/history_inside.h"
 
 #include <assert.h>
@@ -88,48 +88,6 @@ bool history_allowance(const struct history *h, const struct key_id *application
 			       u128_text(escrow, has), u128_text(needed, needs));
 	*ret = budget_allowance(grant->budget, history_params(h, at));
 	return true;
-}
-
-/* First height whose withdrawals are still on their way out at `height`. */
-static height_t thaw_from(const struct history *h, height_t height)
-{
-	const struct session_params *p = history_params(h, height);
-	uint64_t span = session_claim_horizon(p) * p->session_blocks;
-
-	return height >= span ? height - span + 1 : 0;
-}
-
-u128 history_thawing_stake(const struct history *h, const struct key_id *key, height_t height)
-{
-	const struct supplier_entry probe = {.key = *key};
-	const struct supplier_entry *e = h->suppliers.v;
-	height_t from = thaw_from(h, height);
-	u128 before = 0, sum = 0;
-
-	for (size_t i = entry_list_first(&h->suppliers, sizeof(*e), supplier_entry_cmp, &probe);
-	     i < h->suppliers.n && ID_EQ(&e[i].key, key) && e[i].height <= height; i++) {
-		if (e[i].height >= from && e[i].stake < before)
-			sum += before - e[i].stake;
-		before = e[i].stake;
-	}
-	return sum;
-}
-
-u128 history_thawing_escrow(const struct history *h, const struct key_id *key, height_t height)
-{
-	const struct application_entry probe = {.key = *key};
-	const struct application_entry *e = h->applications.v;
-	height_t from = thaw_from(h, height);
-	u128 before = 0, sum = 0;
-
-	for (size_t i =
-		     entry_list_first(&h->applications, sizeof(*e), application_entry_cmp, &probe);
-	     i < h->applications.n && ID_EQ(&e[i].key, key) && e[i].height <= height; i++) {
-		if (e[i].height >= from && e[i].escrow < before)
-			sum += before - e[i].escrow;
-		before = e[i].escrow;
-	}
-	return sum;
 }
 
 void grant_bytes(const struct network_id *network, const struct grant_entry *e, struct buf *out)

@@ -145,6 +145,23 @@ static bool grants_agree(const struct history *h, struct err *err)
 	return true;
 }
 
+/* Payments and penalties are summed up and never taken back. */
+static bool sums_agree(const struct history *h, struct err *err)
+{
+	const struct application_entry *a = h->applications.v;
+	const struct supplier_entry *s = h->suppliers.v;
+
+	for (size_t i = 1; i < h->applications.n; i++)
+		if (ID_EQ(&a[i - 1].key, &a[i].key) &&
+		    (a[i].spent < a[i - 1].spent || a[i].spent_thaw < a[i - 1].spent_thaw))
+			return err_set(err, ERR_FORMAT, "what an application has spent falls");
+	for (size_t i = 1; i < h->suppliers.n; i++)
+		if (ID_EQ(&s[i - 1].key, &s[i].key) &&
+		    (s[i].burned < s[i - 1].burned || s[i].burned_thaw < s[i - 1].burned_thaw))
+			return err_set(err, ERR_FORMAT, "what a supplier has burned falls");
+	return true;
+}
+
 bool history_seal(struct history *h, struct err *err)
 {
 	assert(!h->sealed);
@@ -156,7 +173,7 @@ bool history_seal(struct history *h, struct err *err)
 	    !sort(&h->applications, sizeof(struct application_entry), application_entry_cmp,
 		  "application", err) ||
 	    !sort(&h->grants, sizeof(struct grant_entry), grant_entry_cmp, "grant", err) ||
-	    !params_agree(h, err) || !grants_agree(h, err))
+	    !params_agree(h, err) || !grants_agree(h, err) || !sums_agree(h, err))
 		return false;
 	h->sealed = true;
 	return true;

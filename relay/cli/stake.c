@@ -67,12 +67,15 @@ static void print_supplier(const struct supplier_entry *e)
 	printf("\n");
 }
 
+/* The amount is added to what is at stake when it is written, or taken from it: a penalty may have
+ * come in between. */
 static bool write_supplier(struct store *store, const struct store_write *w,
-			   const struct supplier_entry *e, const struct history *h, struct err *err)
+			   struct supplier_entry *e, u128 amount, bool back,
+			   const struct history *h, struct err *err)
 {
 	height_t height;
 
-	if (!store_put_supplier(store, w, e, &height, err))
+	if (!store_stake(store, w, e, amount, back, &e->stake, &height, err))
 		return false;
 	print_supplier(e);
 	registry_print_effect(store, w, height, history_params(h, UINT64_MAX));
@@ -97,10 +100,7 @@ static bool stake(const struct cli_option *options, char **operands, struct err 
 	before = history_supplier(h, &e.key, UINT64_MAX);
 	if (!offer_of(options, before, names, &e, err))
 		return false;
-	if (amount > AMOUNT_MAX - e.stake)
-		return err_set(err, ERR_RANGE, "the stake would pass 2^96 - 1");
-	e.stake += amount;
-	return write_supplier(store, &w, &e, h, err);
+	return write_supplier(store, &w, &e, amount, false, h, err);
 }
 
 static int run_stake(const struct verb *verb, int argc, char **argv)
@@ -145,10 +145,7 @@ static bool unstake(const char *registry, bool dry_run, int n, char **operands, 
 	e = *before;
 	if (n == 1)
 		amount = e.stake;
-	if (amount > e.stake)
-		return err_set(err, ERR_REGISTRY, "this supplier has less at stake than that");
-	e.stake -= amount;
-	if (!write_supplier(store, &w, &e, h, err))
+	if (!write_supplier(store, &w, &e, amount, true, h, err))
 		return false;
 	p = history_params(h, UINT64_MAX);
 	printf("what was unstaked stays liable for %" PRIu64 " sessions more (%" PRIu64

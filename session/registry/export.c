@@ -48,6 +48,19 @@ static void put_comma(struct buf *out)
 	buf_put_str(out, ",");
 }
 
+/* A sum of payments or penalties: stands there once there are any, ahead of another member or
+ * behind it. */
+static void put_sum(struct buf *out, const char *name, u128 value, bool ahead)
+{
+	if (value == 0)
+		return;
+	if (!ahead)
+		put_comma(out);
+	put_u128(out, name, value);
+	if (ahead)
+		put_comma(out);
+}
+
 static void put_applications(const struct history *h, struct buf *out)
 {
 	size_t n;
@@ -61,6 +74,8 @@ static void put_applications(const struct history *h, struct buf *out)
 		put_u64(out, "height", e[i].height);
 		put_comma(out);
 		put_hex(out, "key", e[i].key.b, sizeof(e[i].key.b));
+		put_sum(out, "spent", e[i].spent, false);
+		put_sum(out, "spent_thaw", e[i].spent_thaw, false);
 		buf_put_str(out, "}");
 	}
 	buf_put_str(out, "]");
@@ -196,6 +211,8 @@ static void put_suppliers(const struct history *h, struct buf *out)
 	buf_put_str(out, "\"suppliers\":[");
 	for (size_t i = 0; i < n; i++) {
 		buf_put_str(out, i ? ",{" : "{");
+		put_sum(out, "burned", e[i].burned, true);
+		put_sum(out, "burned_thaw", e[i].burned_thaw, true);
 		put_text(out, "endpoint", e[i].endpoint);
 		put_comma(out);
 		put_u64(out, "height", e[i].height);

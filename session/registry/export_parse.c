@@ -62,6 +62,12 @@ static uint64_t field_u64(struct fields *f, const char *name)
 	return (uint64_t)v;
 }
 
+/* A sum that is left out while it is 0. */
+static u128 field_sum(struct fields *f, const char *name)
+{
+	return json_object_get(f->object, name) ? field_u128(f, name) : 0;
+}
+
 static void field_hex(struct fields *f, const char *name, uint8_t *dst, size_t bytes)
 {
 	size_t n;
@@ -120,7 +126,9 @@ static bool read_list(const json_t *list, const char *name, size_t max, read_one
 static bool read_application(struct fields *f, struct registry_export *e, void *arg)
 {
 	struct application_entry a = {.height = field_u64(f, "height"),
-				      .escrow = field_u128(f, "escrow")};
+				      .escrow = field_u128(f, "escrow"),
+				      .spent = field_sum(f, "spent"),
+				      .spent_thaw = field_sum(f, "spent_thaw")};
 
 	field_hex(f, "key", a.key.b, sizeof(a.key.b));
 	return !f->bad && history_add_application(e->history, &a, f->err);
@@ -171,6 +179,8 @@ static bool read_supplier(struct fields *f, struct registry_export *e, void *arg
 	const char *endpoint = field_text(f, "endpoint", &endpoint_n);
 	struct supplier_entry s = {.height = field_u64(f, "height"),
 				   .stake = field_u128(f, "stake"),
+				   .burned = field_sum(f, "burned"),
+				   .burned_thaw = field_sum(f, "burned_thaw"),
 				   .price = field_u64(f, "price"),
 				   .services = names};
 

@@ -47,6 +47,30 @@ static const char *const migrations[] = {
 	" service TEXT NOT NULL, start INTEGER NOT NULL, root BLOB NOT NULL,"
 	" rows INTEGER NOT NULL, total INTEGER NOT NULL,"
 	" PRIMARY KEY (service, start)) STRICT, WITHOUT ROWID;",
+	/* Rewards.  Amounts of these are 16 bytes, big-endian.  state: enum desk_state. */
+	"ALTER TABLE applications ADD COLUMN spent BLOB NOT NULL"
+	" DEFAULT x'00000000000000000000000000000000';"
+	"ALTER TABLE applications ADD COLUMN spent_thaw BLOB NOT NULL"
+	" DEFAULT x'00000000000000000000000000000000';"
+	"ALTER TABLE suppliers ADD COLUMN burned BLOB NOT NULL"
+	" DEFAULT x'00000000000000000000000000000000';"
+	"ALTER TABLE suppliers ADD COLUMN burned_thaw BLOB NOT NULL"
+	" DEFAULT x'00000000000000000000000000000000';"
+	"CREATE TABLE claims("
+	" number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, application BLOB NOT NULL,"
+	" gateway BLOB NOT NULL, supplier BLOB NOT NULL, service TEXT NOT NULL,"
+	" from_height INTEGER NOT NULL, to_height INTEGER NOT NULL, recorded INTEGER NOT NULL,"
+	" challenge INTEGER NOT NULL, due INTEGER NOT NULL, state INTEGER NOT NULL,"
+	" settled INTEGER NOT NULL, value BLOB NOT NULL, paid BLOB NOT NULL, burned BLOB NOT NULL,"
+	" burned_thaw BLOB NOT NULL, reason TEXT NOT NULL, claim BLOB NOT NULL,"
+	" signature BLOB NOT NULL, proof BLOB NOT NULL, proof_signature BLOB NOT NULL,"
+	" records BLOB NOT NULL) STRICT;"
+	"CREATE UNIQUE INDEX claims_of_four"
+	" ON claims(application, gateway, supplier, service, from_height);"
+	"CREATE INDEX claims_open ON claims(due) WHERE state = 1;"
+	"CREATE INDEX claims_of_supplier ON claims(supplier, to_height);"
+	"CREATE INDEX claims_by_height ON claims(recorded, id);"
+	"CREATE TABLE owners(owner BLOB PRIMARY KEY, income BLOB NOT NULL) STRICT, WITHOUT ROWID;",
 };
 
 bool store_db_fail(struct store *store, const char *doing, struct err *err)

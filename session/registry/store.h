@@ -54,9 +54,16 @@ MUST_USE bool store_put_params(struct store *store, const struct store_write *w,
 			       const struct session_params *params, height_t *ret, struct err *err);
 MUST_USE bool store_put_service(struct store *store, const struct store_write *w,
 				const struct service_entry *e, height_t *ret, struct err *err);
-/* Refuses price > price_max, unknown services, and a stake with which T would pass 2^63 - 1. */
+/* Refuses price > price_max, unknown services, and a stake with which T would pass 2^63 - 1.  What
+ * is burned stays as it was. */
 MUST_USE bool store_put_supplier(struct store *store, const struct store_write *w,
 				 const struct supplier_entry *e, height_t *ret, struct err *err);
+/* The same with what it has at stake now and `amount` more or, with `back`, less; e->stake does not
+ * count.  *ret_stake: what it has then. */
+MUST_USE bool store_stake(struct store *store, const struct store_write *w,
+			  const struct supplier_entry *e, u128 amount, bool back, u128 *ret_stake,
+			  height_t *ret, struct err *err);
+/* What is spent stays as it was. */
 MUST_USE bool store_put_application(struct store *store, const struct store_write *w,
 				    const struct application_entry *e, height_t *ret,
 				    struct err *err);

@@ -41,16 +41,66 @@ MUST_USE bool store_step(struct store *store, sqlite3_stmt *stmt, bool *ret_row,
 void bind_bytes(sqlite3_stmt *stmt, int at, const void *p, size_t n);
 void bind_text(sqlite3_stmt *stmt, int at, const char *s);
 void bind_height(sqlite3_stmt *stmt, int at, uint64_t v);
-void bind_amount(sqlite3_stmt *stmt, int at, u128 v);
+void bind_amount(sqlite3_stmt *stmt, int at, u128 v); /* decimal text */
+void bind_sum(sqlite3_stmt *stmt, int at, u128 v);    /* 16 bytes */
 
 /* Columns count from 0; false when the stored value is not of the form that we write. */
 MUST_USE bool column_bytes(sqlite3_stmt *stmt, int at, void *dst, size_t n);
 MUST_USE bool column_amount(sqlite3_stmt *stmt, int at, u128 *ret);
+MUST_USE bool column_sum(sqlite3_stmt *stmt, int at, u128 *ret);
 MUST_USE bool column_u64(sqlite3_stmt *stmt, int at, uint64_t *ret);
 MUST_USE bool column_service(sqlite3_stmt *stmt, int at, struct service_name *ret);
 
 /* The cached history, read anew when entries have changed; borrowed. */
 MUST_USE bool store_current(struct store *store, const struct history **ret, struct err *err);
+
+/* --- a write: begin, put the entry in place, reread and check, end --- */
+/* Opens the transaction and says from which height its entry counts. */
+MUST_USE bool store_write_begin(struct store *store, const struct store_write *w, height_t *ret,
+				struct err *err);
+/* Reads the whole back for the checks; to be called with the entry in place. */
+MUST_USE bool store_write_reread(struct store *store, const struct history **ret, struct err *err);
+/* Keeps what was written if all is well, else takes it back; returns whether it was well. */
+MUST_USE bool store_write_end(struct store *store, const struct store_write *w, bool ok,
+			      struct err *err);
+/* True iff no stake of any service passes T as of a height. */
+MUST_USE bool store_tables_fit(const struct history *h, height_t height, struct err *err);
+
+/* --- money of one supplier or application --- */
+enum store_owner { STORE_SUPPLIER, STORE_APPLICATION };
+
+/* Its newest entries, enough of them to tell what thaws; the last is that of the height from which
+ * a change counts, and is there to be changed.  Freed with store_purse_finish(). */
+struct store_purse {
+	enum store_owner kind;
+	struct key_id key;
+	struct history *params; /* a history with nothing else */
+	struct thaw_entry *e;
+	size_t n; /* > 0 */
+};
+
+/* To be called in the transaction that writes it back. */
+MUST_USE bool store_purse_read(struct store *store, enum store_owner kind, const struct key_id *key,
+			       height_t height, struct store_purse *ret, struct err *err);
+void store_purse_finish(struct store_purse *purse);
+static inline void store_purse_finish_at(struct store_purse *purse)
+{
+	store_purse_finish(purse);
+}
+/* What is on its way out as of the last entry. */
+u128 store_purse_thawing(const struct store_purse *purse);
+/* Pays in or withdraws.  Errors: ERR_REGISTRY when there is less; ERR_RANGE. */
+MUST_USE bool store_purse_move(struct store_purse *purse, u128 amount, bool withdraw,
+			       struct err *err);
+/* Takes an amount, of what stands first; of each how much.  At most what is there. */
+void store_purse_take(struct store_purse *purse, u128 amount, u128 *ret_standing, u128 *ret_thaw);
+/* Writes the last entry; what else a supplier's entry says is that of the one before.  The entry of
+ * a new supplier must be there already. */
+MUST_USE bool store_purse_write(struct store *store, const struct store_purse *purse,
+				struct err *err);
+
+/* All parameters as a sealed history without anything else: cheap. */
+MUST_USE bool store_params(struct store *store, struct history **ret, struct err *err);
 
 /* Appends one commitment each for the services of a session that can be derived from now on. */
 MUST_USE bool store_commit_tables(struct store *store, height_t start, struct err *err);

@@ -85,7 +85,8 @@ static bool read_supplier(sqlite3_stmt *stmt, const struct store *store, struct 
 	return column_bytes(stmt, 0, e.key.b, 32) && column_bytes(stmt, 2, e.owner.b, 20) &&
 	       column_amount(stmt, 3, &e.stake) && column_u64(stmt, 4, &e.price) &&
 	       split_services((const char *)sqlite3_column_text(stmt, 5), names, &e.services_n) &&
-	       e.endpoint && history_add_supplier(h, &e, err);
+	       e.endpoint && column_sum(stmt, 7, &e.burned) &&
+	       column_sum(stmt, 8, &e.burned_thaw) && history_add_supplier(h, &e, err);
 }
 
 static bool read_application(sqlite3_stmt *stmt, const struct store *store, struct history *h,
@@ -94,6 +95,7 @@ static bool read_application(sqlite3_stmt *stmt, const struct store *store, stru
 	struct application_entry e = {.height = (height_t)sqlite3_column_int64(stmt, 1)};
 
 	return column_bytes(stmt, 0, e.key.b, 32) && column_amount(stmt, 2, &e.escrow) &&
+	       column_sum(stmt, 3, &e.spent) && column_sum(stmt, 4, &e.spent_thaw) &&
 	       history_add_application(h, &e, err);
 }
 
@@ -108,24 +110,36 @@ static bool read_grant(sqlite3_stmt *stmt, const struct store *store, struct his
 	       column_bytes(stmt, 6, e.signature.b, 64) && history_add_grant(h, &e, err);
 }
 
+#define PARAMS_SQL                                                                                 \
+	"SELECT height, stake_unit, stake_cap, price_max, grace_blocks, claim_window,"             \
+	" challenge_lag, proof_window FROM params ORDER BY height"
+
+bool store_params(struct store *store, struct history **ret, struct err *err)
+{
+	CLEANUP(history_unref) struct history *h = history_create(&store->network, &store->clock);
+
+	if (!read_rows(store, PARAMS_SQL, read_params, h, err) || !history_seal(h, err))
+		return false;
+	*ret = STEAL(h);
+	return true;
+}
+
 bool store_history(struct store *store, struct history **ret, struct err *err)
 {
 	CLEANUP(history_unref) struct history *h = history_create(&store->network, &store->clock);
 
 	history_set_tail(h, store->network_tail);
-	if (!read_rows(
-		    store,
-		    "SELECT height, stake_unit, stake_cap, price_max, grace_blocks, claim_window,"
-		    " challenge_lag, proof_window FROM params ORDER BY height",
-		    read_params, h, err) ||
+	if (!read_rows(store, PARAMS_SQL, read_params, h, err) ||
 	    !read_rows(store,
 		       "SELECT name, height, method_table FROM services ORDER BY name, height",
 		       read_service, h, err) ||
 	    !read_rows(store,
-		       "SELECT key, height, owner, stake, price, services, endpoint FROM suppliers"
-		       " ORDER BY key, height",
+		       "SELECT key, height, owner, stake, price, services, endpoint, burned,"
+		       " burned_thaw FROM suppliers ORDER BY key, height",
 		       read_supplier, h, err) ||
-	    !read_rows(store, "SELECT key, height, escrow FROM applications ORDER BY key, height",
+	    !read_rows(store,
+		       "SELECT key, height, escrow, spent, spent_thaw FROM applications"
+		       " ORDER BY key, height",
 		       read_application, h, err) ||
 	    !read_rows(store,
 		       "SELECT application, gateway, service, height, budget, nonce, signature"

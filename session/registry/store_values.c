@@ -34,6 +34,14 @@ void bind_amount(sqlite3_stmt *stmt, int at, u128 v)
 	bind_text(stmt, at, u128_text(v, text));
 }
 
+void bind_sum(sqlite3_stmt *stmt, int at, u128 v)
+{
+	uint8_t bytes[16];
+
+	put_be128(bytes, v);
+	bind_bytes(stmt, at, bytes, sizeof(bytes));
+}
+
 bool column_bytes(sqlite3_stmt *stmt, int at, void *dst, size_t n)
 {
 	const void *p = sqlite3_column_blob(stmt, at);
@@ -49,6 +57,16 @@ bool column_amount(sqlite3_stmt *stmt, int at, u128 *ret)
 	const char *text = (const char *)sqlite3_column_text(stmt, at);
 
 	return text && u128_parse(text, (size_t)sqlite3_column_bytes(stmt, at), ret);
+}
+
+bool column_sum(sqlite3_stmt *stmt, int at, u128 *ret)
+{
+	uint8_t bytes[16];
+
+	if (!column_bytes(stmt, at, bytes, sizeof(bytes)))
+		return false;
+	*ret = get_be128(bytes);
+	return true;
 }
 
 bool column_u64(sqlite3_stmt *stmt, int at, uint64_t *ret)

@@ -8,9 +8,8 @@
 
 #include "relay/base/mem.h"
 
-/* Opens the transaction and says from which height its entry counts. */
-static bool write_begin(struct store *store, const struct store_write *w, height_t *ret,
-			struct err *err)
+bool store_write_begin(struct store *store, const struct store_write *w, height_t *ret,
+		       struct err *err)
 {
 	height_t last;
 
@@ -29,8 +28,7 @@ static bool write_begin(struct store *store, const struct store_write *w, height
 	return true;
 }
 
-/* Reads the whole back for the checks; to be called with the entry in place. */
-static bool write_reread(struct store *store, const struct history **ret, struct err *err)
+bool store_write_reread(struct store *store, const struct history **ret, struct err *err)
 {
 	return store_db_exec(store, "UPDATE network SET entries_version = entries_version + 1",
 			     err) &&
@@ -43,7 +41,7 @@ static void forget_history(struct store *store)
 	store->history = NULL;
 }
 
-static bool write_end(struct store *store, const struct store_write *w, bool ok, struct err *err)
+bool store_write_end(struct store *store, const struct store_write *w, bool ok, struct err *err)
 {
 	if (ok && !w->dry_run) {
 		if (store_db_exec(store, "COMMIT", err))
@@ -75,8 +73,7 @@ static bool insert_params(struct store *store, height_t height, const struct ses
 	return store_db_run(store, stmt, err);
 }
 
-/* No stake of any service may pass T, as of a height. */
-static bool tables_fit(const struct history *h, height_t height, struct err *err)
+bool store_tables_fit(const struct history *h, height_t height, struct err *err)
 {
 	size_t n;
 	const struct service_entry *e = history_all_services(h, &n);
@@ -106,11 +103,11 @@ bool store_put_params(struct store *store, const struct store_write *w,
 		return err_set(
 			err, ERR_REGISTRY,
 			"session_blocks, snapshot_lag, seed_lag and session_suppliers are fixed");
-	if (!write_begin(store, w, &height, err))
+	if (!store_write_begin(store, w, &height, err))
 		return false;
-	ok = insert_params(store, height, params, err) && write_reread(store, &h, err) &&
-	     tables_fit(h, height, err);
-	if (!write_end(store, w, ok, err))
+	ok = insert_params(store, height, params, err) && store_write_reread(store, &h, err) &&
+	     store_tables_fit(h, height, err);
+	if (!store_write_end(store, w, ok, err))
 		return false;
 	*ret = height;
 	return true;
@@ -126,143 +123,14 @@ bool store_put_service(struct store *store, const struct store_write *w,
 
 	if (!store_db_prepare(store, "INSERT OR REPLACE INTO services VALUES (?, ?, ?)", &stmt,
 			      err) ||
-	    !write_begin(store, w, &height, err))
+	    !store_write_begin(store, w, &height, err))
 		return false;
 	bind_text(stmt, 1, e->name.s);
 	bind_height(stmt, 2, height);
 	bind_bytes(stmt, 3, e->table.b, sizeof(e->table.b));
-	ok = store_db_run(store, stmt, err) && write_reread(store, &h, err);
-	if (!write_end(store, w, ok, err))
+	ok = store_db_run(store, stmt, err) && store_write_reread(store, &h, err);
+	if (!store_write_end(store, w, ok, err))
 		return false;
-	*ret = height;
-	return true;
-}
-
-static bool insert_supplier(struct store *store, height_t height, const struct supplier_entry *e,
-			    struct err *err)
-{
-	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
-	CLEANUP(buf_finish) struct buf services = {0};
-
-	if (!store_db_prepare(store,
-			      "INSERT OR REPLACE INTO suppliers VALUES (?, ?, ?, ?, ?, ?, ?)",
-			      &stmt, err))
-		return false;
-	for (uint32_t i = 0; i < e->services_n; i++)
-		buf_putf(&services, "%s%s", i ? " " : "", e->services[i].s);
-	bind_bytes(stmt, 1, e->key.b, sizeof(e->key.b));
-	bind_height(stmt, 2, height);
-	bind_bytes(stmt, 3, e->owner.b, sizeof(e->owner.b));
-	bind_amount(stmt, 4, e->stake);
-	bind_amount(stmt, 5, e->price);
-	bind_text(stmt, 6, buf_cstr(&services));
-	bind_text(stmt, 7, e->endpoint);
-	return store_db_run(store, stmt, err);
-}
-
-static bool supplier_fits(const struct history *h, height_t height, const struct supplier_entry *e,
-			  struct err *err)
-{
-	const struct session_params *p = history_params(h, height);
-
-	if (e->price > p->price_max)
-		return err_set(err, ERR_REGISTRY,
-			       "the price %" PRIu64 " is over price_max, %" PRIu64, e->price,
-			       p->price_max);
-	if (e->stake > 0 && e->services_n == 0)
-		return err_set(err, ERR_REGISTRY, "a staked supplier needs a service");
-	for (uint32_t i = 0; i < e->services_n; i++)
-		if (!history_service(h, &e->services[i], height))
-			return err_set(err, ERR_REGISTRY, "the registry has no service %s",
-				       e->services[i].s);
-	return tables_fit(h, height, err);
-}
-
-bool store_put_supplier(struct store *store, const struct store_write *w,
-			const struct supplier_entry *e, height_t *ret, struct err *err)
-{
-	const struct history *h;
-	height_t height;
-	bool ok;
-
-	if (!write_begin(store, w, &height, err))
-		return false;
-	ok = insert_supplier(store, height, e, err) && write_reread(store, &h, err) &&
-	     supplier_fits(h, height, e, err);
-	if (!write_end(store, w, ok, err))
-		return false;
-	*ret = height;
-	return true;
-}
-
-static bool insert_application(struct store *store, height_t height, const struct key_id *key,
-			       u128 escrow, struct err *err)
-{
-	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
-
-	if (!store_db_prepare(store, "INSERT OR REPLACE INTO applications VALUES (?, ?, ?)", &stmt,
-			      err))
-		return false;
-	bind_bytes(stmt, 1, key->b, sizeof(key->b));
-	bind_height(stmt, 2, height);
-	bind_amount(stmt, 3, escrow);
-	return store_db_run(store, stmt, err);
-}
-
-bool store_put_application(struct store *store, const struct store_write *w,
-			   const struct application_entry *e, height_t *ret, struct err *err)
-{
-	const struct history *h;
-	height_t height;
-	bool ok;
-
-	if (!write_begin(store, w, &height, err))
-		return false;
-	ok = insert_application(store, height, &e->key, e->escrow, err) &&
-	     write_reread(store, &h, err);
-	if (!write_end(store, w, ok, err))
-		return false;
-	*ret = height;
-	return true;
-}
-
-/* What the escrow is after everything that is already written, and the change. */
-static bool escrow_after(struct store *store, const struct key_id *key, u128 amount, bool withdraw,
-			 u128 *ret, struct err *err)
-{
-	const struct application_entry *e;
-	const struct history *h;
-	char has[U128_TEXT_MAX];
-	u128 escrow;
-
-	if (!store_current(store, &h, err))
-		return false;
-	e = history_application(h, key, UINT64_MAX);
-	escrow = e ? e->escrow : 0;
-	if (withdraw && amount > escrow)
-		return err_set(err, ERR_REGISTRY, "the application has only %s in escrow",
-			       u128_text(escrow, has));
-	if (!withdraw && amount > AMOUNT_MAX - escrow)
-		return err_set(err, ERR_RANGE, "the escrow would pass 2^96 - 1");
-	*ret = withdraw ? escrow - amount : escrow + amount;
-	return true;
-}
-
-bool store_fund(struct store *store, const struct store_write *w, const struct key_id *key,
-		u128 amount, bool withdraw, u128 *ret_escrow, height_t *ret, struct err *err)
-{
-	const struct history *h;
-	height_t height;
-	u128 escrow = 0;
-	bool ok;
-
-	if (!write_begin(store, w, &height, err))
-		return false;
-	ok = escrow_after(store, key, amount, withdraw, &escrow, err) &&
-	     insert_application(store, height, key, escrow, err) && write_reread(store, &h, err);
-	if (!write_end(store, w, ok, err))
-		return false;
-	*ret_escrow = escrow;
 	*ret = height;
 	return true;
 }
@@ -314,11 +182,11 @@ bool store_put_grant(struct store *store, const struct store_write *w, const str
 	if (!grant_verify(&store->network, e))
 		return err_set(err, ERR_SIGNATURE,
 			       "the grant is not signed by the application for this network");
-	if (!write_begin(store, w, &height, err))
+	if (!store_write_begin(store, w, &height, err))
 		return false;
 	ok = grant_fits(store, height, e, err) && insert_grant(store, height, e, err) &&
-	     write_reread(store, &h, err);
-	if (!write_end(store, w, ok, err))
+	     store_write_reread(store, &h, err);
+	if (!store_write_end(store, w, ok, err))
 		return false;
 	*ret = height;
 	return true;

@@ -17,6 +17,7 @@ static void ask(const struct registry_export *e)
 	const struct service_entry *service = history_all_services(e->history, &n);
 	const struct session_params *p = history_params(e->history, 0);
 	height_t start = view_start(view, e->height);
+	struct history_books b;
 
 	for (size_t i = 0; i < n && i < 4; i++) {
 		struct session_info *s;
@@ -32,6 +33,10 @@ static void ask(const struct registry_export *e)
 		    allowance > AMOUNT_MAX)
 			abort();
 	}
+	if (history_books(e->history, e->height, &b) &&
+	    b.deposits != b.spent + b.burned + b.stakes + b.escrow + b.thawing_stakes +
+				  b.thawing_escrow + b.left)
+		abort();
 	registry_view_unref(view);
 }
 

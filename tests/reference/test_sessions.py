@@ -75,6 +75,10 @@ def test_a_registry_file_and_what_follows_from_it():
     for row in vectors["allowances"]:
         got = known.allowance(*unhex(row, "application", "gateway"), "eth", int(row["start"]))
         assert ("" if got is None else str(got)) == row["allowance"]
+    for row in vectors["books"]:
+        books = known.books(int(row["height"]))
+        assert {k: str(v) for k, v in books.items()} == {k: v for k, v in row.items() if k != "height"}
+        assert books["deposits"] == sum(v for k, v in books.items() if k != "deposits"), "[P6]"
 
 
 def test_a_file_of_another_key_or_form_is_refused():

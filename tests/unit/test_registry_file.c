@@ -271,7 +271,7 @@ static void withdrawn_stake_thaws_for_the_claim_horizon(void **state)
 		if (!last || !ID_EQ(&e[i - 1].key, &e[i].key) || e[i].stake >= e[i - 1].stake)
 			continue;
 		assert_true(history_thawing_stake(export.history, &e[i].key, e[i].height) >=
-			    e[i - 1].stake - e[i].stake);
+			    e[i - 1].stake - e[i].stake - e[i].burned - e[i].burned_thaw);
 		assert_true(history_thawing_stake(export.history, &e[i].key, e[i].height + span) ==
 			    0);
 		found++;
@@ -279,6 +279,26 @@ static void withdrawn_stake_thaws_for_the_claim_horizon(void **state)
 	assert_true(found > 0);
 	assert_true(history_thawing_escrow(export.history, &application, 31) == 99950);
 	assert_true(history_thawing_escrow(export.history, &application, 29) == 0);
+}
+
+static void the_books_are_those_of_the_vectors(void **state)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(vectors, "books"), i, row)
+	{
+		struct history_books b;
+
+		assert_true(history_books(export.history, (height_t)amount(row, "height"), &b));
+		assert_true(b.deposits == amount(row, "deposits"));
+		assert_true(b.spent == amount(row, "spent") && b.burned == amount(row, "burned"));
+		assert_true(b.stakes == amount(row, "stakes") &&
+			    b.escrow == amount(row, "escrow") && b.left == amount(row, "left"));
+		assert_true(b.thawing_stakes == amount(row, "thawing_stakes") &&
+			    b.thawing_escrow == amount(row, "thawing_escrow"));
+	}
+	assert_int_equal(i, 12);
 }
 
 int main(void)
@@ -294,6 +314,7 @@ int main(void)
 		cmocka_unit_test(the_form_is_canonical_or_refused),
 		cmocka_unit_test(another_key_than_the_pinned_is_refused),
 		cmocka_unit_test(withdrawn_stake_thaws_for_the_claim_horizon),
+		cmocka_unit_test(the_books_are_those_of_the_vectors),
 	};
 
 	return cmocka_run_group_tests(tests, load, drop);

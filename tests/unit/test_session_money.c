@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Money over time, against the plain formulation of the rules ([P1] to [P3]). */
+ * Money over time, against the plain formulation of the rules ([P1] to [P3], [P6]). */
 #include "tests/unit/unit.h"
 
 #include "tests/unit/history_world.h"
@@ -177,11 +177,162 @@ static void no_allowance_without_session_grant_or_escrow(void **state)
 	assert_true(allowance == 7);
 }
 
+/* --- payments and penalties ([P6]) --- */
+#define MOVES 24
+
+/* Withdrawals by hand, each with what is left of it. */
+struct purse {
+	struct thaw_entry e[MOVES];
+	u128 rest[MOVES]; /* of the withdrawal of an entry */
+	u128 in;
+	size_t n;
+};
+
+static u128 on_its_way(struct purse *purse, uint64_t span, height_t height)
+{
+	u128 sum = 0;
+
+	for (size_t i = 0; i < purse->n; i++)
+		if (purse->e[i].height <= height && height - purse->e[i].height < span)
+			sum += purse->rest[i];
+	return sum;
+}
+
+/* Takes of the oldest that has not left. */
+static void take_by_hand(struct purse *purse, uint64_t span, u128 amount)
+{
+	struct thaw_entry *last = &purse->e[purse->n - 1];
+	u128 standing = MIN(amount, last->standing), thaw;
+
+	thaw = MIN(amount - standing, on_its_way(purse, span, last->height));
+	last->standing -= standing;
+	last->taken += standing;
+	last->taken_thaw += thaw;
+	for (size_t i = 0; i < purse->n; i++)
+		if (last->height - purse->e[i].height < span) {
+			u128 part = MIN(thaw, purse->rest[i]);
+
+			purse->rest[i] -= part;
+			thaw -= part;
+		}
+	assert_true(thaw == 0);
+}
+
+/* One entry: pays in or withdraws, then something is taken. */
+static void one_move(struct gen *gen, struct purse *purse, uint64_t span)
+{
+	struct thaw_entry *last = &purse->e[purse->n];
+	u128 amount = gen_below(gen, 100);
+
+	*last = purse->n > 0 ? last[-1] : (struct thaw_entry){0};
+	last->height += 1 + gen_below(gen, MAX(span / 4, UINT64_C(1)));
+	purse->rest[purse->n++] = 0;
+	if (gen_below(gen, 2)) {
+		last->standing += amount;
+		purse->in += amount;
+	} else {
+		purse->rest[purse->n - 1] = MIN(amount, last->standing);
+		last->standing -= MIN(amount, last->standing);
+	}
+	if (gen_below(gen, 2))
+		take_by_hand(purse, span, gen_below(gen, 120));
+}
+
+static void what_is_taken_leaves_first_and_the_sums_are_kept(void **state)
+{
+	struct gen gen = gen_init(20261127);
+	uint64_t cases = gen_cases(2000), span;
+	struct history *h = history_new();
+
+	print_message("# CF_SEED=%llu\n", (unsigned long long)gen.seed);
+	assert_ok(history_seal(h, &why), why);
+	span = session_claim_horizon(history_params(h, 0)) * history_params(h, 0)->session_blocks;
+	for (uint64_t i = 0; i < cases; i++) {
+		struct purse purse = {0};
+		struct thaw_state s;
+
+		for (size_t k = 0; k < MOVES; k++) {
+			const struct thaw_entry *last = &purse.e[k];
+			height_t later;
+
+			one_move(&gen, &purse, span);
+			later = last->height + gen_below(&gen, span);
+			assert_true(history_thaw(h, purse.e, purse.n, later, &s));
+			assert_true(s.thawing == on_its_way(&purse, span, later));
+			assert_true(s.in == purse.in && s.standing == last->standing);
+			assert_true(s.in ==
+				    s.standing + s.taken + s.taken_thaw + s.thawing + s.left);
+		}
+	}
+	history_unref(h);
+}
+
+static void a_withdrawal_that_is_taken_back_pays_out_of_what_stands(void **state)
+{
+	struct history *h = history_new();
+	/* 50 withdrawn, 55 paid */
+	struct thaw_entry e[2] = {{1, 100, 0, 0}, {5, 0, 50, 5}};
+	struct thaw_state s;
+
+	assert_ok(history_seal(h, &why), why);
+	assert_true(history_thaw(h, e, 2, 5, &s));
+	assert_true(s.thawing == 45 && s.left == 0);
+	history_thaw_mend(h, e, 2);
+	assert_true(e[1].standing == 0 && e[1].taken == 50 && e[1].taken_thaw == 5);
+	e[1].standing += 30; /* 30 paid in again: 20 withdrawn in all, which carries the 5 */
+	history_thaw_mend(h, e, 2);
+	assert_true(e[1].standing == 30 && e[1].taken == 50 && e[1].taken_thaw == 5);
+	e[1].standing += 17; /* 3 withdrawn in all: 2 of the 5 were paid out of what stands */
+	history_thaw_mend(h, e, 2);
+	assert_true(e[1].standing == 45 && e[1].taken == 52 && e[1].taken_thaw == 3);
+	assert_true(history_thaw(h, e, 2, 5, &s) && s.thawing == 0 && s.in == 100);
+	history_unref(h);
+}
+
+static void sums_that_fall_are_refused(void **state)
+{
+	struct application_entry a[2] = {{1, {{1}}, 10, 5, 0}, {2, {{1}}, 10, 4, 0}};
+
+	for (int thaw = 0; thaw < 2; thaw++) {
+		struct history *h = history_new();
+
+		a[1].spent = thaw ? 5 : 4;
+		a[0].spent_thaw = thaw ? 1 : 0;
+		for (size_t i = 0; i < 2; i++)
+			assert_ok(history_add_application(h, &a[i], &why), why);
+		assert_false(history_seal(h, &why));
+		assert_err(why, ERR_FORMAT);
+		assert_non_null(strstr(why.msg, "falls"));
+		history_unref(h);
+	}
+}
+
+static void books_show_what_was_taken_without_being_there(void **state)
+{
+	struct history *h = history_new();
+	struct application_entry a[2] = {{0, {{1}}, 100, 0, 0}, {3, {{1}}, 40, 50, 11}};
+	struct history_books b;
+
+	for (size_t i = 0; i < 2; i++)
+		assert_ok(history_add_application(h, &a[i], &why), why);
+	assert_true(add_supplier(h, 4, 0, 70, "a:1", "eth"));
+	assert_ok(history_seal(h, &why), why);
+	assert_true(history_books(h, 2, &b));
+	assert_true(b.deposits == 170 && b.stakes == 70 && b.escrow == 100 && b.spent == 0);
+	assert_false(history_books(h, 3, &b)); /* 10 withdrawn, 11 taken of them */
+	assert_true(b.spent == 61 && b.thawing_escrow == 0);
+	history_unref(h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(escrow_and_allowances_are_those_of_the_rule),
 		cmocka_unit_test(no_allowance_without_session_grant_or_escrow),
+		cmocka_unit_test(what_is_taken_leaves_first_and_the_sums_are_kept),
+		cmocka_unit_test(a_withdrawal_that_is_taken_back_pays_out_of_what_stands),
+		cmocka_unit_test(sums_that_fall_are_refused),
+		cmocka_unit_test(books_show_what_was_taken_without_being_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,6 +93,17 @@ def one_pick(by_price):
     return row
 
 
+def penalties(suppliers):
+    """Burns a part of the stake of whoever has two entries, and of what it unstaked."""
+    for before, after in zip(suppliers, suppliers[1:]):
+        if before["key"] == after["key"]:
+            stake = int(before["stake"]), int(after["stake"])
+            burned = max(1, stake[0] // 3)
+            after["burned"] = str(int(before.get("burned", "0")) + burned)
+            if stake[0] - stake[1] > burned + 2:
+                after["burned_thaw"] = str(int(before.get("burned_thaw", "0")) + 2)
+
+
 def a_registry():
     """A network with changes of everything, and what follows from it."""
     seeds = {name: some(32) for name in ["registry", "app", "poor"]}
@@ -125,7 +136,10 @@ def a_registry():
     value = {
         "applications": sorted([{"escrow": "100000", "height": "0", "key": app.hex()},
                                 {"escrow": "50", "height": "30", "key": app.hex()},
-                                {"escrow": "100000", "height": "50", "key": app.hex()},
+                                {"escrow": "99000", "height": "50", "key": app.hex(),
+                                 "spent": "1000", "spent_thaw": "7"},
+                                {"escrow": "98999", "height": "60", "key": app.hex(),
+                                 "spent": "1001", "spent_thaw": "9"},
                                 {"escrow": "400", "height": "0", "key": poor.hex()}],
                                key=lambda e: (e["key"], int(e["height"]))),
         "clock": {"block_ms": "1000", "genesis_ms": "1795442000000"},
@@ -143,6 +157,7 @@ def a_registry():
         "suppliers": sorted(suppliers, key=lambda e: (e["key"], int(e["height"]))),
         "tables": [],
     }
+    penalties(value["suppliers"])
     known = registry.Registry(value)
     for service, start in [("btc", 50), ("eth", 20), ("eth", 110)]:
         rows = known.table(service, start - 4)
@@ -164,7 +179,10 @@ def a_registry():
                                        "start": str(start),
                                        "needed": str(known.escrow_needed(key, start)),
                                        "allowance": "" if got is None else str(got)})
-    return {"key": note.public_of(seeds["registry"]).hex(), "secret": seeds["registry"].hex(),
+    heights = [0, 29, 30, 49, 50, 69, 70, 71, 99, 100, 111, 500]
+    books = [{"height": str(h), **{k: str(v) for k, v in known.books(h).items()}}
+             for h in heights]
+    return {"books": books, "key": note.public_of(seeds["registry"]).hex(), "secret": seeds["registry"].hex(),
             "file": registry.sign(value, seeds["registry"]).decode(), "application": app.hex(),
             "sessions": sessions, "allowances": allowances}
 

@@ -74,6 +74,50 @@ class Registry:
                                                   int(e["stake"]), int(e["price"])))
         return session.table(suppliers, p["stake_unit"], p["stake_cap"])
 
+    def purse(self, entries, standing, height):
+        """Where the tokens of one supplier or application are ([P6]), unit by unit: a list of the
+        heights at which those on their way out were withdrawn."""
+        taken = {"stake": "burned", "escrow": "spent"}[standing]
+        out, state = [], {"in": 0, "standing": 0, "taken": 0, "taken_thaw": 0, "left": 0}
+
+        def leave(now):
+            p = self.params(now)
+            span = session.claim_horizon(p) * p["session_blocks"]
+            state["left"] += sum(1 for h in out if h <= now - span)
+            out[:] = [h for h in out if h > now - span]
+
+        for e in sorted(entries, key=lambda e: int(e["height"])):
+            at = int(e["height"])
+            if at > height:
+                break
+            change = (int(e[standing]) + int(e.get(taken, "0"))
+                      - state["standing"] - state["taken"])
+            state["in"] += max(change, 0)
+            out += [at] * max(-change, 0)
+            thaw = int(e.get(taken + "_thaw", "0"))
+            if thaw > state["taken_thaw"]:
+                leave(at)
+                del out[:thaw - state["taken_thaw"]]
+            state.update(standing=int(e[standing]), taken=int(e.get(taken, "0")), taken_thaw=thaw)
+        leave(height)
+        return {**state, "thawing": len(out)}
+
+    def books(self, height):
+        """All money as of a height ([P6])."""
+        sums = dict.fromkeys(["deposits", "spent", "burned", "stakes", "escrow", "thawing_stakes",
+                              "thawing_escrow", "left"], 0)
+        for list_, standing, taken, name in [("suppliers", "stake", "burned", "stakes"),
+                                             ("applications", "escrow", "spent", "escrow")]:
+            for key in {e["key"] for e in self.value[list_]}:
+                state = self.purse([e for e in self.value[list_] if e["key"] == key], standing,
+                                   height)
+                sums["deposits"] += state["in"]
+                sums[taken] += state["taken"] + state["taken_thaw"]
+                sums[name] += state["standing"]
+                sums["thawing_" + name] += state["thawing"]
+                sums["left"] += state["left"]
+        return sums
+
     def seed(self, height):
         for e in self.value["seeds"]["values"]:
             if int(e["height"]) == height:
