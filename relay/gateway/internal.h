@@ -54,6 +54,7 @@
 #define ORPHAN_US 120000000	 /* a relay that nobody waits for is forgotten after this */
 #define REFUSED_AGAIN_US 1000000 /* a session that a node refused is offered again */
 #define GATEWAY_OWED_MAX 256	 /* suppliers that are linked to only to close lanes */
+#define OWED_LOOK_US 1000000	 /* from one look for them to the next */
 #define MISSING_SLOTS 1024	 /* questions that are known to have no answer yet */
 #define REST_US 100000		 /* of one that said that it cannot yet */
 
@@ -407,6 +408,7 @@ struct worker {
 	struct supplier *suppliers;
 	struct supplier *owed[GATEWAY_OWED_MAX]; /* refs; see owed.c */
 	size_t owed_n;
+	usec_t owed_at_us; /* the next look */
 	struct peer *peers;
 	unsigned links_made; /* so far */
 	size_t held;	     /* of them are not read */
@@ -451,8 +453,9 @@ struct supplier *wanted_ref(struct worker *w, const struct session_member *membe
 void wanted_unref(struct worker *w, struct supplier *s);
 /* Tells the pool when something has changed. */
 void wanted_tell(struct worker *w);
-/* Whom a lane must still be closed with, and where; at most GATEWAY_OWED_MAX. */
-size_t owed_refresh(struct worker *w, struct pool_target ret[GATEWAY_OWED_MAX]);
+/* Looks, each OWED_LOOK_US, whom a lane must still be closed with, and where; at most
+ * GATEWAY_OWED_MAX. */
+void owed_look(struct worker *w);
 void owed_finish(struct worker *w);
 
 /* A worker with its base, links and listener; id is its number in HELLO and picks ([S9]). */

@@ -25,35 +25,28 @@ void wanted_unref(struct worker *w, struct supplier *s)
 	supplier_unref(w, s);
 }
 
-/* Those who are only owed a cosignature come after those who serve. */
-static size_t add_owed(struct worker *w, struct pool_target *targets, size_t count)
+static void put_target(struct pool_target *target, const struct supplier *s)
 {
-	struct pool_target owed[GATEWAY_OWED_MAX];
-	size_t n = owed_refresh(w, owed);
-
-	for (size_t i = 0; i < n; i++) {
-		const struct supplier *s = supplier_find(w, &owed[i].key);
-
-		if (!s || s->members == 0)
-			targets[count++] = owed[i];
-	}
-	return count;
+	target->key = s->key;
+	memcpy(target->endpoint, s->endpoint, sizeof(s->endpoint));
 }
 
 void wanted_tell(struct worker *w)
 {
-	size_t cap = HASH_COUNT(w->suppliers) + GATEWAY_OWED_MAX, count = 0;
+	size_t cap = HASH_COUNT(w->suppliers), count = 0;
 	struct pool_target *targets = xmalloc(cap * sizeof(*targets));
 	struct supplier *s, *tmp;
 
 	HASH_ITER (hh, w->suppliers, s, tmp) {
 		if (s->members == 0)
 			continue;
-		targets[count].key = s->key;
-		memcpy(targets[count++].endpoint, s->endpoint, sizeof(s->endpoint));
+		put_target(&targets[count++], s);
 	}
 	atomic_store_explicit(&w->state.suppliers, (unsigned)count, memory_order_relaxed);
-	count = add_owed(w, targets, count);
+	/* Those who are only owed a cosignature come after those who serve. */
+	for (size_t i = 0; i < w->owed_n; i++)
+		if (w->owed[i]->members == 0)
+			put_target(&targets[count++], w->owed[i]);
 	pool_set_wanted(w->pool, targets, count);
 	free(targets);
 	w->wanted_changed = false;

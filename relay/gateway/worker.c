@@ -127,6 +127,7 @@ void worker_on_tick(struct worker *w)
 	look_at_registry(w);
 	if (w->prepare)
 		sessions_prepare(w);
+	owed_look(w);
 	if (w->wanted_changed)
 		wanted_tell(w);
 	peers_resume(w);
@@ -268,6 +269,7 @@ bool gateway_worker_create(struct gateway *g, uint32_t id, struct worker **ret, 
 		w->class_labels[k] = metrics_label(METRIC_LABEL_CLASS, chain_error_info(k)->name);
 	loop_begin(w);
 	sessions_refresh(w);
+	owed_look(w);
 	wanted_tell(w);
 	publish(w);
 	*ret = w;

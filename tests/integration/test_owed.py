@@ -20,7 +20,7 @@ def fixture_network(tmp_path):
     backend = Process("backend", [paths.FAULTNODE, port], tmp_path)
     network = Network(tmp_path / "network", [f"http://127.0.0.1:{port}"], stakes=(1, 1),
                       session_blocks=SESSION_BLOCKS, block_ms=BLOCK_MS,
-                      gateway={"cosign_interval": "1 min"})
+                      gateway={"cosign_interval": "1 min", "link.grace": "1 s"})
     try:
         backend.start()
         yield network.start()
@@ -58,3 +58,25 @@ def test_a_supplier_that_left_is_owed_a_cosignature_and_gets_it(network):
     network.gateway.ready(lambda: net.answers(network.gateway.admin + "/readyz"), 30)
     assert key not in suppliers_of(network, RELAYS)
     wait_for("all that it delivered cosigned", lambda: uncosigned(network, leaver) == 0, interval=0.5)
+
+
+def move(network, node, key):
+    """The node listens elsewhere from its next start on, and the registry knows."""
+    before, after = network.node_ports[0], net.free_port()
+    text = node.config.read_text()
+    assert f":{before}" in text
+    node.config.write_text(text.replace(f":{before}", f":{after}"))
+    run("stake", "--registry", network.registry, "--endpoint", f"127.0.0.1:{after}", key, 0)
+
+
+def test_a_lane_that_is_left_behind_later_is_cosigned_where_its_supplier_is_by_then(network):
+    """The gateway runs all the time, and the sessions that it has stay the same."""
+    leaver, key = network.nodes[0], network.node_keys[0]
+    assert key in suppliers_of(network, RELAYS)
+    run("unstake", "--registry", network.registry, key)
+    wait_for("a session without it, and its grace", lambda: "link.closed" in leaver.log())
+    leaver.stop()
+    move(network, leaver, key)
+    leaver.start()
+    wait_for("all that it delivered cosigned", lambda: uncosigned(network, leaver) == 0, interval=0.5)
+    assert "recovery.closed" in leaver.log()
