@@ -321,6 +321,7 @@ struct ledger {
 	struct log_gate near_gate;  /* the keeper's */
 	struct log_gate keep_gate;  /* the keeper's */
 	bool said_full;		    /* the keeper's */
+	_Atomic uint32_t released;  /* days before it may be dropped */
 	_Atomic bool measure_due;   /* a write found no room */
 	_Atomic bool full;	    /* no new relay */
 	_Atomic uint64_t bytes;	    /* measured by the keeper, plus what was added since */

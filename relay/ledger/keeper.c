@@ -224,12 +224,20 @@ bool ledger_is_full(const struct ledger *ledger)
 
 /* --- what is over --- */
 
-/* Day files older than keep_days; the writer looks whether all of their lanes are closed. */
+void ledger_release_days(struct ledger *ledger, uint32_t before)
+{
+	assert(ledger->p.claims);
+	atomic_store(&ledger->released, before);
+}
+
+/* Day files older than keep_days that no claim needs; the writer looks whether all of their lanes
+ * are closed. */
 static void keep_drop_days(struct ledger *ledger)
 {
-	uint32_t before = clock_day(clock_wall_ms() - (msec_t)ledger->p.keep_days * 86400000);
-	struct dirent *entry;
+	uint32_t old = clock_day(clock_wall_ms() - (msec_t)ledger->p.keep_days * 86400000);
+	uint32_t before = MIN(old, atomic_load(&ledger->released));
 	DIR *dir = ledger->p.keep_days > 0 ? opendir(ledger->dir) : NULL;
+	struct dirent *entry;
 
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		struct ledger_batch *op;

@@ -166,6 +166,7 @@ static struct ledger *ledger_alloc(const struct ledger_params *p)
 	ledger->p = *p;
 	snprintf(ledger->dir, sizeof(ledger->dir), "%s", p->dir);
 	ledger->p.dir = ledger->dir;
+	ledger->released = p->claims ? 0 : UINT32_MAX;
 	ledger->lock_fd = -1;
 	ledger->state.wal_fd = -1;
 	ledger->evidence.fd = -1;

@@ -46,6 +46,7 @@ struct ledger_params {
 	uint64_t queue_max;	     /* bytes on their way before ledger_is_busy(); 0: never */
 	msec_t evidence_keep_ms;     /* 0: only evidence_max_bytes limits */
 	uint32_t keep_days;	     /* day files older than this are dropped; 0: never */
+	bool claims;		     /* ... but only those that ledger_release_days() has let go */
 	msec_t recent_ms; /* how far back served CU is rebuilt: a session and its grace */
 };
 
@@ -88,6 +89,11 @@ bool ledger_is_full(const struct ledger *ledger);
  * up, so whoever brings more should wait (a node with its next turn, a gateway with reading).
  * Nothing that is brought all the same is refused.  Lock-free. */
 bool ledger_is_busy(const struct ledger *ledger);
+
+/* Lets days before this one (yyyymmdd) be dropped once they are old enough: no claim that is not
+ * settled needs them.  Only for a ledger opened with `claims`, which drops none until then.  Any
+ * thread. */
+void ledger_release_days(struct ledger *ledger, uint32_t before);
 
 /* Counters since open, and sizes now.  Any thread. */
 struct ledger_stats {

@@ -143,42 +143,63 @@ static void parts_of_a_stream_lead_to_the_next(void **state)
 	world_finish(&w);
 }
 
+/* A world whose one lane, of five leaves, is of an old day, which is at `path`. */
+static void old_day(struct world *w, struct world_lane *lane, char path[128])
+{
+	struct world_done done = {0};
+	struct err err = {0};
+
+	world_init(w, LEDGER_SUPPLIER);
+	tree_init(&lane->tree);
+	rng_bytes(lane->id.b, sizeof(lane->id.b));
+	assert_ok(ledger_lane_open(w->port, &lane->id, &w->peer, 20200101, world_on_done, &done,
+				   &lane->handle, &err),
+		  err);
+	world_wait(w, &done);
+	world_append(w, lane, 5);
+	world_stop(w);
+	w->params.keep_days = 2;
+	snprintf(path, 128, "%s/leaves-20200101.db", w->dir);
+	world_start(w);
+}
+
+static void close_old_day(struct world *w, const struct world_lane *lane)
+{
+	struct world_done closed = {0};
+	struct ledger_lane *handle;
+
+	assert_int_equal(ledger_lane_find(w->ledger, &lane->id, &w->peer, &handle),
+			 LEDGER_LANE_UNCLOSED);
+	ledger_lane_close(w->port, handle, 5, world_on_done, &closed);
+	world_wait(w, &closed);
+	assert_true(closed.ok);
+	world_stop(w);
+	world_start(w);
+}
+
+static void wait_until_dropped(const char *path)
+{
+	for (int i = 0; i < 600 && access(path, F_OK) == 0; i++)
+		usleep(100000);
+	assert_int_not_equal(access(path, F_OK), 0);
+}
+
 /* A day goes when it is old and all its lanes are closed; its lanes stay known ([L4]). */
 static void an_old_day_is_dropped_when_its_lanes_are_closed(void **state)
 {
 	struct ledger_reader *reader = NULL;
 	struct ledger_lane_info info;
-	struct world_done done = {0}, closed = {0};
 	struct world_lane lane = {0};
 	struct ledger_lane *handle;
 	struct world w;
 	struct err err = {0};
 	char path[128];
 
-	world_init(&w, LEDGER_SUPPLIER);
-	tree_init(&lane.tree);
-	rng_bytes(lane.id.b, sizeof(lane.id.b));
-	assert_ok(ledger_lane_open(w.port, &lane.id, &w.peer, 20200101, world_on_done, &done,
-				   &lane.handle, &err),
-		  err);
-	world_wait(&w, &done);
-	world_append(&w, &lane, 5);
-	world_stop(&w);
-	w.params.keep_days = 2;
-	world_start(&w);
-	snprintf(path, sizeof(path), "%s/leaves-20200101.db", w.dir);
+	old_day(&w, &lane, path);
 	usleep(1500000);
 	assert_int_equal(access(path, F_OK), 0); /* not closed yet */
-	assert_int_equal(ledger_lane_find(w.ledger, &lane.id, &w.peer, &handle),
-			 LEDGER_LANE_UNCLOSED);
-	ledger_lane_close(w.port, handle, 5, world_on_done, &closed);
-	world_wait(&w, &closed);
-	assert_true(closed.ok);
-	world_stop(&w);
-	world_start(&w);
-	for (int i = 0; i < 100 && access(path, F_OK) == 0; i++)
-		usleep(100000);
-	assert_int_not_equal(access(path, F_OK), 0);
+	close_old_day(&w, &lane);
+	wait_until_dropped(path);
 	ledger_drain(w.ledger);
 	assert_ok(ledger_reader_open(w.dir, &reader, &err), err);
 	assert_ok(ledger_lane_read(reader, &lane.id, &info, &err), err);
@@ -186,6 +207,30 @@ static void an_old_day_is_dropped_when_its_lanes_are_closed(void **state)
 	assert_int_equal(ledger_lane_find(w.ledger, &lane.id, &w.peer, &handle),
 			 LEDGER_LANE_CLOSED);
 	ledger_reader_close(reader);
+	world_finish(&w);
+}
+
+/* A proof needs its leaves, whatever ledger.keep says. */
+static void an_old_day_that_a_claim_may_need_is_kept(void **state)
+{
+	struct world_lane lane = {0};
+	struct world w;
+	char path[128];
+
+	old_day(&w, &lane, path);
+	w.params.claims = true;
+	close_old_day(&w, &lane);
+	usleep(1500000);
+	assert_int_equal(access(path, F_OK), 0); /* nobody has said that it is free */
+	world_stop(&w);
+	world_start(&w);
+	ledger_release_days(w.ledger, 20200101);
+	usleep(1500000);
+	assert_int_equal(access(path, F_OK), 0);
+	world_stop(&w);
+	world_start(&w);
+	ledger_release_days(w.ledger, 20200102);
+	wait_until_dropped(path);
 	world_finish(&w);
 }
 
@@ -197,6 +242,7 @@ int main(void)
 		cmocka_unit_test(torn_evidence_reads_as_not_kept),
 		cmocka_unit_test(parts_of_a_stream_lead_to_the_next),
 		cmocka_unit_test(an_old_day_is_dropped_when_its_lanes_are_closed),
+		cmocka_unit_test(an_old_day_that_a_claim_may_need_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
