@@ -30,8 +30,8 @@ STEP_TIMEOUT_S = {"fast": 1800, "soak": 18000}  # an hour of it is test_mixed_lo
 
 BUILDS = {
     "gcc": ("build", "gcc", []),
-    "asan": ("build-asan", "gcc", ["-Db_sanitize=address,undefined", "-Dbench=false"]),
-    "tsan": ("build-tsan", "gcc", ["-Db_sanitize=thread", "-Dbench=false"]),
+    "asan": ("build-asan", "gcc", ["-Db_sanitize=address,undefined", "-Dbench=false", "-Dpoints=true"]),
+    "tsan": ("build-tsan", "gcc", ["-Db_sanitize=thread", "-Dbench=false", "-Dpoints=true"]),
     "clang": ("build-clang", "clang-14", ["-Dbench=false"]),
     "release": ("build-release", "gcc", ["-Dbuildtype=release"]),
     "fuzz": ("build-fuzz", "clang-14", ["-Dfuzzers=true", "-Dbench=false", "-Db_lundef=false",
