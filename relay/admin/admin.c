@@ -41,6 +41,7 @@ struct admin {
 	struct admin_page pages[ADMIN_PAGES_MAX];
 	size_t pages_n;
 	void (*refresh)(void *arg);
+	void (*notes)(void *arg, struct buf *out);
 	void *arg;
 };
 
@@ -64,8 +65,12 @@ static void reply_text(struct evhttp_request *req, int status, const struct buf 
 static void on_health(struct evhttp_request *req, void *arg)
 {
 	CLEANUP(buf_finish) struct buf body = {0};
+	const struct admin *admin = arg;
 
 	buf_put_str(&body, "ok\n");
+	clock_tick();
+	if (admin->notes != NULL)
+		admin->notes(admin->arg, &body);
 	reply_text(req, HTTP_OK, &body);
 }
 
@@ -304,6 +309,7 @@ bool admin_start(const struct admin_params *params, struct admin **ret, struct e
 	admin = xcalloc(1, sizeof(*admin));
 	admin->started_us = clock_now_us();
 	admin->refresh = params->refresh;
+	admin->notes = params->notes;
 	admin->arg = params->arg;
 	admin->checks_n = params->checks_n;
 	for (size_t i = 0; i < params->checks_n; i++)

@@ -2,7 +2,7 @@
  * Health and metrics over HTTP, on an address and a thread of their own, for gateway and node.  It
  * changes nothing, needs no password and belongs on loopback or a private network.
  *
- *	/healthz  200 as long as the process answers
+ *	/healthz  200 as long as the process answers, and what its operator should know
  *	/readyz   200 when all checks pass, else 503; a line a check says which and why
  *	/metrics  Prometheus text of relay/base/metrics.def
  *	          and what pages the program adds */
@@ -46,6 +46,9 @@ struct admin_params {
 	const struct admin_page *pages;	  /* copied; what they point to is borrowed */
 	size_t pages_n;			  /* at most ADMIN_PAGES_MAX */
 	void (*refresh)(void *arg);	  /* before /metrics: sets gauges; may be NULL */
+	/* Appends lines to /healthz: nothing is wrong yet that would make it unready.  NULL: none.
+	 */
+	void (*notes)(void *arg, struct buf *out);
 	void *arg;
 };
 
