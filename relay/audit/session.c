@@ -3,13 +3,10 @@
 
 #include <inttypes.h>
 
+#include "relay/audit/registry.h"
 #include "relay/base/mem.h"
 #include "relay/crypto/table.h"
 #include "session/budget.h"
-#include "session/registry/export.h"
-#include "session/registry/view.h"
-
-#define REGISTRY_KEY_PREFIX "counterfoil/registry/"
 
 /* One session between two parties, over all lanes of the folder. */
 struct served {
@@ -29,61 +26,9 @@ struct served {
 struct sessions {
 	const struct audit_folder *folder;
 	struct audit_report *report;
-	struct registry_view *view;
+	const struct registry_view *view;
 	struct served *served;
 };
-
-/* The key that a registry file says it is signed by. */
-static bool named_key(struct view registry, struct key_id *ret, struct err *err)
-{
-	static const size_t prefix = sizeof(REGISTRY_KEY_PREFIX) - 1;
-	struct note note;
-
-	if (!note_parse(registry, EXPORT_MAX, &note, err))
-		return false;
-	struct view name = note.sig[0].name;
-	if (name.n != prefix + 64 || memcmp(name.p, REGISTRY_KEY_PREFIX, prefix) != 0 ||
-	    !hex_decode((const char *)name.p + prefix, 64, ret->b, sizeof(ret->b)))
-		return err_set(err, ERR_NOTE, "the registry file names no registry key");
-	return true;
-}
-
-/* Reads the registry file into a view; what is wrong with it is a finding, and NULL. */
-static struct registry_view *open_registry(const struct audit_folder *folder, struct view registry,
-					   const struct key_id *pinned, struct audit_report *report)
-{
-	CLEANUP(registry_export_finish) struct registry_export export = {.height = 0};
-	struct key_id key;
-	struct err err;
-
-	if (pinned != NULL) {
-		key = *pinned;
-	} else {
-		char hex[65];
-
-		if (!named_key(registry, &key, &err)) {
-			audit_find(report, AUDIT_LOCAL, "registry", NULL, AUDIT_NO_SEQ, "%s",
-				   err.msg);
-			return NULL;
-		}
-		audit_find(report, AUDIT_NOTE, "registry_key", NULL, AUDIT_NO_SEQ,
-			   "%s, by the file's own word: pin the network's",
-			   hex_encode(key.b, sizeof(key.b), hex));
-	}
-	if (!registry_export_parse(registry, &key, &export, &err) ||
-	    !registry_export_check_grants(&export, &err) ||
-	    !registry_export_check_tables(&export, &err)) {
-		audit_find(report, AUDIT_LOCAL, "registry", NULL, AUDIT_NO_SEQ, "%s", err.msg);
-		return NULL;
-	}
-	if (!ID_EQ(history_network(export.history), &folder->network)) {
-		audit_find(report, AUDIT_LOCAL, "network", NULL, AUDIT_NO_SEQ,
-			   "the registry file is of another network");
-		return NULL;
-	}
-	height_t last = export.seeds.n > 0 ? export.seeds.v[export.seeds.n - 1].height : 0;
-	return registry_view_create(export.history, &key, &export.seeds, last, NULL);
-}
 
 static struct served *served_of(struct sessions *s, const struct audit_lane *lane,
 				const struct session_id *id)
@@ -210,6 +155,7 @@ static void check_lane(struct sessions *s, const struct audit_lane *lane)
 void audit_sessions(const struct audit_folder *folder, struct view registry,
 		    const struct key_id *pinned, struct audit_report *report)
 {
+	CLEANUP(audit_registry_finish) struct audit_registry opened = {.view = NULL};
 	struct sessions s = {.folder = folder, .report = report};
 	struct served *served, *next;
 
@@ -221,14 +167,13 @@ void audit_sessions(const struct audit_folder *folder, struct view registry,
 			   "the folder has no registry file and none was given");
 		return;
 	}
-	s.view = open_registry(folder, registry, pinned, report);
-	if (s.view == NULL)
+	if (!audit_registry_open(registry, pinned, &folder->network, report, &opened))
 		return;
+	s.view = opened.view;
 	for (size_t i = 0; i < folder->lanes_n; i++)
 		check_lane(&s, &folder->lanes[i]);
 	HASH_ITER (hh, s.served, served, next) {
 		HASH_DEL(s.served, served);
 		free(served);
 	}
-	registry_view_unref(s.view);
 }

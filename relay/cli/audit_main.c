@@ -9,7 +9,9 @@
 #include "relay/audit/check.h"
 #include "relay/audit/prove.h"
 #include "relay/audit/reconcile.h"
+#include "relay/audit/repeats.h"
 #include "relay/audit/session.h"
+#include "relay/audit/shares.h"
 #include "relay/audit/stats.h"
 #include "relay/audit/verify.h"
 #include "relay/base/mem.h"
@@ -27,7 +29,9 @@ static const char help[] =
 	"      --registry FILE      a registry file of one's own instead of the folder's\n"
 	"      --registry-key HEX   the network's registry key: pin it\n"
 	"  stats DIR              who answered how, by method and supplier: refusal rates and "
-	"bounds\n"
+	"bounds;\n"
+	"                         shares against the draw, requests asked again and again\n"
+	"      --registry FILE --registry-key HEX   as for `session'\n"
 	"  reconcile DIR DIR      a gateway's folder and a node's: name every difference\n"
 	"  prove DIR LANE SEQ     print the bundle of one receipt\n"
 	"  check FILE...          bundles, offline; `-' is standard input.  Several of one lane "
@@ -116,34 +120,82 @@ static int run_verify(const struct audit_verb *verb, const struct options *optio
 	return finish(verb, options, &report, audit_report_status(&report));
 }
 
+/* A registry file of the auditor's own, and the key that he knows. */
+struct own_registry {
+	struct view map; /* p = NULL: none was given */
+	bool pinned;
+	struct key_id key;
+};
+
+static void own_registry_finish_at(struct own_registry *own)
+{
+	audit_unmap(own->map);
+}
+
+/* AUDIT_CLEAN, or the status after a message on standard error. */
+static int own_registry_open(const struct options *options, struct own_registry *ret)
+{
+	const char *hex = options->registry_key;
+	bool missing = false;
+	struct err err;
+
+	ret->pinned = hex != NULL;
+	if (hex != NULL && !hex_decode(hex, strlen(hex), ret->key.b, sizeof(ret->key.b)))
+		return usage("--registry-key %s: not 64 hex digits", hex);
+	if (options->registry == NULL)
+		return AUDIT_CLEAN;
+	if (!audit_map(options->registry, UINT64_C(1) << 30, &ret->map, &missing, &err))
+		return fail(&err);
+	if (ret->map.p == NULL) {
+		err_set(&err, ERR_IO, "%s: missing or empty", options->registry);
+		return fail(&err);
+	}
+	return AUDIT_CLEAN;
+}
+
 static int run_session(const struct audit_verb *verb, const struct options *options, int n,
 		       char **operands)
 {
 	CLEANUP(audit_report_finish) struct audit_report report = {.n = 0};
 	CLEANUP(audit_folder_finish) struct audit_folder folder = {.lanes_n = 0};
-	struct view own = {NULL, 0};
-	struct key_id key;
-	bool missing;
+	CLEANUP(own_registry_finish) struct own_registry own = {.pinned = false};
+	int wrong = own_registry_open(options, &own);
 	struct err err;
 
-	if (options->registry_key != NULL &&
-	    !hex_decode(options->registry_key, strlen(options->registry_key), key.b, sizeof(key.b)))
-		return usage("--registry-key %s: not 64 hex digits", options->registry_key);
-	if (options->registry != NULL &&
-	    !audit_map(options->registry, UINT64_C(1) << 30, &own, &missing, &err))
+	if (wrong)
+		return wrong;
+	if (!audit_folder_open(operands[0], &report, &folder, &err))
 		return fail(&err);
-	if (options->registry != NULL && own.p == NULL) {
-		err_set(&err, ERR_IO, "%s: missing or empty", options->registry);
-		return fail(&err);
-	}
-	bool fine = audit_folder_open(operands[0], &report, &folder, &err);
-	if (fine)
-		audit_sessions(&folder, own.p != NULL ? own : folder.registry,
-			       options->registry_key != NULL ? &key : NULL, &report);
-	audit_unmap(own);
-	if (!fine)
-		return fail(&err);
+	audit_sessions(&folder, own.map.p != NULL ? own.map : folder.registry,
+		       own.pinned ? &own.key : NULL, &report);
 	return finish(verb, options, &report, audit_report_status(&report));
+}
+
+/* The shares of a gateway's folder, and the draws; what is missing for them is a note. */
+static void find_shares(const struct audit_folder *folder, const struct own_registry *own,
+			struct audit_report *report, struct shares *ret)
+{
+	CLEANUP(audit_registry_finish) struct audit_registry registry = {.view = NULL};
+	struct view bytes = own->map.p != NULL ? own->map : folder->registry;
+	CLEANUP(xfree) struct share_use *uses = NULL;
+
+	if (bytes.p == NULL) {
+		audit_find(report, AUDIT_NOTE, "no_registry", NULL, AUDIT_NO_SEQ,
+			   "no registry file: nothing is said of shares");
+		return;
+	}
+	if (!audit_registry_open(bytes, own->pinned ? &own->key : NULL, &folder->network, report,
+				 &registry))
+		return;
+	if (folder->role == AUDIT_GATEWAY) {
+		size_t n = audit_uses_of_folder(folder, &uses);
+
+		audit_shares_add_uses(&registry, SHARE_RELAYS, uses, n, ret);
+	} else {
+		audit_find(report, AUDIT_NOTE, "one_supplier", NULL, AUDIT_NO_SEQ,
+			   "a supplier's folder: only a gateway's has what others were asked");
+	}
+	audit_shares_add_draws(&registry, ret);
 }
 
 static int run_stats(const struct audit_verb *verb, const struct options *options, int n,
@@ -151,24 +203,38 @@ static int run_stats(const struct audit_verb *verb, const struct options *option
 {
 	CLEANUP(audit_report_finish) struct audit_report report = {.n = 0};
 	CLEANUP(audit_folder_finish) struct audit_folder folder = {.lanes_n = 0};
+	CLEANUP(own_registry_finish) struct own_registry own = {.pinned = false};
 	CLEANUP(audit_stats_finish) struct audit_stats stats = {.n = 0};
+	CLEANUP(audit_repeats_finish) struct repeats repeats = {.n = 0};
+	CLEANUP(audit_shares_finish) struct shares shares = {.n = 0};
 	CLEANUP(buf_finish) struct buf out = {0};
+	int wrong = own_registry_open(options, &own);
 	enum audit_status status;
 	struct err err;
 
+	if (wrong)
+		return wrong;
 	if (!audit_folder_open(operands[0], &report, &folder, &err))
 		return fail(&err);
 	audit_stats(&folder, &stats);
+	audit_repeats(&folder, &repeats);
+	find_shares(&folder, &own, &report, &shares);
 	status = audit_report_status(&report);
 	if (options->json) {
 		buf_put_str(&out, "{\"rows\":");
 		audit_stats_put_json(&stats, &out);
+		buf_put_str(&out, ",\"shares\":");
+		audit_shares_put_json(&shares, &out);
+		buf_put_str(&out, ",\"repeats\":");
+		audit_repeats_put_json(&repeats, &out);
 		buf_put_str(&out, ",\"report\":");
 		audit_report_put_json(&report, verb->name, status, &out);
 		out.n--; /* its newline */
 		buf_put_str(&out, "}\n");
 	} else {
 		audit_stats_put_text(&stats, &out);
+		audit_shares_put_text(&shares, &out);
+		audit_repeats_put_text(&repeats, &out);
 		audit_report_put_text(&report, verb->name, status, &out);
 	}
 	return put_out(&out, status);
@@ -309,7 +375,7 @@ static int run_check(const struct audit_verb *verb, const struct options *option
 static const struct audit_verb verbs[] = {
 	{"verify", 1, 1, " ", run_verify},
 	{"session", 1, 1, " registry registry-key ", run_session},
-	{"stats", 1, 1, " ", run_stats},
+	{"stats", 1, 1, " registry registry-key ", run_stats},
 	{"reconcile", 2, 2, " ", run_reconcile},
 	{"prove", 3, 3, " ", run_prove},
 	{"check", 1, AUDIT_CHECK_MAX, " network gateway supplier methods ", run_check},

@@ -18,10 +18,11 @@ SESSION_BLOCKS, LAG = 10, 4
 class World:
     """Keys, a registry with three suppliers for two members, and the session at height 20."""
 
-    def __init__(self, seed=1):
+    def __init__(self, seed=1, suppliers=3, members=2, heights=41):
         self.random = random.Random(seed)
+        self.members, self.heights = members, heights
         self.registry_seed, self.app_seed, self.gateway_seed = (self.some(32) for _ in range(3))
-        self.supplier_seeds = [self.some(32) for _ in range(3)]
+        self.supplier_seeds = [self.some(32) for _ in range(suppliers)]
         self.registry_key, self.app, self.gateway = (
             note.public_of(s) for s in (self.registry_seed, self.app_seed, self.gateway_seed))
         self.tail = self.some(32)
@@ -31,10 +32,10 @@ class World:
         self.known = registry.Registry(self.value)
         self.start = 20
         self.session, members = self.known.session(self.app, "eth", self.start)
-        seeds = {note.public_of(s): s for s in self.supplier_seeds}
+        self.seed_of = {note.public_of(s): s for s in self.supplier_seeds}
         self.supplier = members[0]
-        self.supplier_seed = seeds[members[0]]
-        self.stranger_seed = next(s for k, s in seeds.items() if k not in members)
+        self.supplier_seed = self.seed_of[members[0]]
+        self.stranger_seed = next(s for k, s in self.seed_of.items() if k not in members)
 
     def some(self, n):
         return self.random.randbytes(n)
@@ -55,19 +56,19 @@ class World:
             "applications": [{"escrow": "1000000", "height": "0", "key": self.app.hex()}],
             "clock": {"block_ms": "1000", "genesis_ms": "1795442000000"},
             "fixed": {"seed_lag": "2", "session_blocks": str(SESSION_BLOCKS),
-                      "session_suppliers": "2", "snapshot_lag": str(LAG)},
+                      "session_suppliers": str(self.members), "snapshot_lag": str(LAG)},
             "grants": [{"application": self.app.hex(), "budget": str(self.budget),
                         "gateway": self.gateway.hex(), "height": "0", "nonce": "1",
                         "service": "eth",
                         "signature": note.sign(self.app_seed, grant).hex()}],
-            "height": "40", "network": {"id": self.network.hex(), "kind": "2",
+            "height": str(self.heights - 1), "network": {"id": self.network.hex(), "kind": "2",
                                         "tail": self.tail.hex()},
             "parameters": [{"challenge_lag": "1", "claim_window": "10", "grace_blocks": "1",
                             "height": "0", "price_max": "100", "proof_window": "5",
                             "stake_cap": "100", "stake_unit": "5"}],
-            "seeds": {"from": "0", "to": "41",
+            "seeds": {"from": "0", "to": str(self.heights),
                       "values": [{"height": str(h), "seed": self.some(32).hex()}
-                                 for h in range(41)]},
+                                 for h in range(self.heights)]},
             "services": [{"height": "0", "name": "eth",
                           "table": hashlib.sha256(METHODS).hexdigest()}],
             "suppliers": sorted(suppliers, key=lambda e: e["key"]), "tables": []}
@@ -75,6 +76,24 @@ class World:
     def lane(self, count=300, **changes):
         """A lane of `count` answers at 1 CU each, with evidence and salts."""
         return Lane(self, count, **changes)
+
+    def market(self, relays, choose):
+        """({start: members}, lanes by supplier) after `relays` calls in each session that there is;
+        choose(start, members) says who is asked."""
+        drawn, lanes = {}, {}
+        for start in range(SESSION_BLOCKS, self.heights, SESSION_BLOCKS):
+            identity, members = self.known.session(self.app, "eth", start)
+            drawn[start] = members
+            for _ in range(relays):
+                key = choose(start, members)
+                if key not in lanes:
+                    lanes[key] = self.lane(0, supplier_seed=self.seed_of[key])
+                    lanes[key].sessions = []
+                lanes[key].enter(start, identity)
+                lanes[key].answer(len(lanes[key].leaves), session=identity)
+        for lane in lanes.values():
+            lane.final_size = len(lane.leaves)
+        return drawn, lanes
 
 
 class Lane:
@@ -97,15 +116,23 @@ class Lane:
         self.checkpoint = self.final = None  # made from the leaves when they are written
         self.tiles = True
 
+    def enter(self, start, identity):
+        """Names a session, once."""
+        if all(s["start"] != start for s in self.sessions):
+            self.sessions.append({"id": identity.hex(), "application": self.world.app.hex(),
+                                  "service": "eth", "start": start})
+
     def answer(self, seq, **changes):
         """Appends one answered eth_getBalance of 1 CU."""
         salt = self.world.some(16)
         body = b'{"jsonrpc":"2.0","id":1,"method":"eth_getBalance","params":["%d"]}' % seq
         request = leaf.request_encoding("eth", body)
         response = leaf.response_encoding(b'{"jsonrpc":"2.0","id":1,"result":"0x%x"}' % seq)
-        before = self.leaves[-1].cu_before + self.leaves[-1].cu if self.leaves else 0
+        session_id = changes.get("session", self.world.session)
+        before = next((x.cu_before + x.cu for x in reversed(self.leaves)
+                       if x.session == session_id), 0)
         made = leaf.Leaf(
-            seq=seq, session=self.world.session, cu_before=before, cu=1, method=20,
+            seq=seq, session=session_id, cu_before=before, cu=1, method=20,
             time_ms=TIME * 1000 + seq, latency_us=500, block=7, block_hash=bytes(31) + b"\1",
             request_hash=leaf.request_hash(self.id, salt, request),
             response_hash=leaf.response_hash(self.id, salt, response))
