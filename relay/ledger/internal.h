@@ -40,7 +40,7 @@
 enum store_mode { STORE_WRITE, STORE_READ };
 
 /* Opens a database with our pragmas and, for STORE_WRITE, brings it to the newest migration of
- * `set` ("state" or "leaves").  STORE_READ refuses what is newer, and creates nothing. */
+ * `set` ("state", "leaves" or "claims").  STORE_READ refuses what is newer, and creates nothing. */
 MUST_USE bool ledger_db_open(const char *path, const char *set, enum store_mode mode, sqlite3 **ret,
 			     struct err *err);
 void ledger_db_close(sqlite3 *db);

@@ -16,6 +16,7 @@ struct migrations {
 static const struct migrations all[] = {
 	{"state", state_migrations, ARRAY_SIZE(state_migrations)},
 	{"leaves", leaves_migrations, ARRAY_SIZE(leaves_migrations)},
+	{"claims", claims_migrations, ARRAY_SIZE(claims_migrations)},
 };
 
 bool(store_fail)(sqlite3 *db, const char *what, struct err *err)
@@ -130,10 +131,19 @@ static bool store_setup(sqlite3 *db, const struct migrations *m, enum store_mode
 	return mode == STORE_READ || store_migrate(db, m, version, err);
 }
 
+static const struct migrations *store_migrations(const char *set)
+{
+	size_t i = 0;
+
+	while (strcmp(all[i].set, set) != 0)
+		i++; /* it is one of them */
+	return &all[i];
+}
+
 bool ledger_db_open(const char *path, const char *set, enum store_mode mode, sqlite3 **ret,
 		    struct err *err)
 {
-	const struct migrations *m = strcmp(set, "state") == 0 ? &all[0] : &all[1];
+	const struct migrations *m = store_migrations(set);
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
 	sqlite3 *db = NULL;
 	int rc;
