@@ -8,6 +8,8 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
+	[SQL_META_GET] = "SELECT value FROM meta WHERE name = ?1",
+	[SQL_META_SET] = "INSERT OR REPLACE INTO meta(name, value) VALUES (?1, ?2)",
 	[SQL_ACCOUNT_ADD] = "INSERT OR IGNORE INTO accounts(application, gateway, service)"
 			    " VALUES (?1, ?2, ?3)",
 	[SQL_ACCOUNT_FIND] = "SELECT number FROM accounts"
@@ -136,25 +138,48 @@ bool claims_end(struct claims *claims, bool ok, struct err *err)
 	return false;
 }
 
+/* A value of fixed length; *ret_found says whether there is one. */
+static bool meta_get(struct claims *claims, const char *name, void *dst, size_t n, bool *ret_found,
+		     struct err *err)
+{
+	sqlite3_stmt *stmt = claims_sql(claims, SQL_META_GET, err);
+	bool fits = true;
+
+	if (stmt == NULL)
+		return false;
+	sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+	if (!claims_step(stmt, ret_found, err))
+		return false;
+	if (*ret_found)
+		fits = store_blob(stmt, 0, dst, n);
+	sqlite3_reset(stmt);
+	return fits || err_set(err, ERR_LEDGER, "books: %s has a wrong length", name);
+}
+
+static bool meta_set(struct claims *claims, const char *name, const void *value, size_t n,
+		     struct err *err)
+{
+	sqlite3_stmt *stmt = claims_sql(claims, SQL_META_SET, err);
+
+	if (stmt == NULL)
+		return false;
+	sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+	sqlite3_bind_blob(stmt, 2, value, (int)n, SQLITE_STATIC);
+	return claims_run(stmt, err);
+}
+
 static bool claims_identify(struct claims *claims, bool readonly, struct err *err)
 {
-	STMT *stmt = NULL;
-	STMT *insert = NULL;
 	struct key_id is;
 	bool found;
 
-	if (!store_prepare(claims->db, "SELECT value FROM meta WHERE name = 'self'", &stmt, err) ||
-	    !claims_step(stmt, &found, err))
+	if (!meta_get(claims, "self", is.b, sizeof(is.b), &found, err))
 		return false;
-	if (found && store_blob(stmt, 0, is.b, sizeof(is.b)) && ID_EQ(&is, &claims->self))
+	if (found && ID_EQ(&is, &claims->self))
 		return true;
 	if (found || readonly)
 		return err_set(err, ERR_LEDGER, "the books are those of another key");
-	if (!store_prepare(claims->db, "INSERT INTO meta(name, value) VALUES ('self', ?1)", &insert,
-			   err))
-		return false;
-	BIND_ID(insert, 1, &claims->self);
-	return store_run(insert, err);
+	return meta_set(claims, "self", claims->self.b, sizeof(claims->self.b), err);
 }
 
 bool claims_open(const char *ledger_dir, const struct key_id *self, bool readonly,
@@ -252,6 +277,29 @@ bool claims_set_terms(struct claims *claims, const struct key_id *application,
 		}
 	}
 	return claims_end(claims, ok, err);
+}
+
+bool claims_set_clock(struct claims *claims, const struct session_clock *clock, struct err *err)
+{
+	uint8_t bytes[16];
+
+	put_be64(bytes, (uint64_t)clock->genesis_ms);
+	put_be64(bytes + 8, clock->block_ms);
+	return meta_set(claims, "clock", bytes, sizeof(bytes), err);
+}
+
+bool claims_clock(struct claims *claims, struct session_clock *ret, struct err *err)
+{
+	uint8_t bytes[16];
+	bool found;
+
+	if (!meta_get(claims, "clock", bytes, sizeof(bytes), &found, err))
+		return false;
+	if (!found)
+		return err_set(err, ERR_NOT_FOUND, "the books do not know when heights are");
+	ret->genesis_ms = (msec_t)get_be64(bytes);
+	ret->block_ms = get_be64(bytes + 8);
+	return session_clock_check(ret, err);
 }
 
 bool claims_needed_day(struct claims *claims, uint32_t *ret, struct err *err)

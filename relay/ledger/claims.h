@@ -25,6 +25,7 @@
 #include "relay/ledger/reader.h"
 #include "relay/receipt/claim.h"
 #include "relay/receipt/tree.h"
+#include "session/params.h"
 
 #define CLAIMS_BUSY_MS 1000    /* a lock that another connection holds for longer is an error */
 #define CLAIMS_CHUNK 2048      /* leaves read at once */
@@ -61,6 +62,18 @@ DEFINE_CLEANUP(struct claims *, claims_close)
 MUST_USE bool claims_tally(struct claims *claims, struct ledger_reader *reader, usec_t budget_us,
 			   bool *ret_more, struct err *err);
 
+/* Numbers of the file. */
+enum claims_state {
+	CLAIMS_PREPARED = 1,  /* signed and kept; the registry may or may not have it */
+	CLAIMS_RECORDED = 2,  /* the registry has it; its challenge is drawn later */
+	CLAIMS_PROVED = 3,    /* the proof is made and kept; the registry may or may not have it */
+	CLAIMS_PAID = 4,      /* settled */
+	CLAIMS_FORFEITED = 5, /* settled: no right proof in time */
+	CLAIMS_LOST = 6,      /* refused for good */
+};
+#define CLAIMS_STATES 7
+const char *claims_state_name(enum claims_state state); /* "prepared" */
+
 /* When and at what price a session is claimed under one grant; heights are those of the registry.
  */
 struct claims_terms {
@@ -91,7 +104,10 @@ struct earned_row {
 	struct claims_terms terms;
 	bool claimed;	 /* its start lies in the range of a claim; that is so for good */
 	cu_t claimed_cu; /* of it, in that claim's record */
-	cu_t lost_cu;	 /* of it, by all reasons */
+	enum claims_state claim_state;
+	bool claim_has_records; /* false: adopted without them */
+	cu_t lost_cu;		/* of it, besides what is lost with its claim */
+	cu_t lost_tail_cu;	/* of that, what was lost for want of a cosigned head */
 };
 /* Borrowed for the call; return false to end. */
 typedef bool earned_fn(void *arg, const struct earned_row *row);
@@ -110,6 +126,12 @@ MUST_USE bool claims_each_row(struct claims *claims, height_t from, height_t to,
 MUST_USE bool claims_set_terms(struct claims *claims, const struct key_id *application,
 			       const struct key_id *gateway, const struct service_name *service,
 			       height_t start, const struct claims_terms *terms, struct err *err);
+
+/* When heights are, for whoever reads the books without the registry. */
+MUST_USE bool claims_set_clock(struct claims *claims, const struct session_clock *clock,
+			       struct err *err);
+/* ERR_NOT_FOUND before it was told. */
+MUST_USE bool claims_clock(struct claims *claims, struct session_clock *ret, struct err *err);
 
 /* Seq of the leaf of a session in a lane whose interval [cu_before, cu_before + cu) holds z.
  * Reads CLAIMS_MARK_FAR leaves at most.  Errors: ERR_NOT_FOUND when z is not below what was
@@ -131,17 +153,6 @@ MUST_USE bool claims_needed_day(struct claims *claims, uint32_t *ret, struct err
 
 /* --- what became of it --- */
 
-/* Numbers of the file. */
-enum claims_state {
-	CLAIMS_PREPARED = 1,  /* signed and kept; the registry may or may not have it */
-	CLAIMS_RECORDED = 2,  /* the registry has it; its challenge is drawn later */
-	CLAIMS_PROVED = 3,    /* the proof is made and kept; the registry may or may not have it */
-	CLAIMS_PAID = 4,      /* settled */
-	CLAIMS_FORFEITED = 5, /* settled: no right proof in time */
-	CLAIMS_LOST = 6,      /* refused for good */
-};
-#define CLAIMS_STATES 7
-const char *claims_state_name(enum claims_state state); /* "prepared" */
 /* The arrows of the diagram above. */
 bool claims_edge_is_legal(enum claims_state from, enum claims_state to);
 
@@ -275,5 +286,35 @@ struct claims_lost_row {
 typedef bool claims_lost_fn(void *arg, const struct claims_lost_row *row);
 MUST_USE bool claims_each_lost(struct claims *claims, claims_lost_fn *fn, void *arg,
 			       struct err *err);
+
+/* --- income --- */
+
+struct claims_amount {
+	cu_t cu;
+	u128 value; /* tokens; of units whose price was not told yet: 0 */
+};
+
+/* What one application's sessions of a service came to.  Every unit that was served is in exactly
+ * one of the parts: earned = free + at_risk + claimable + claimed + paid + the sum of lost. */
+struct claims_income {
+	struct service_name service; /* "": of sessions that nobody knows any more */
+	struct key_id application;
+	struct claims_amount earned;
+	struct claims_amount free;	/* at a price of 0 */
+	struct claims_amount at_risk;	/* the gateway has not signed for them yet */
+	struct claims_amount claimable; /* under a cosigned head, in no claim yet */
+	struct claims_amount claimed;	/* in a claim that is not settled */
+	struct claims_amount paid;
+	struct claims_amount lost[LOSS_COUNT];
+	cu_t unpriced_cu; /* of all these, what has no price yet */
+};
+
+/* Sums up all rows and losses.
+ *
+ * Out: ret  *ret_n of them, sorted by (service, application), freed with free()
+ * Cost: a few us a row.
+ */
+MUST_USE bool claims_income(struct claims *claims, struct claims_income **ret, size_t *ret_n,
+			    struct err *err);
 
 #endif

@@ -11,11 +11,16 @@
 	" e.last_seq, e.cu, e.tail_cu, l.cosigned_size, l.cosigned_root,"                          \
 	" l.cursor < l.cosigned_size, l.closed, t.price, t.allowance, t.opens, t.closes,"          \
 	" e.claim, e.claimed_cu, (SELECT ifnull(sum(x.cu), 0) FROM lost x"                         \
-	"  WHERE x.lane = e.lane AND x.session = e.session)"                                       \
+	"  WHERE x.lane = e.lane AND x.session = e.session"                                        \
+	"  AND x.reason NOT IN ('forfeited', 'refused')),"                                         \
+	" (SELECT ifnull(sum(x.cu), 0) FROM lost x WHERE x.lane = e.lane"                          \
+	"  AND x.session = e.session AND x.reason IN ('undelivered', 'no_cosigned_head')),"        \
+	" c.state, c.records IS NOT NULL"                                                          \
 	" FROM earned e JOIN accounts a ON a.number = e.account"                                   \
 	" JOIN sessions s ON s.number = e.session JOIN lanes l ON l.number = e.lane"               \
 	" LEFT JOIN terms t ON t.account = e.account AND t.start = e.start"                        \
-	" WHERE e.start >= ?1 AND e.start < ?2 AND e.cu + e.tail_cu > 0"
+	" LEFT JOIN claims c ON c.number = e.claim"                                                \
+	" WHERE e.start >= ?1 AND e.start < ?2 AND e.cu + e.tail_cu + e.claimed_cu > 0"
 #define ROW_ORDER " ORDER BY a.application, a.gateway, a.service, e.start, l.lane"
 
 static bool row_read(sqlite3_stmt *stmt, struct earned_row *ret)
@@ -45,6 +50,9 @@ static bool row_read(sqlite3_stmt *stmt, struct earned_row *ret)
 	ret->claimed = sqlite3_column_type(stmt, 18) != SQLITE_NULL;
 	ret->claimed_cu = (cu_t)sqlite3_column_int64(stmt, 19);
 	ret->lost_cu = (cu_t)sqlite3_column_int64(stmt, 20);
+	ret->lost_tail_cu = (cu_t)sqlite3_column_int64(stmt, 21);
+	ret->claim_state = (enum claims_state)sqlite3_column_int(stmt, 22);
+	ret->claim_has_records = sqlite3_column_int(stmt, 23) != 0;
 	return true;
 }
 

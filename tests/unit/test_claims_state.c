@@ -5,63 +5,9 @@
 
 #include <sqlite3.h>
 
-#include "tests/unit/claims_world.h"
+#include "tests/unit/claims_paper.h"
 
 #define SEED 20261127
-#define PRICE 7
-
-/* A claim of what application 0 owes for the starts of [from, to). */
-struct paper {
-	struct claim claim;
-	struct signature signature;
-	struct claim_id id;
-	uint8_t records[BOOK_SESSIONS * BOOK_LANES * CLAIM_RECORD_SIZE];
-	size_t n;
-};
-
-static void paper_make(struct book_world *b, height_t from, height_t to, struct paper *ret)
-{
-	struct book_rows rows;
-
-	*ret = (struct paper){.claim = {.application = b->sessions[0].application,
-					.gateway = b->w.peer,
-					.supplier = b->w.params.self,
-					.service = b->sessions[0].service,
-					.from = from,
-					.to = to}};
-	book_rows(b, &rows);
-	for (size_t i = 0; i < rows.n; i++) {
-		const struct earned_row *row = &rows.v[i];
-		struct claim_record r = {.session = row->session,
-					 .start = row->start,
-					 .lane = row->lane,
-					 .size = row->head_size,
-					 .root = row->head_root,
-					 .cu = row->cosigned_cu,
-					 .value = (u128)row->cosigned_cu * PRICE,
-					 .value_before = ret->claim.value};
-
-		if (!ID_EQ(&row->application, &ret->claim.application) || row->start < from ||
-		    row->start >= to || row->cosigned_cu == 0)
-			continue;
-		claim_record_encode(&r, ret->records + ret->n++ * CLAIM_RECORD_SIZE);
-		ret->claim.value += r.value;
-	}
-	ret->claim.records = (uint32_t)ret->n;
-	memset(ret->claim.root.b, (int)(from & 0xff), sizeof(ret->claim.root.b));
-	memset(ret->signature.b, 0x51, sizeof(ret->signature.b));
-	claim_id_of(&ret->claim, &ret->id);
-}
-
-static struct view paper_records(const struct paper *p)
-{
-	return VIEW(p->records, p->n * CLAIM_RECORD_SIZE);
-}
-
-static bool paper_prepare(struct book_world *b, const struct paper *p, struct err *err)
-{
-	return claims_prepare(b->claims, &p->claim, &p->signature, paper_records(p), NULL, 0, err);
-}
 
 /* Two lanes; each session has leaves in both, all under a cosigned head. */
 static void paper_world(struct book_world *b)
@@ -134,22 +80,6 @@ static void losses(struct book_world *b, struct losses *ret)
 	assert_ok(claims_each_lost(b->claims, on_loss, ret, &err), err);
 }
 
-static void move(struct book_world *b, const struct claim_id *id, enum claims_state to)
-{
-	struct claims_change change = {.to = to,
-				       .recorded = 900,
-				       .challenge = 903,
-				       .due = 933,
-				       .proof = VIEW("proof", 5),
-				       .settled = 905,
-				       .burned = 12,
-				       .reason = "late"};
-	struct err err = {0};
-
-	memset(change.proof_signature.b, 0x77, sizeof(change.proof_signature.b));
-	assert_ok(claims_set_state(b->claims, id, &change, &err), err);
-}
-
 static void only_the_arrows_of_the_diagram_are_legal(void **state)
 {
 	static const enum claims_state arrows[][2] = {
@@ -194,14 +124,14 @@ static void a_claim_lives_until_it_is_paid(void **state)
 	assert_int_equal(rows.v[0].state, CLAIMS_PREPARED);
 	assert_int_equal(rows.v[0].records, 4);
 	assert_true(rows.v[0].value == p.claim.value);
-	assert_true((u128)rows.v[0].cu * PRICE == p.claim.value);
+	assert_true((u128)rows.v[0].cu * PAPER_PRICE == p.claim.value);
 	assert_int_equal(rows.v[0].recorded, 0);
 	book_rows(&b, &left);
 	for (size_t i = 0; i < left.n; i++)
 		assert_false(ID_EQ(&left.v[i].application, &p.claim.application) &&
 			     left.v[i].start < 720);
-	move(&b, &p.id, CLAIMS_RECORDED);
-	move(&b, &p.id, CLAIMS_PROVED);
+	paper_move(&b, &p.id, CLAIMS_RECORDED);
+	paper_move(&b, &p.id, CLAIMS_PROVED);
 	book_close(&b);
 	book_open(&b);
 	assert_ok(claims_read(b.claims, &p.id, &full, &err), err);
@@ -217,7 +147,7 @@ static void a_claim_lives_until_it_is_paid(void **state)
 	assert_ok(claims_head_read(b.claims, &b.lanes[0].lane.id, b.lanes[0].cosigned, &head, &err),
 		  err);
 	assert_int_equal(head.time, 1800000000);
-	move(&b, &p.id, CLAIMS_PAID);
+	paper_move(&b, &p.id, CLAIMS_PAID);
 	claim_rows(&b, true, &rows);
 	assert_int_equal(rows.n, 0);
 	claim_rows(&b, false, &rows);
@@ -306,8 +236,8 @@ static void what_is_forfeited_is_lost_record_by_record(void **state)
 	paper_world(&b);
 	paper_make(&b, 600, 840, &p);
 	assert_ok(paper_prepare(&b, &p, &err), err);
-	move(&b, &p.id, CLAIMS_RECORDED);
-	move(&b, &p.id, CLAIMS_FORFEITED);
+	paper_move(&b, &p.id, CLAIMS_RECORDED);
+	paper_move(&b, &p.id, CLAIMS_FORFEITED);
 	losses(&b, &sum);
 	assert_int_equal(sum.n, p.n);
 	assert_true(sum.value == p.claim.value);
@@ -331,7 +261,7 @@ static void what_the_registry_refuses_is_lost_by_its_word(void **state)
 	paper_world(&b);
 	paper_make(&b, 600, 660, &p);
 	assert_ok(paper_prepare(&b, &p, &err), err);
-	move(&b, &p.id, CLAIMS_LOST);
+	paper_move(&b, &p.id, CLAIMS_LOST);
 	losses(&b, &sum);
 	assert_int_equal(sum.n, p.n);
 	assert_string_equal(sum.reason, "refused");
@@ -427,8 +357,8 @@ static void a_claim_is_adopted_with_or_without_its_records(void **state)
 	assert_false(full.row.has_records);
 	assert_int_equal(full.records.n, 0);
 	assert_int_equal(full.row.due, 732);
-	move(&b, &q.id, CLAIMS_FORFEITED);
-	move(&b, &p.id, CLAIMS_PAID);
+	paper_move(&b, &q.id, CLAIMS_FORFEITED);
+	paper_move(&b, &p.id, CLAIMS_PAID);
 	book_finish(&b);
 }
 
@@ -455,7 +385,7 @@ static void a_failed_change_changes_nothing(void **state)
 	assert_int_equal(state_of(&b, &p.id), CLAIMS_PREPARED); /* reading goes on */
 	sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL);
 	sqlite3_close(other);
-	move(&b, &p.id, CLAIMS_RECORDED);
+	paper_move(&b, &p.id, CLAIMS_RECORDED);
 	assert_int_equal(state_of(&b, &p.id), CLAIMS_RECORDED);
 	book_finish(&b);
 }
