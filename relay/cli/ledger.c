@@ -285,7 +285,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 
 const struct verb verb_ledger = {
 	.name = "ledger",
-	.usage = "list | show LANE[/SEQ] | totals | export --audit DIR",
+	.usage = "list | show LANE[/SEQ] | totals [--income] | export --audit DIR",
 	.summary = "what a ledger holds, and a copy of it for an auditor",
 	.help = "Reads the ledger of a gateway or a node, beside the running program or when it\n"
 		"is stopped; never changes it.  Which ledger:\n"
@@ -297,7 +297,11 @@ const struct verb verb_ledger = {
 		"ledger list        its lanes, oldest first\n"
 		"ledger show LANE   one lane; LANE/SEQ (as in a Counterfoil-Receipt header): one\n"
 		"                   receipt, without its salt\n"
-		"ledger totals      leaves and compute units by service and peer\n"
+		"ledger totals      leaves and compute units by service and peer; of a node, also\n"
+		"                   what they earned, by service and application\n"
+		"ledger totals --income  only that: earned, paid, claimed, to be claimed, at "
+		"risk,\n"
+		"                   and lost with the reason; with --json for programs\n"
 		"\n"
 		"ledger export --audit DIR\n"
 		"  Writes the folder that counterfoil-audit reads; DIR must not exist or be "

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * `counterfoil ledger totals`: leaves and compute units by service and peer. */
+ * `counterfoil ledger totals`: leaves and compute units by service and peer; of a node, with what
+ * they earned (ledger_income.c). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -132,16 +133,36 @@ static void print_totals(const struct totals *t, bool json)
 		printf("no receipt yet\n");
 }
 
+static int run_receipts(struct ledger_reader *reader, bool json)
+{
+	struct totals t = {.reader = reader};
+	struct err err;
+	int status;
+
+	if (!ledger_each_lane(reader, totals_on_lane, &t, &err))
+		status = cli_fail(&err);
+	else if (t.err.code != ERR_NONE)
+		status = cli_fail(&t.err);
+	else
+		status = CLI_OK;
+	if (status == CLI_OK) {
+		print_totals(&t, json);
+		fflush(stdout);
+	}
+	free(t.list);
+	return status;
+}
+
 int ledger_run_totals(const struct verb *verb, int argc, char **argv)
 {
 	struct cli_option options[] = {{.name = "config"},
 				       {.name = "dir"},
 				       {.name = "role"},
-				       {.name = "json", .is_flag = true}};
+				       {.name = "json", .is_flag = true},
+				       {.name = "income", .is_flag = true}};
 	CLEANUP(ledger_reader_close) struct ledger_reader *reader = NULL;
 	CLEANUP(config_destroy) struct config *config = NULL;
-	struct totals t = {0};
-	struct err err;
+	const char *dir;
 	int n, status;
 
 	if (!cli_options(verb, argc, argv, options, ARRAY_SIZE(options), false, &n))
@@ -154,15 +175,11 @@ int ledger_run_totals(const struct verb *verb, int argc, char **argv)
 	reader = ledger_verb_open(options[1].value, config, &status);
 	if (reader == NULL)
 		return status;
-	t.reader = reader;
-	if (!ledger_each_lane(reader, totals_on_lane, &t, &err))
-		status = cli_fail(&err);
-	else if (t.err.code != ERR_NONE)
-		status = cli_fail(&t.err);
-	else
-		status = CLI_OK;
-	if (status == CLI_OK)
-		print_totals(&t, options[3].value != NULL);
-	free(t.list);
+	dir = options[1].value ? options[1].value : config->ledger.dir;
+	if (options[4].value != NULL)
+		return ledger_print_income(reader, dir, options[3].value != NULL, true);
+	status = run_receipts(reader, options[3].value != NULL);
+	if (status == CLI_OK && options[3].value == NULL)
+		status = ledger_print_income(reader, dir, false, false);
 	return status;
 }

@@ -108,4 +108,8 @@ struct config *ledger_verb_config(const struct verb *verb, const char *path, con
 int ledger_run_export(const struct verb *verb, int argc, char **argv);
 int ledger_run_totals(const struct verb *verb, int argc, char **argv);
 
+/* What the books beside a node's ledger say of its income.  Without `must` it is no fault when
+ * there are none.  Exit status (ledger_income.c). */
+int ledger_print_income(const struct ledger_reader *reader, const char *dir, bool json, bool must);
+
 #endif

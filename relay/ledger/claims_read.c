@@ -110,11 +110,15 @@ bool claims_each_row(struct claims *claims, height_t from, height_t to, earned_f
 	"  AND t.start >= c.from_start AND t.start < c.to_start)"
 #define CLAIM_FROM " FROM claims c JOIN accounts a ON a.number = c.account"
 
+/* A word; what a registry may have put into it else is made harmless for logs, tables and JSON. */
 static void reason_read(sqlite3_stmt *stmt, int at, char dst[CLAIMS_REASON_MAX])
 {
 	const char *text = (const char *)sqlite3_column_text(stmt, at);
 
 	snprintf(dst, CLAIMS_REASON_MAX, "%s", text == NULL ? "" : text);
+	for (char *p = dst; *p != 0; p++)
+		if (*p < ' ' || *p > '~' || *p == '"' || *p == '\\')
+			*p = '?';
 }
 
 static bool claim_read(sqlite3_stmt *stmt, struct claims_row *ret)
