@@ -553,18 +553,6 @@ uint64_t head_has(const struct head *head, const struct key_id *supplier)
 	return s && s->told ? s->number : 0;
 }
 
-enum head_place head_place(const struct head *head, const struct key_id *supplier, usec_t now)
-{
-	const struct source *s = find(head, supplier);
-
-	if (!s || !head->state.known || !is_fresh(head, s, now))
-		return HEAD_PLACE_SILENT;
-	if (s->number > head->state.bound)
-		return HEAD_PLACE_AHEAD;
-	return add_up(at_most(head, s, now), HEAD_GAP) < head->state.number ? HEAD_PLACE_BEHIND
-									    : HEAD_PLACE_WITH;
-}
-
 uint64_t head_lag(const struct head *head, const struct key_id *supplier, usec_t now)
 {
 	const struct source *s = find(head, supplier);

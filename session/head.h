@@ -43,13 +43,6 @@ struct head_report {
 	struct hash parent;
 };
 
-enum head_place {
-	HEAD_PLACE_SILENT, /* not heard, or not lately */
-	HEAD_PLACE_WITH,
-	HEAD_PLACE_BEHIND, /* by more than HEAD_GAP */
-	HEAD_PLACE_AHEAD,  /* of what is believed */
-};
-
 struct head_state {
 	bool known;		 /* `number` is */
 	bool tied;		 /* two groups are as heavy, and it is not decided yet */
@@ -100,7 +93,6 @@ const struct head_state *head_state(const struct head *head);
 
 /* The newest block that a supplier has, by its last word; 0: it has told nothing. */
 uint64_t head_has(const struct head *head, const struct key_id *supplier);
-enum head_place head_place(const struct head *head, const struct key_id *supplier, usec_t now);
 /* Blocks that a supplier is behind the served height, as far as is known; 0 for one that is silent.
  */
 uint64_t head_lag(const struct head *head, const struct key_id *supplier, usec_t now);
