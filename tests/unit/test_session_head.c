@@ -32,6 +32,19 @@ static void nothing_is_served_until_half_was_heard_or_time_has_passed(void **sta
 	assert_int_equal(head_state(head)->number, 100);
 }
 
+static void more_than_half_is_enough_at_once_and_half_is_not(void **state)
+{
+	for (size_t n = 2; n <= 7; n++) {
+		CLEANUP(head_destroy) struct head *head = head_of(n, SECOND);
+
+		for (size_t i = 0; i < n; i++) {
+			assert_int_equal(head_state(head)->known, 2 * i > n);
+			tell(head, i, 100, 0, START);
+		}
+		assert_true(head_state(head)->known);
+	}
+}
+
 static void the_largest_height_there_is_moves_nothing(void **state)
 {
 	static const uint64_t heights[] = {UINT64_MAX, UINT64_MAX - 1, INT64_MAX, 1000000, 107};
@@ -540,6 +553,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_supplier_is_believed_at_once),
 		cmocka_unit_test(nothing_is_served_until_half_was_heard_or_time_has_passed),
+		cmocka_unit_test(more_than_half_is_enough_at_once_and_half_is_not),
 		cmocka_unit_test(the_largest_height_there_is_moves_nothing),
 		cmocka_unit_test(a_liar_that_was_heard_alone_is_overruled_by_the_others),
 		cmocka_unit_test(one_50_blocks_behind_is_known_and_holds_nobody_back),
