@@ -104,6 +104,7 @@ enum ask_state {
 struct ask_failed {
 	struct key_id supplier;
 	bool erred; /* with an RPC error that blames nobody */
+	bool fault; /* it may have been failing everything */
 };
 
 struct ask {
