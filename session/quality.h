@@ -47,6 +47,9 @@
 #define QUALITY_BUSY_MAX_US 5000000  /* ... this while it never answers in between */
 #define QUALITY_LATENCY_FREE_US 5000 /* slower than one and a half of the reference: free */
 #define QUALITY_LAG_FREE 2	     /* blocks behind that cost nothing */
+#define QUALITY_VOUCH_PART                                                                         \
+	8 /* who is bad in more than one relay of so many vouches for nothing                      \
+	   */
 
 /* Weights of the shares, and bounds of the other penalties; in units of 1. */
 #define QUALITY_WEIGHT_ERRORS 8
@@ -164,6 +167,11 @@ usec_t quality_reference(const usec_t *latencies, size_t n);
 /* Its health against that reference, and why.  It never falls with an answer that is no slower than
  * what is known, and never rises with a failure of any kind, with latency or with lag. */
 struct quality_score quality_judge(const struct quality *q, usec_t reference_us);
+
+/* Whether its word alone proves anything where it may be an excuse: that something is not there,
+ * that the question is wrong.  Not of one that failed, gave what cannot be true, or was
+ * contradicted by another's answer in more than a part of its relays. */
+bool quality_vouches(const struct quality *q);
 
 /* The health that these penalties leave to one that is READY: what is known of it while it rests.
  */

@@ -102,6 +102,16 @@ struct quality_score quality_judge(const struct quality *q, usec_t reference_us)
 	return score;
 }
 
+bool quality_vouches(const struct quality *q)
+{
+	const uint32_t *n = q->sum.outcomes;
+	uint64_t bad = (uint64_t)n[QUALITY_FAULT] + n[QUALITY_CANNOT] + n[QUALITY_MISBEHAVED] +
+		       n[QUALITY_REFUSED];
+	uint64_t all = bad + n[QUALITY_ANSWER];
+
+	return bad * QUALITY_VOUCH_PART <= MAX(all, (uint64_t)QUALITY_SAMPLES_MIN);
+}
+
 uint16_t quality_awake(const struct quality_score *score)
 {
 	uint64_t sum = ONE;

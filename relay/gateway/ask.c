@@ -13,7 +13,7 @@
 void ask_set_state(struct ask *ask, enum ask_state to)
 {
 	static const unsigned legal[] = {
-		[ASK_NEW] = 1u << ASK_WAITING | 1u << ASK_SENT | 1u << ASK_DONE,
+		[ASK_NEW] = 1u << ASK_WAITING | 1u << ASK_SENT | 1u << ASK_PAUSED | 1u << ASK_DONE,
 		[ASK_WAITING] = 1u << ASK_NEW | 1u << ASK_DONE,
 		[ASK_SENT] = 1u << ASK_NEW | 1u << ASK_FLOWING | 1u << ASK_PAUSED |
 			     1u << ASK_CHECKING | 1u << ASK_DONE,

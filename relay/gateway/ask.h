@@ -8,7 +8,7 @@
  *
  * An attempt is a relay that the ask waits for.  All attempts of an ask, whatever for, count
  * against gateway.attempts and end at its one deadline; no member is asked twice, but after a
- * pause, of which there is one at most.  There may be
+ * pause.  There may be
  * several at once: the first answer that is the last word (verdict.c) is the ask's, once it is
  * recorded, and the others are given up, which costs no receipt: what they still bring is
  * recorded, cosigned and paid ([R9]).  Answers that are not the last word are set aside: the best
@@ -17,7 +17,8 @@
  *	NEW -> WAITING <-> SENT -> FLOWING, CHECKING -> DONE
  *	  \_______\__________\________\__________\______^
  *	an attempt that failed, with no other in flight: SENT, FLOWING -> NEW again
- *	nobody has what is on its way to all: SENT -> PAUSED -> NEW
+ *	nobody has what is on its way to all, or is there, or who is left proves nothing:
+ *	SENT, NEW -> PAUSED -> NEW
  *
  * All on one worker's thread.  Private to relay/gateway.  Not here: what is said to clients
  * (call.c, answer.c), the bytes on the link (relay.c). */
@@ -93,12 +94,22 @@ enum ask_state {
 	ASK_WAITING,  /* worker->waiting: for a session or a member */
 	ASK_SENT,     /* attempts are in flight */
 	ASK_FLOWING,  /* of ask->answered parts have committed, and the last has not */
-	ASK_PAUSED,   /* nothing is in flight until again_us (missing.c) */
+	ASK_PAUSED,   /* nothing is in flight until again_us (missing.c, attempt_rest()) */
 	ASK_CHECKING, /* a transaction was refused: is it there already? (copies.c) */
 	ASK_DONE,     /* nothing is in flight: ask->answered (an answer) or err is set */
 };
 
 #define ASK_FAILED_MAX 4 /* suppliers that failed an ask and are remembered until its end */
+
+#define ASK_RESTS_MAX 8	   /* times that an ask waits for somebody better than it has heard */
+#define ASK_REST_US 250000 /* each time */
+
+/* What an answer is worth that is not the last word. */
+enum ask_trust {
+	ASK_TRUSTED, /* it will do when nobody has a better one */
+	ASK_DOUBTED, /* whoever gave it fails, or is contradicted, too often, or does not keep up */
+	ASK_DENIED,  /* a block is not there that must be, and is not old */
+};
 
 /* One that failed; sessions may change meanwhile. */
 struct ask_failed {
@@ -143,6 +154,8 @@ struct ask {
 	bool block_holds;	  /* its number and parent follow from its hash */
 	struct relay *aside;	  /* the best answer that is not the last word; NULL */
 	enum chain_error aside_class;
+	enum ask_trust aside_trust;
+	unsigned rests;	   /* attempt_rest() */
 	unsigned opinions; /* answers set aside that another supplier is to confirm */
 	bool paused;	   /* it is, or was */
 	usec_t again_us;   /* PAUSED: until then */
@@ -267,6 +280,10 @@ void copies_end(struct ask *ask);
 bool missing_is_known(const struct ask *ask);
 /* Two suppliers do not have it. */
 void missing_remember(const struct ask *ask);
+/* Whether its answer, which is here, is null for a block of a number that the chain has reached. */
+bool missing_is_there(const struct ask *ask);
+/* ... and one that every supplier has, however little it keeps. */
+bool missing_is_near(const struct ask *ask);
 /* Whether suppliers are about to get what none of them had, as its last answer says: a recent
  * block.  Sets when they are to be asked again: about a block's time from now. */
 MUST_USE bool missing_comes(const struct ask *ask, const struct chain *chain, usec_t *ret_at_us);
@@ -295,12 +312,17 @@ MUST_USE bool attempt_next(struct ask *ask, enum err_code why);
 void attempt_go_on(struct ask *ask, const struct err *why);
 /* Nothing is in flight: everybody may be asked again, from then on. */
 void attempt_pause(struct ask *ask, usec_t until_us);
+/* Nobody is being asked, and what is set aside is not to be trusted: waits a moment if somebody may
+ * have a better answer then.  False: it does not. */
+MUST_USE bool attempt_rest(struct ask *ask);
 /* Gives up a failed attempt and goes on. */
 void attempt_fail(struct relay *relay, const struct err *why);
 /* How a failed attempt bears on its supplier. */
 void attempt_judge(struct relay *relay, enum err_code code);
 /* Is it worth while to ask more?  Somebody is well, or was wrong and is asked again. */
 bool attempt_has_more(struct ask *ask);
+/* Somebody was not asked, and has answered others lately. */
+bool attempt_has_unheard(const struct ask *ask);
 /* It brought what cannot be an answer. */
 void attempt_is_bad(struct relay *relay, const struct err *why);
 /* Does a node refuse so what it may do a little later?  It stops, or waits for a cosignature, or

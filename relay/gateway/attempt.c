@@ -96,6 +96,27 @@ bool attempt_has_more(struct ask *ask)
 	return quality_is_any_well(ask, &weighed);
 }
 
+/* Whether it may be asked, once it is ready. */
+static bool may_serve(const struct ask *ask, const struct member *m)
+{
+	return !m->dropped && (!ask->terms.only || m->supplier == ask->terms.only) &&
+	       !(ask->terms.must_reach && head_is_behind(m, ask->terms.below));
+}
+
+bool attempt_has_unheard(const struct ask *ask)
+{
+	const struct session *s = ask->session;
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct member *m = &s->members[i];
+
+		if (!(ask->asked >> i & 1) && may_serve(ask, m) &&
+		    m->standing->q.sum.outcomes[QUALITY_ANSWER] > 0)
+			return true;
+	}
+	return false;
+}
+
 void attempt_is_bad(struct relay *relay, const struct err *why)
 {
 	static _Thread_local struct log_gate gate;
@@ -258,6 +279,8 @@ static void nobody_left(struct ask *ask, bool hope)
 		wait_for_member(ask);
 		return;
 	}
+	if (attempt_rest(ask))
+		return;
 	if (ask->err.code == ERR_NONE)
 		err_set(&ask->err, ERR_NO_NODE, "%s", err_info(ERR_NO_NODE)->text);
 	ask_end(ask);
@@ -355,7 +378,7 @@ bool attempt_next(struct ask *ask, enum err_code why)
 void attempt_go_on(struct ask *ask, const struct err *why)
 {
 	ask->err = *why;
-	if (attempt_next(ask, why->code))
+	if (attempt_next(ask, why->code) || attempt_rest(ask))
 		return;
 	if (ask->aside)
 		copies_end(ask);
@@ -373,6 +396,39 @@ void attempt_pause(struct ask *ask, usec_t until_us)
 	ask->deadline_us =
 		MIN(ask->last_us, until_us + ask->worker->cfg->gateway.second_opinion_wait);
 	attempt_set_wake(ask);
+}
+
+/* Whether what is set aside would rather not be given yet: somebody else may say more. */
+static bool is_worth_a_rest(const struct ask *ask)
+{
+	if (!ask->aside || ask->method->effect != CHAIN_READ || ask->rests == ASK_RESTS_MAX ||
+	    ask->attempts_made >= ask->terms.attempts_max ||
+	    clock_mono_us() + ASK_REST_US >= ask->last_us)
+		return false;
+	switch (ask->aside_trust) {
+	case ASK_TRUSTED:
+		return false;
+	case ASK_DOUBTED:
+		return ask->wrong != 0 || attempt_has_unheard(ask);
+	case ASK_DENIED:
+		return true;
+	}
+	return false;
+}
+
+static void count_rest(struct ask *ask)
+{
+	ask->rests++;
+	metric_add(METRIC_GATEWAY_DOUBT_WAITS, 1);
+}
+
+bool attempt_rest(struct ask *ask)
+{
+	if (!LIST_EMPTY(&ask->attempts) || !is_worth_a_rest(ask))
+		return false;
+	count_rest(ask);
+	attempt_pause(ask, clock_mono_us() + ASK_REST_US);
+	return true;
 }
 
 /* Gives up a failed attempt and goes on. */
@@ -415,12 +471,49 @@ static void attempt_over(struct relay *relay)
  * while there is time for a word of theirs. */
 static bool hear_beside(struct ask *ask, usec_t now)
 {
-	if (!ask->aside || ask->opinions == 0 || ask->state != ASK_SENT || now >= ask->last_us ||
+	bool may_wait = ask->opinions > 0 ||
+			(ask->aside_trust != ASK_TRUSTED && ask->method->effect == CHAIN_READ);
+
+	if (!ask->aside || !may_wait || ask->state != ASK_SENT || now >= ask->last_us ||
 	    !attempt_more(ask))
 		return false;
 	ask->deadline_us = MIN(ask->last_us, now + ask->worker->cfg->gateway.second_opinion_wait);
 	attempt_set_wake(ask);
 	return true;
+}
+
+/* Nobody else can be asked now, and who was asked is silent: the same as attempt_rest() with
+ * attempts in flight. */
+static bool wait_on(struct ask *ask, usec_t now)
+{
+	if (ask->state != ASK_SENT || !is_worth_a_rest(ask))
+		return false;
+	count_rest(ask);
+	ask->deadline_us = now + ASK_REST_US;
+	attempt_set_wake(ask);
+	return true;
+}
+
+/* After a pause all may be asked again, but who has proved to say nothing only if there is nobody
+ * else. */
+static void unask(struct ask *ask)
+{
+	const struct session *s = ask->session;
+	uint64_t others = 0, idle = 0;
+
+	for (size_t i = 0; ask->rests > 0 && i < s->count; i++) {
+		const struct member *m = &s->members[i];
+
+		if (!quality_vouches(&m->standing->q))
+			idle |= (uint64_t)1 << i;
+		else if (may_serve(ask, m) && member_is_ready(m))
+			others |= (uint64_t)1 << i;
+	}
+	if (ask->rests > 0 && attempt_has_unheard(ask))
+		ask->asked &= ~ask->wrong;
+	else
+		ask->asked &= others ? idle : 0;
+	ask->wrong = 0;
 }
 
 static void deadline_over(struct ask *ask, usec_t now)
@@ -434,7 +527,7 @@ static void deadline_over(struct ask *ask, usec_t now)
 		heap_remove(&ask->worker->wakes, &ask->wake);
 		return;
 	}
-	if (hear_beside(ask, now))
+	if (hear_beside(ask, now) || wait_on(ask, now))
 		return;
 	if (!ask->aside) { /* else they had less time than they were told */
 		LIST_FOREACH (r, &ask->attempts, of_ask)
@@ -477,7 +570,7 @@ static void look(struct ask *ask, usec_t now)
 		return;
 	}
 	if (ask->state == ASK_PAUSED && ask->again_us <= now) {
-		ask->asked = ask->wrong = 0;
+		unask(ask);
 		ask_set_state(ask, ASK_NEW);
 		attempt_dispatch(ask);
 		return;

@@ -91,6 +91,7 @@ struct relay {
 	bool has_receipt;
 	bool lost;	/* with its link; its ask is to be told */
 	bool judged;	/* its supplier's standing knows how it ended */
+	bool denies;	/* it says that a block is not there that must be */
 	unsigned epoch; /* of the standing when it was sent */
 	unsigned link;	/* peer->ordinal, also when that is gone */
 	bool hedge;

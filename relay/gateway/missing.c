@@ -3,7 +3,7 @@
  * a receipt asks for it every second or two, and nearly all of its answers are null.  Two suppliers
  * are asked the first time, and one after that, until about a block later.  What must be there, or
  * is about to be, is another matter: a recent block that suppliers lack is on its way to them, so
- * they are asked once more. */
+ * they are asked once more; and a block under the head is there, whoever says that it is not. */
 #include "relay/gateway/internal.h"
 
 /* Of the chain, as learned. */
@@ -45,6 +45,27 @@ void missing_remember(const struct ask *ask)
 	m->key = key;
 	m->until_us =
 		clock_mono_us() + MIN(block_us, (usec_t)ask->worker->cfg->gateway.missing_memory);
+}
+
+/* --- what is there --- */
+
+bool missing_is_there(const struct ask *ask)
+{
+	enum chain_shape shape = ask->traits->shape;
+
+	return !ask->terms.pinned && ask->terms.oldest != UINT64_MAX &&
+	       (shape == CHAIN_SHAPE_BLOCK || shape == CHAIN_SHAPE_ITEMS) &&
+	       view_eq(ask->answer.result, VIEW_STR("null"));
+}
+
+bool missing_is_near(const struct ask *ask)
+{
+	struct head_state head;
+	bool known;
+
+	block_time(ask, &head, &known);
+	return known && missing_is_there(ask) && ask->terms.oldest <= head.number &&
+	       head.number - ask->terms.oldest < REACH_NEAR;
 }
 
 /* --- what will be there --- */

@@ -398,6 +398,11 @@ void quality_on_answer(struct relay *relay)
 
 	if (relay->kind != LEAF_RPC_ERROR) {
 		quality_on_end(relay, QUALITY_ANSWER);
+		if (relay->denies) {
+			note_lack(relay);
+			add_failed(relay, true, false);
+			return;
+		}
 		take_failed(relay); /* it was only late */
 		if (standing->reach.n > 0 && !view_eq(a->result, VIEW_STR("null")))
 			reach_serve(&standing->reach, ask->method->id, ask->terms.oldest);

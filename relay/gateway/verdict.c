@@ -47,6 +47,22 @@ static enum chain_error class_of(const struct ask *ask, const struct relay *rela
 				 a->error_message, a->error_data);
 }
 
+/* Its supplier would know, and is not known to make excuses. */
+static bool is_vouched_for(const struct relay *relay)
+{
+	return !head_is_behind(relay->member, 0) && quality_vouches(&relay->member->standing->q);
+}
+
+/* Of an answer that is not the last word. */
+static enum ask_trust trust_in(const struct relay *relay, enum chain_error class)
+{
+	if (class == CHAIN_ERROR_MISSING && missing_is_near(relay->ask))
+		return ASK_DENIED;
+	return chain_error_info(class)->blame == CHAIN_BLAME_NONE && is_vouched_for(relay)
+		       ? ASK_TRUSTED
+		       : ASK_DOUBTED;
+}
+
 static enum verdict judge(const struct ask *ask, const struct relay *relay, enum chain_error class)
 {
 	/* Others say null to that. */
@@ -55,10 +71,10 @@ static enum verdict judge(const struct ask *ask, const struct relay *relay, enum
 	if (class == CHAIN_ERROR_COUNT)
 		return VERDICT_ANSWER;
 	if (class == CHAIN_ERROR_MISSING) {
+		if (missing_is_there(ask) || !is_vouched_for(relay))
+			return VERDICT_OTHERS; /* it may well be there */
 		if (!missing_is_known(ask) || is_odd)
-			return head_is_behind(relay->member, 0)
-				       ? VERDICT_OTHERS /* it may well be there */
-				       : VERDICT_OPINION;
+			return VERDICT_OPINION;
 		metric_add(METRIC_GATEWAY_REMEMBERED, 1);
 		return VERDICT_ANSWER;
 	}
@@ -68,7 +84,7 @@ static enum verdict judge(const struct ask *ask, const struct relay *relay, enum
 	case CHAIN_NEXT_ANSWER:
 		return VERDICT_ANSWER;
 	case CHAIN_NEXT_OPINION:
-		return VERDICT_OPINION;
+		return is_vouched_for(relay) ? VERDICT_OPINION : VERDICT_OTHERS;
 	case CHAIN_NEXT_OTHERS:
 		return VERDICT_OTHERS;
 	}
@@ -93,6 +109,7 @@ static enum verdict verdict_of(struct ask *ask, struct relay *relay, enum chain_
 		return VERDICT_BAD;
 	}
 	*ret_class = class_of(ask, relay);
+	relay->denies = missing_is_there(ask);
 	return judge(ask, relay, *ret_class);
 }
 
@@ -115,9 +132,12 @@ static unsigned worth(enum chain_error class)
 	}
 }
 
-static bool is_better(enum chain_error a, enum chain_error b)
+/* Than what is set aside already. */
+static bool is_better(const struct ask *ask, enum chain_error class, enum ask_trust trust)
 {
-	return worth(a) > worth(b);
+	unsigned now = worth(class), then = worth(ask->aside_class);
+
+	return now > then || (now == then && trust < ask->aside_trust);
 }
 
 /* --- what comes in --- */
@@ -132,10 +152,11 @@ void ask_on_leaf(struct relay *relay)
 static void set_aside(struct relay *relay, enum chain_error class)
 {
 	struct ask *ask = relay->ask;
+	enum ask_trust trust = trust_in(relay, class);
 
 	metric_add_at(METRIC_GATEWAY_SET_ASIDE, ask->worker->class_labels[class], 0, 1);
 	record_aside(relay, class);
-	if (ask->aside && !is_better(class, ask->aside_class)) {
+	if (ask->aside && !is_better(ask, class, trust)) {
 		relay_give_up(relay);
 		return;
 	}
@@ -143,17 +164,34 @@ static void set_aside(struct relay *relay, enum chain_error class)
 	relay_keep(relay);
 	ask->aside = relay;
 	ask->aside_class = class;
+	ask->aside_trust = trust;
 }
 
-/* What is set aside says that nothing is there, its supplier keeps up with the chain, and nobody is
- * left whose word would be worth more. */
+/* What is set aside says that nothing is there, and nobody is left whose word would be worth more.
+ */
 static bool is_enough(struct ask *ask)
 {
 	const struct relay *r = ask->aside;
 
-	return r && ask->aside_class == CHAIN_ERROR_MISSING && r->kind != LEAF_RPC_ERROR &&
-	       LIST_EMPTY(&ask->attempts) && !head_is_behind(r->member, 0) &&
-	       !attempt_has_more(ask);
+	if (!r || ask->aside_class != CHAIN_ERROR_MISSING || r->kind == LEAF_RPC_ERROR ||
+	    !LIST_EMPTY(&ask->attempts) || attempt_has_more(ask))
+		return false;
+	switch (ask->aside_trust) {
+	case ASK_TRUSTED:
+		return true;
+	case ASK_DOUBTED:
+		return !attempt_has_unheard(ask);
+	case ASK_DENIED:
+		return false;
+	}
+	return false;
+}
+
+/* What is set aside may well be an excuse: others have as long as if it was to be confirmed. */
+static bool is_excuse(const struct ask *ask)
+{
+	return ask->aside_trust != ASK_TRUSTED && worth(ask->aside_class) == 2 &&
+	       !head_is_behind(ask->aside->member, 0);
 }
 
 /* An answer was set aside: somebody else is heard, or it is the answer, unless another attempt is
@@ -162,9 +200,9 @@ static void hear_another(struct ask *ask, enum verdict verdict)
 {
 	usec_t until = clock_mono_us() + ask->worker->cfg->gateway.second_opinion_wait;
 
-	if (verdict == VERDICT_OPINION && ask->opinions++ == 0)
+	if ((verdict == VERDICT_OPINION && ask->opinions++ == 0) || is_excuse(ask))
 		ask->deadline_us = MIN(ask->deadline_us, until);
-	if (is_enough(ask) || !attempt_next(ask, ERR_UPSTREAM))
+	if (is_enough(ask) || (!attempt_next(ask, ERR_UPSTREAM) && !attempt_rest(ask)))
 		copies_end(ask);
 }
 

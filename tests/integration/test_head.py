@@ -31,19 +31,18 @@ def pay(chain, to=BOB):
 
 @pytest.fixture(scope="module", name="crowd")
 def fixture_crowd(network_factory, anvil_factory):
-    """(good chain, late chain, liar, network): five nodes, of which one is 50 blocks behind and one
-    lies about its height."""
+    """(good chain, late chain, proxies, network): five nodes, of which one is 50 blocks behind and the first
+    proxy's lies about its height."""
     good, late = anvil_factory(), anvil_factory()
     for chain in (good, late):
         pay(chain)
         chain.mine(9)
     good.mine(BEHIND)
-    liar = HeightLiar(good.url)
-    honest = [HeightLiar(good.url), HeightLiar(good.url)]  # that never lie: other URLs
-    network = network_factory(upstreams=[late.url, liar.url, good.url, *(one.url for one in honest)],
+    proxies = [HeightLiar(good.url) for _ in range(3)]
+    network = network_factory(upstreams=[late.url, good.url, *(one.url for one in proxies)],
                               stakes=(1,) * 5, gateway=OFTEN)
-    yield good, late, liar, network
-    for proxy in [liar, *honest]:
+    yield good, late, proxies, network
+    for proxy in proxies:
         proxy.end()
 
 
@@ -71,7 +70,7 @@ def heights(network, good, late, rounds):
 @pytest.mark.parametrize("lie", [0, 2**64 - 1, 2**63, 10**6, 40, 4, 1, -1, -40])
 def test_heads_rise_whatever_one_node_says_of_its_height(crowd, lie):
     """[G8]"""
-    good, late, liar, network = crowd
+    good, late, (liar, *_), network = crowd
     liar.lie = (lambda height: lie) if lie > 10**6 else (lambda height: max(0, height + lie))
     seen = heights(network, good, late, count("head_rounds"))
     top = int(net.result(good.url, "eth_blockNumber"), 16)
@@ -82,7 +81,7 @@ def test_heads_rise_whatever_one_node_says_of_its_height(crowd, lie):
 
 
 def test_a_block_by_its_number_is_not_asked_of_one_that_does_not_have_it(crowd):
-    good, _, liar, network = crowd
+    good, _, (liar, *_), network = crowd
     liar.lie = lambda height: height
     one = net.Http(network.url)
     wait_for("a head that is known", lambda: one.call("eth_getBalance", BOB, "latest")[0]["result"])
@@ -91,6 +90,25 @@ def test_a_block_by_its_number_is_not_asked_of_one_that_does_not_have_it(crowd):
         answer, _ = one.call("eth_getBlockByNumber", hex(number), False)
         assert answer["result"]["number"] == hex(number)
     one.close()
+
+
+def test_a_block_under_the_head_is_there_whoever_says_that_it_is_not(crowd):
+    """Three of five say so, and one does not have it yet.  A block that is nowhere is not looked for so far."""
+    good, _, proxies, network = crowd
+    one = net.Http(network.url)
+    wait_for("a head that is known", lambda: one.call("eth_getBalance", BOB, "latest")[0]["result"])
+    top = int(net.result(good.url, "eth_blockNumber"), 16)
+    for proxy in proxies:
+        proxy.lie, proxy.denies = lambda height: height, True
+    try:
+        for number in range(top - 40, top - 30):
+            block = one.call("eth_getBlockByNumber", hex(number), True)[0]["result"]
+            assert block and block["number"] == hex(number)
+        assert one.call("eth_getBlockByNumber", hex(top + 1000), True)[0]["result"] is None
+    finally:
+        for proxy in proxies:
+            proxy.denies = False
+        one.close()
 
 
 def test_what_a_receipt_showed_is_there_for_the_next_call(network_factory, anvil_factory):

@@ -11,6 +11,8 @@ from support import net
 
 TAGS = {"latest", "safe", "finalized"}
 BY_NUMBER = {"eth_feeHistory", "eth_getLogs", "eth_getBlockByNumber"}  # these take no hash there
+OF_STATE = {"eth_getBalance", "eth_getTransactionCount", "eth_getCode", "eth_getStorageAt", "eth_call",
+            "eth_estimateGas"}
 OF_HEAD = {"eth_blockNumber", "eth_gasPrice", "eth_maxPriorityFeePerGas"}
 # Blocks of a second that what is told of the head may be behind: when most suppliers fall silent at once
 # it stands still until their last words have aged (15 s).  Who is 50 blocks behind is further away.
@@ -50,7 +52,7 @@ def comparable(method, answer):
 
 
 class Judged:
-    """words: how many answers were right, wrong and failed; complaints: what was not right."""
+    """words: how many answers were right, raced, wrong and failed; complaints: of the last two."""
 
     def __init__(self):
         self.words = collections.Counter()
@@ -83,6 +85,7 @@ class Judge:
         self.growing, self.export = growing, export
         self.client = net.Http(growing.truth.url)
         self.known = {}
+        self.raced = set()  # what was told of which question; it may be kept
         self.numbers = {block["hash"]: n for n, block in enumerate(growing.blocks)}
 
     def _truth(self, method, params):
@@ -125,8 +128,22 @@ class Judge:
             return isinstance(told, str) and int(told, 16) in heights
         return any(self.growing.prices[n][answer.method] == told for n in heights if n < len(self.growing.prices))
 
+    def _is_raced(self, answer, params):
+        """Whether anvil told the state of the next block: it does so while it adds that, when asked for its
+        newest, one time in 600."""
+        if params is None or answer.method not in OF_STATE:
+            return False
+        block = params[-1]
+        at = self.numbers.get(block["blockHash"], len(self.numbers)) if isinstance(block, dict) else int(block, 16)
+        born = self.growing.born_us
+        key = json.dumps([answer.method, params[:-1], at, answer.told])
+        if at + 1 < len(born) and answer.sent_us <= born[at + 1] and \
+                answer.told == self._truth(answer.method, [*params[:-1], hex(at + 1)]):
+            self.raced.add(key)
+        return key in self.raced
+
     def word(self, answer):
-        """right, failed (the gateway says so), or wrong."""
+        """right, raced, failed (the gateway says so), or wrong."""
         if answer.status != 200 or not {"result", "error"} & set(answer.told):
             return "failed"
         if answer.method in OF_HEAD:
@@ -135,6 +152,8 @@ class Judge:
             params = self._resolved(answer)
             truth = self._truth(answer.method, params) if params is not None else {"result": None}
             right = params is not None and answer.told == truth
+            if not right and self._is_raced(answer, params):
+                return "raced"
         if right:
             return "right"
         return "failed" if "error" in answer.told and "result" in truth else "wrong"
@@ -153,7 +172,7 @@ class Judge:
                 word = self.word(answer)
                 judged.words[word] += 1
                 judged.times.append(answer.took_us)
-                if word != "right":
+                if word in ("wrong", "failed"):
                     judged.complaints.append(f"{word}: {answer}, the chain's own: {self._own(answer)}")
                 elif answer.method == "eth_blockNumber":
                     judged.heights.append((answer.sent_us, answer.sent_us + answer.took_us,

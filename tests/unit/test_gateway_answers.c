@@ -141,6 +141,54 @@ static void an_answer_that_was_set_aside_is_given_when_the_other_is_silent(void 
 	world_destroy(w);
 }
 
+/* A world in which node 0 had something to find fault with where node 1 had an answer. */
+static struct world *world_of_excuses(void)
+{
+	struct world *w = world_create(SAY_PARAMS, ANSWER);
+	int64_t before = metric_value_at(METRIC_GATEWAY_REFUSALS, 0, 0);
+
+	for (int k = 0; k < 5000 && metric_value_at(METRIC_GATEWAY_REFUSALS, 0, 0) < before + 3;
+	     k++)
+		assert_string_equal(post(w, READ), "{\"id\":7,\"result\":\"0x5\"}");
+	assert_int_equal(metric_value_at(METRIC_GATEWAY_REFUSALS, 0, 0), before + 3);
+	return w;
+}
+
+static void what_one_that_makes_excuses_confirms_is_not_remembered(void **state)
+{
+	struct world *w = world_of_excuses();
+
+	atomic_store(&w->nodes[0].way, SAY_NULL);
+	atomic_store(&w->nodes[1].way, SAY_NULL);
+	for (int k = 0; k < 5; k++) {
+		unsigned before = atomic_load(&w->nodes[1].asked);
+
+		assert_string_equal(post(w, RECEIPT), "{\"id\":7,\"result\":null}");
+		assert_true(atomic_load(&w->nodes[1].asked) > before);
+	}
+	world_destroy(w);
+}
+
+static void an_excuse_is_not_taken_while_another_is_only_busy_for_a_moment(void **state)
+{
+	static const enum way excuses[] = {SAY_NULL, SAY_PARAMS, SAY_RATE};
+
+	int64_t before = metric_value_at(METRIC_GATEWAY_DOUBT_WAITS, 0, 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(excuses); i++) {
+		struct world *w = world_of_excuses();
+
+		atomic_store(&w->nodes[0].way, excuses[i]);
+		for (int k = 0; k < 4; k++) {
+			atomic_store(&w->nodes[1].asked, REFUSALS - 1);
+			atomic_store(&w->nodes[1].way, REFUSE_UNPAID);
+			assert_string_equal(post(w, COUNT), "{\"id\":7,\"result\":\"0x5\"}");
+		}
+		world_destroy(w);
+	}
+	assert_true(metric_value_at(METRIC_GATEWAY_DOUBT_WAITS, 0, 0) > before);
+}
+
 /* --- signed transactions [G10] --- */
 
 static const char *sent_answer(struct buf *out)
@@ -220,6 +268,8 @@ int main(void)
 		cmocka_unit_test(an_error_that_all_tell_reaches_the_client_as_it_is),
 		cmocka_unit_test(a_revert_is_the_answer_and_nobody_else_is_asked),
 		cmocka_unit_test(an_answer_that_was_set_aside_is_given_when_the_other_is_silent),
+		cmocka_unit_test(what_one_that_makes_excuses_confirms_is_not_remembered),
+		cmocka_unit_test(an_excuse_is_not_taken_while_another_is_only_busy_for_a_moment),
 		cmocka_unit_test(a_transaction_goes_to_several_and_each_gets_it_once),
 		cmocka_unit_test(a_transaction_that_is_there_already_is_a_success),
 		cmocka_unit_test(a_transaction_that_all_refuse_is_refused),

@@ -222,6 +222,29 @@ static void what_it_did_wrong_is_not_forgotten_with_what_failed(void **state)
 	assert_int_equal(health(&q), PICK_HEALTHY);
 }
 
+static void who_is_bad_in_an_eighth_of_its_relays_vouches_for_nothing(void **state)
+{
+	static const enum quality_outcome bad[] = {QUALITY_FAULT, QUALITY_CANNOT,
+						   QUALITY_MISBEHAVED, QUALITY_REFUSED};
+	static const enum quality_outcome fine[] = {QUALITY_SILENT, QUALITY_THROTTLED, QUALITY_LOST,
+						    QUALITY_ABSTAINED};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct quality few = fresh(), many = fresh();
+
+		ends(&few, bad[i], 2, SECOND);
+		assert_true(quality_vouches(&few));
+		ends(&few, bad[i], 1, SECOND);
+		assert_false(quality_vouches(&few));
+		ends(&many, QUALITY_ANSWER, 21, SECOND);
+		ends(&many, fine[i], 50, SECOND);
+		ends(&many, bad[i], 3, SECOND);
+		assert_true(quality_vouches(&many));
+		ends(&many, bad[i], 1, SECOND);
+		assert_false(quality_vouches(&many));
+	}
+}
+
 static void what_is_known_of_it_stays_while_it_rests(void **state)
 {
 	struct quality q = fresh();
@@ -480,6 +503,7 @@ int main(void)
 		cmocka_unit_test(on_trial_there_is_one_relay_at_a_time),
 		cmocka_unit_test(a_repaired_one_is_back_in_steps),
 		cmocka_unit_test(what_it_did_wrong_is_not_forgotten_with_what_failed),
+		cmocka_unit_test(who_is_bad_in_an_eighth_of_its_relays_vouches_for_nothing),
 		cmocka_unit_test(what_is_known_of_it_stays_while_it_rests),
 		cmocka_unit_test(rests_double_up_to_their_bound_until_it_was_good_for_a_window),
 		cmocka_unit_test(an_answer_while_it_rests_ends_the_rest),
