@@ -189,6 +189,50 @@ static void the_owner_of_the_first_session_is_paid(void **state)
 	history_unref(h);
 }
 
+/* [P3], [C6]: escrow that is withdrawn pays for no later session, and for every earlier one to the
+ * last height at which it can be proved. */
+static void escrow_withdrawn_early_pays_for_what_was_granted(void **state)
+{
+	struct history *h = history_new();
+	const struct session_params *p;
+	struct seed_run seeds = seeds_to(1000);
+	struct settle_book *book;
+	struct claim c = claim_of(1);
+	struct err err;
+	size_t before = 0;
+
+	assert_true(add_service(h, "eth", 0));
+	assert_true(add_supplier(h, 1, 0, session_params_default.stake_unit, "a:1", "eth"));
+	assert_true(add_grant(h, 1, 2, "eth", 0, 24000, 1));
+	assert_true(
+		add_application(h, 1, 0, 24000 * session_claim_horizon(&session_params_default)));
+	assert_true(add_application(h, 1, 700, 0));
+	assert_ok(history_seal(h, &err), err);
+	book = settle_book_create(h, &seeds);
+	p = history_params(h, 0);
+	for (height_t start = 60; start < 1000; start += 60) {
+		height_t due = settle_due(p, settle_closes(p, start) - 1);
+		struct settle_terms terms;
+		u128 there;
+
+		assert_ok(settle_book_terms(book, &c, start, &terms, &err), err);
+		assert_true(terms.member);
+		if (session_snapshot_height(p, start) >= 700) {
+			assert_true(terms.allowance == 0); /* refused as `grant` */
+			continue;
+		}
+		assert_true(terms.allowance == 24000 / p->session_suppliers);
+		there = history_application(h, &c.application, due)->escrow +
+			history_thawing_escrow(h, &c.application, due);
+		assert_true(there >= history_escrow_needed(h, &c.application, start));
+		before++;
+	}
+	assert_true(before == 11);
+	settle_book_destroy(book);
+	seed_run_finish(&seeds);
+	history_unref(h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +240,7 @@ int main(void)
 		cmocka_unit_test(a_session_that_never_was_has_no_terms),
 		cmocka_unit_test(parameters_are_those_of_the_first_session),
 		cmocka_unit_test(the_owner_of_the_first_session_is_paid),
+		cmocka_unit_test(escrow_withdrawn_early_pays_for_what_was_granted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
