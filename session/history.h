@@ -203,6 +203,10 @@ struct seed_run {
 
 /* Frees what the run holds. */
 void seed_run_finish(struct seed_run *run);
+static inline void seed_run_finish_at(struct seed_run *run)
+{
+	seed_run_finish(run);
+}
 /* height must be larger than the last one's; false when it is not. */
 MUST_USE bool seed_run_add(struct seed_run *run, height_t height, const struct seed *seed);
 /* NULL when the run has none for this height.  O(log n). */

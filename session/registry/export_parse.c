@@ -10,90 +10,12 @@
 
 #include "relay/base/mem.h"
 #include "relay/receipt/note.h"
-
-/* Members of one object; the first fault stays. */
-struct fields {
-	const json_t *object;
-	const char *what; /* "grants[3]" for messages */
-	size_t index;
-	struct err *err;
-	bool bad;
-};
-
-static bool field_bad(struct fields *f, const char *name, const char *why)
-{
-	if (!f->bad)
-		err_set(f->err, ERR_FORMAT, "registry file: %s[%zu].%s: %s", f->what, f->index,
-			name, why);
-	f->bad = true;
-	return false;
-}
-
-static const char *field_text(struct fields *f, const char *name, size_t *ret_n)
-{
-	const json_t *v = json_object_get(f->object, name);
-
-	*ret_n = 0;
-	if (!json_is_string(v)) {
-		field_bad(f, name, "a string is missing");
-		return "";
-	}
-	*ret_n = json_string_length(v);
-	return json_string_value(v);
-}
-
-static u128 field_u128(struct fields *f, const char *name)
-{
-	size_t n;
-	const char *s = field_text(f, name, &n);
-	u128 v = 0;
-
-	if (!f->bad && !u128_parse(s, n, &v))
-		field_bad(f, name, "not a whole decimal number");
-	return v;
-}
-
-static uint64_t field_u64(struct fields *f, const char *name)
-{
-	u128 v = field_u128(f, name);
-
-	if (v > UINT64_MAX)
-		field_bad(f, name, "over 2^64 - 1");
-	return (uint64_t)v;
-}
-
-/* A sum that is left out while it is 0. */
-static u128 field_sum(struct fields *f, const char *name)
-{
-	return json_object_get(f->object, name) ? field_u128(f, name) : 0;
-}
-
-static void field_hex(struct fields *f, const char *name, uint8_t *dst, size_t bytes)
-{
-	size_t n;
-	const char *s = field_text(f, name, &n);
-
-	if (!f->bad && !hex_decode(s, n, dst, bytes))
-		field_bad(f, name, "not lower-case hex of the right length");
-}
-
-static void field_service(struct fields *f, const char *name, struct service_name *dst)
-{
-	size_t n;
-	const char *s = field_text(f, name, &n);
-
-	if (!f->bad && !service_name_parse(s, n, dst))
-		field_bad(f, name, "not a service name");
-}
+#include "session/registry/fields.h"
 
 static struct fields fields_of(const json_t *object, const char *what, size_t index,
 			       struct err *err)
 {
-	struct fields f = {object, what, index, err, false};
-
-	if (!json_is_object(object))
-		field_bad(&f, "*", "not an object");
-	return f;
+	return fields_in("registry file", object, what, index, err);
 }
 
 /* An object that is a member of the top one. */

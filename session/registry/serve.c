@@ -13,12 +13,12 @@
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 
-#include "relay/base/crowd.h"
 #include "relay/base/log.h"
 #include "relay/base/mem.h"
+#include "session/registry/desk_words.h"
+#include "session/registry/serve_private.h"
 
 #define SERVE_HEADER_MAX 8192
-#define SERVE_BODY_MAX 1024
 #define SERVE_TIMEOUT_S 30
 
 /* A file of so many seeds has 26 MB and takes half a second; at a height of 12 s it is 36 days. */
@@ -28,31 +28,23 @@ const struct registry_server_limits registry_server_limits = {
 	.seeds_max = 262144,
 	.share = 4,
 	.ahead_us = 2000000,
+	.body_max = 1u << 20,
+	.claims_share = 2,
+	.list_max = DESK_LIST_MAX,
+	.claims_file_max = CLAIMS_FILE_MAX,
 };
 
-struct registry_server {
-	struct registry_server_limits limits;
-	struct evhttp *http;
-	struct crowd *crowd;
-	usec_t paid_us; /* until then files with a range have used their share */
-	struct store *store;
-	const struct relay_key *key;
-	uint16_t port;
-	char etag[64];	 /* of `note`: what it was made from */
-	struct buf note; /* the current file */
-};
-
-static void add_header(struct evhttp_request *req, const char *name, const char *value)
+void serve_add_header(struct evhttp_request *req, const char *name, const char *value)
 {
 	evhttp_add_header(evhttp_request_get_output_headers(req), name, value);
 }
 
-static void reply_text(struct evhttp_request *req, int status, const char *text)
+void serve_reply_text(struct evhttp_request *req, int status, const char *text)
 {
 	struct evbuffer *out = evhttp_request_get_output_buffer(req);
 
 	evbuffer_add_printf(out, "%s\n", text);
-	add_header(req, "Content-Type", "text/plain; charset=utf-8");
+	serve_add_header(req, "Content-Type", "text/plain; charset=utf-8");
 	evhttp_send_reply(req, status, NULL, NULL);
 }
 
@@ -104,27 +96,27 @@ static void on_pushed(void *arg)
 		log_warn("registry.serve_crowded", "more=%" PRIu64, more);
 }
 
-static void reply_busy(struct evhttp_request *req, usec_t wait_us)
+void serve_reply_busy(struct evhttp_request *req, usec_t wait_us)
 {
 	char seconds[24];
 
 	snprintf(seconds, sizeof(seconds), "%" PRId64, (int64_t)(wait_us / 1000000 + 1));
-	add_header(req, "Retry-After", seconds);
-	reply_text(req, HTTP_SERVUNAVAIL, "others have asked for much; ask again");
+	serve_add_header(req, "Retry-After", seconds);
+	serve_reply_text(req, HTTP_SERVUNAVAIL, "others have asked for much; ask again");
 }
 
-static void reply_note(struct registry_server *s, struct evhttp_request *req,
-		       const struct buf *note)
+void serve_reply_note(struct registry_server *s, struct evhttp_request *req, int status,
+		      const struct buf *note)
 {
 	if (!crowd_make_room(s->crowd, evhttp_request_get_connection(req), note->n,
 			     s->limits.answers_max)) {
-		reply_busy(req, 0);
+		serve_reply_busy(req, 0);
 		return;
 	}
-	add_header(req, "Content-Type", "text/plain; charset=utf-8");
-	add_header(req, "Cache-Control", "no-cache");
+	serve_add_header(req, "Content-Type", "text/plain; charset=utf-8");
+	serve_add_header(req, "Cache-Control", "no-cache");
 	evbuffer_add(evhttp_request_get_output_buffer(req), note->p, note->n);
-	evhttp_send_reply(req, HTTP_OK, NULL, NULL);
+	evhttp_send_reply(req, status, NULL, NULL);
 }
 
 static void reply_current(struct registry_server *s, struct evhttp_request *req)
@@ -135,41 +127,41 @@ static void reply_current(struct registry_server *s, struct evhttp_request *req)
 
 	if (!refresh(s, &err)) {
 		log_error("registry.serve", "error=\"%s\"", err.msg);
-		reply_text(req, HTTP_INTERNAL, "the registry cannot be read");
+		serve_reply_text(req, HTTP_INTERNAL, "the registry cannot be read");
 		return;
 	}
-	add_header(req, "ETag", s->etag);
+	serve_add_header(req, "ETag", s->etag);
 	if (have && strcmp(have, s->etag) == 0)
 		evhttp_send_reply(req, HTTP_NOTMODIFIED, NULL, NULL);
 	else
-		reply_note(s, req, &s->note);
+		serve_reply_note(s, req, HTTP_OK, &s->note);
 }
 
-static bool query_height(const struct evkeyvalq *query, const char *name, uint64_t *ret)
+bool serve_query_height(const struct evkeyvalq *query, const char *name, uint64_t *ret)
 {
 	const char *text = evhttp_find_header(query, name);
 
 	return text && u64_parse(text, strlen(text), ret);
 }
 
-/* The heights of a query.  False: it has been refused. */
-static bool read_range(struct evhttp_request *req, const char *text, uint64_t *ret_from,
-		       uint64_t *ret_to)
+bool serve_read_range(struct evhttp_request *req, const char *text, uint64_t *ret_from,
+		      uint64_t *ret_to)
 {
 	struct evkeyvalq query;
 	bool ok;
 
 	if (evhttp_parse_query_str(text, &query) != 0) {
-		reply_text(req, HTTP_BADREQUEST, "the query is not well-formed");
+		serve_reply_text(req, HTTP_BADREQUEST, "the query is not well-formed");
 		return false;
 	}
-	ok = query_height(&query, "from", ret_from) && query_height(&query, "to", ret_to) &&
-	     *ret_from < *ret_to && *ret_to - *ret_from <= EXPORT_SEEDS_MAX;
+	ok = serve_query_height(&query, "from", ret_from) &&
+	     serve_query_height(&query, "to", ret_to) && *ret_from < *ret_to &&
+	     *ret_to - *ret_from <= EXPORT_SEEDS_MAX;
 	evhttp_clear_headers(&query);
 	if (!ok)
-		reply_text(req, HTTP_BADREQUEST,
-			   "write ?from=HEIGHT&to=HEIGHT, from < to, at most "
-			   "1000000 heights");
+		serve_reply_text(req, HTTP_BADREQUEST,
+				 "write ?from=HEIGHT&to=HEIGHT, from < to, at most "
+				 "1000000 heights");
 	return ok;
 }
 
@@ -188,7 +180,7 @@ static void reply_too_wide(struct registry_server *s, struct evhttp_request *req
 		 "more than %" PRIu64
 		 " heights; `registry export` beside the registry has no limit",
 		 s->limits.seeds_max);
-	reply_text(req, HTTP_BADREQUEST, text);
+	serve_reply_text(req, HTTP_BADREQUEST, text);
 }
 
 static void reply_range(struct registry_server *s, struct evhttp_request *req, const char *text)
@@ -200,12 +192,12 @@ static void reply_range(struct registry_server *s, struct evhttp_request *req, c
 	height_t last;
 	bool ok;
 
-	if (!read_range(req, text, &from, &to))
+	if (!serve_read_range(req, text, &from, &to))
 		return;
 	clock_tick();
 	begun = clock_mono_us();
 	if (s->paid_us > begun + s->limits.ahead_us) {
-		reply_busy(req, s->paid_us - begun - s->limits.ahead_us);
+		serve_reply_busy(req, s->paid_us - begun - s->limits.ahead_us);
 		return;
 	}
 	ok = store_last_seed(s->store, &last, &err);
@@ -214,9 +206,9 @@ static void reply_range(struct registry_server *s, struct evhttp_request *req, c
 		return;
 	}
 	if (ok && make_note(s, from, to, &note, &err))
-		reply_note(s, req, &note);
+		serve_reply_note(s, req, HTTP_OK, &note);
 	else
-		reply_text(req, HTTP_INTERNAL, "the registry cannot be read");
+		serve_reply_text(req, HTTP_INTERNAL, "the registry cannot be read");
 	clock_tick();
 	s->paid_us = MAX(s->paid_us, begun) + (clock_mono_us() - begun) * s->limits.share;
 }
@@ -226,12 +218,16 @@ static void on_request(struct evhttp_request *req, void *arg)
 	struct registry_server *s = arg;
 	const char *target = evhttp_request_get_uri(req);
 
-	if (strcmp(target, "/") == 0)
+	if (strncmp(target, "/claims", 7) == 0 && serve_claims(s, req, target + 7))
+		return;
+	if (evhttp_request_get_command(req) == EVHTTP_REQ_POST)
+		serve_reply_text(req, HTTP_BADMETHOD, "only claims are posted");
+	else if (strcmp(target, "/") == 0)
 		reply_current(s, req);
 	else if (strncmp(target, "/?", 2) == 0)
 		reply_range(s, req, target + 2);
 	else
-		reply_text(req, HTTP_NOTFOUND, "the registry file is at /");
+		serve_reply_text(req, HTTP_NOTFOUND, "the registry file is at /");
 }
 
 static uint16_t port_of(evutil_socket_t fd)
@@ -263,9 +259,9 @@ bool registry_server_create(struct event_base *base, struct store *store,
 	if (!s->http)
 		return err_set(err, ERR_IO, "no HTTP server");
 	s->crowd = crowd_create(base, s->http, limits->connections_max, on_pushed, NULL);
-	evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
+	evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);
 	evhttp_set_max_headers_size(s->http, SERVE_HEADER_MAX);
-	evhttp_set_max_body_size(s->http, SERVE_BODY_MAX);
+	evhttp_set_max_body_size(s->http, (ev_ssize_t)limits->body_max);
 	evhttp_set_timeout(s->http, SERVE_TIMEOUT_S);
 	evhttp_set_gencb(s->http, on_request, s);
 	errno = 0;

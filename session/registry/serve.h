@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A registry over HTTP: GET / is the current registry file, signed; GET /?from=H&to=H one with the
- * seeds of those heights, for auditors.  Readers pin the registry key, so plain HTTP is enough. */
+ * seeds of those heights, for auditors; /claims is where suppliers claim and prove, and
+ * GET /claims.note?from=H&to=H the claims file of those heights ([Y5]).  Readers pin the registry
+ * key, which signs every answer that counts, so plain HTTP is enough. */
 #ifndef SESSION_REGISTRY_SERVE_H
 #define SESSION_REGISTRY_SERVE_H
 
@@ -17,6 +19,11 @@ struct registry_server_limits {
 	uint64_t seeds_max;	/* of a range; HTTP 400 beyond it */
 	unsigned share;		/* files with a range take one part in so many of the time */
 	usec_t ahead_us;	/* and so much of it in advance; HTTP 503 beyond it */
+	size_t body_max;	/* bytes of a claim; HTTP 413 beyond it */
+	unsigned
+		claims_share; /* checks of claims and proofs, and lists, take one part in so many */
+	size_t list_max; /* claims of one list, <= DESK_LIST_MAX; the rest is asked for again */
+	size_t claims_file_max; /* bytes of a claims file; HTTP 400 beyond it */
 };
 extern const struct registry_server_limits registry_server_limits;
 

@@ -31,12 +31,12 @@ void source_state_finish(struct source_state *state)
 	*state = (struct source_state){0};
 }
 
-static bool is_url(const char *where)
+bool source_is_url(const char *where)
 {
 	return strncmp(where, "http://", 7) == 0 || strncmp(where, "https://", 8) == 0;
 }
 
-static bool is_sqlite(const char *path, bool *ret, struct err *err)
+bool source_is_sqlite(const char *path, bool *ret, struct err *err)
 {
 	char head[sizeof(SQLITE_MAGIC)] = {0};
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -71,8 +71,8 @@ bool source_open(const char *where, const struct key_id *pinned, const atomic_bo
 	bool sqlite = false;
 
 	s->where = xstrdup(where);
-	s->kind = is_url(where) ? SOURCE_URL : SOURCE_FILE;
-	if (s->kind == SOURCE_FILE && !is_sqlite(where, &sqlite, err))
+	s->kind = source_is_url(where) ? SOURCE_URL : SOURCE_FILE;
+	if (s->kind == SOURCE_FILE && !source_is_sqlite(where, &sqlite, err))
 		return false;
 	if (sqlite) {
 		if (!open_sqlite(s, pinned, err))

@@ -25,6 +25,11 @@ static inline void source_state_finish_at(struct source_state *state)
 	source_state_finish(state);
 }
 
+/* Whether a source is a URL; else it is a path. */
+bool source_is_url(const char *where);
+/* Whether the file is a sqlite one.  Errors: ERR_REGISTRY when it cannot be read. */
+MUST_USE bool source_is_sqlite(const char *path, bool *ret, struct err *err);
+
 /* In: stop  when it turns true a fetch under way is given up.  Errors: as registry_open(). */
 MUST_USE bool source_open(const char *where, const struct key_id *pinned, const atomic_bool *stop,
 			  struct source **ret, struct err *err);

@@ -227,6 +227,7 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
+	store_book_drop(store);
 	history_unref(store->history);
 	sqlite3_close(store->db);
 	free(store->path);

@@ -6,6 +6,8 @@
 #include <sqlite3.h>
 
 #include "session/registry/store.h"
+#include "session/registry/store_claims.h"
+#include "session/settle.h"
 
 struct store {
 	sqlite3 *db;
@@ -19,6 +21,11 @@ struct store {
 	/* the newest history that was read, for the keeper */
 	struct history *history;
 	uint64_t history_version;
+	/* what claims are checked with, and up to which height it knows everything */
+	struct settle_book *book;
+	struct history *book_history;
+	struct seed_run book_seeds;
+	height_t book_from, book_to; /* its seeds */
 };
 
 static inline void stmt_finalize(sqlite3_stmt *stmt)
@@ -92,8 +99,8 @@ u128 store_purse_thawing(const struct store_purse *purse);
 /* Pays in or withdraws.  Errors: ERR_REGISTRY when there is less; ERR_RANGE. */
 MUST_USE bool store_purse_move(struct store_purse *purse, u128 amount, bool withdraw,
 			       struct err *err);
-/* Takes an amount, of what stands first; of each how much.  At most what is there. */
-void store_purse_take(struct store_purse *purse, u128 amount, u128 *ret_standing, u128 *ret_thaw);
+/* Takes an amount, at most what is there, of what stands first ([P6]); says how much of each. */
+struct settle_split store_purse_take(struct store_purse *purse, u128 amount);
 /* Writes the last entry; what else a supplier's entry says is that of the one before.  The entry of
  * a new supplier must be there already. */
 MUST_USE bool store_purse_write(struct store *store, const struct store_purse *purse,
@@ -101,6 +108,26 @@ MUST_USE bool store_purse_write(struct store *store, const struct store_purse *p
 
 /* All parameters as a sealed history without anything else: cheap. */
 MUST_USE bool store_params(struct store *store, struct history **ret, struct err *err);
+
+/* Sees to it that store->book knows the sessions of a claim: it is made anew when a snapshot or a
+ * seed of theirs came after it was made. */
+MUST_USE bool store_book_for(struct store *store, const struct claim *c, struct err *err);
+/* Lets go of what claims are checked with. */
+void store_book_drop(struct store *store);
+
+/* The height by the clock or the last seed, whichever is later. */
+MUST_USE bool store_height(struct store *store, msec_t now_ms, height_t *ret, struct err *err);
+
+/* --- settlement, within the transaction of whoever calls --- */
+/* Forfeits claims whose proof did not come in time before `now`, at most STORE_FORFEITS_MAX of
+ * them; *ret_n: how many. */
+MUST_USE bool store_forfeit(struct store *store, height_t now, size_t *ret_n, struct err *err);
+/* No keeper was there at the heights last < h < now: they do not count against open claims, and
+ * challenges that were to be drawn at those below `first`, whose seeds are left out, are drawn. */
+MUST_USE bool store_claims_resume(struct store *store, height_t last, height_t first, height_t now,
+				  struct err *err);
+/* Appends a seed. */
+MUST_USE bool store_put_seed(struct store *store, height_t height, struct err *err);
 
 /* Appends one commitment each for the services of a session that can be derived from now on. */
 MUST_USE bool store_commit_tables(struct store *store, height_t start, struct err *err);

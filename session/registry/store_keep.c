@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The keeper: a seed for each height that has begun, and the table commitments of each session that
- * can be derived from then on. */
+ * The keeper: a seed for each height that has begun, the table commitments of each session that can
+ * be derived from then on, and claims whose time is over. */
 #include "session/registry/store_inside.h"
 
 #include <assert.h>
 
 #include "relay/base/mem.h"
+#include "relay/base/point.h"
 #include "relay/base/rng.h"
 
 /* The newest commitment of a service; start is 0 when there is none. */
@@ -88,15 +89,29 @@ bool store_commit_tables(struct store *store, height_t start, struct err *err)
 	return true;
 }
 
-static bool put_seed(struct store *store, sqlite3_stmt *stmt, height_t height, struct err *err)
+static bool run_seed(struct store *store, sqlite3_stmt *stmt, height_t height, struct err *err)
 {
-	const struct session_params *p = &store->fixed;
 	struct seed seed;
 
 	rng_bytes(seed.b, sizeof(seed.b));
 	bind_height(stmt, 1, height);
 	bind_bytes(stmt, 2, seed.b, sizeof(seed.b));
-	if (!store_db_run(store, stmt, err))
+	return store_db_run(store, stmt, err);
+}
+
+bool store_put_seed(struct store *store, height_t height, struct err *err)
+{
+	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
+
+	return store_db_prepare(store, "INSERT INTO seeds VALUES (?, ?)", &stmt, err) &&
+	       run_seed(store, stmt, height, err);
+}
+
+static bool put_seed(struct store *store, sqlite3_stmt *stmt, height_t height, struct err *err)
+{
+	const struct session_params *p = &store->fixed;
+
+	if (!run_seed(store, stmt, height, err))
 		return false;
 	if (!session_exists(p, height + p->seed_lag))
 		return true;
@@ -121,7 +136,7 @@ static bool keep_in(struct store *store, msec_t now_ms, struct err *err)
 	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
 	CLEANUP(stmt_finalize) sqlite3_stmt *count = NULL;
 	height_t now = session_clock_height(&store->clock, now_ms);
-	height_t last;
+	height_t last, first;
 	bool any;
 
 	if (now_ms < store->clock.genesis_ms)
@@ -131,22 +146,50 @@ static bool keep_in(struct store *store, msec_t now_ms, struct err *err)
 	    !store_step(store, count, &any, err) || !store_last_seed(store, &last, err))
 		return false;
 	sqlite3_reset(count);
-	for (height_t h = first_missing(store, last, any, now); h <= now; h++)
+	first = first_missing(store, last, any, now);
+	if (any && now > last && !store_claims_resume(store, last, first, now, err))
+		return false;
+	for (height_t h = first; h <= now; h++)
 		if (!put_seed(store, stmt, h, err))
 			return false;
 	return true;
 }
 
-bool store_keep(struct store *store, msec_t now_ms, msec_t *ret_next_ms, struct err *err)
+/* Ends a transaction: with all of it, or with nothing. */
+static bool end(struct store *store, bool ok, struct err *err)
 {
-	height_t now = session_clock_height(&store->clock, now_ms);
+	ok = ok && store_db_exec(store, "COMMIT", err);
+	if (!ok)
+		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	return ok;
+}
+
+/* Settlement is a transaction of its own: whatever it meets, the seeds are there. */
+static bool settle(struct store *store, msec_t now_ms, size_t *ret_n, struct err *err)
+{
+	height_t now;
+	bool ok;
 
 	if (!store_db_exec(store, "BEGIN IMMEDIATE", err))
 		return false;
-	if (!keep_in(store, now_ms, err) || !store_db_exec(store, "COMMIT", err)) {
-		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	ok = store_height(store, now_ms, &now, err) && store_forfeit(store, now, ret_n, err);
+	return end(store, ok, err);
+}
+
+bool store_keep(struct store *store, msec_t now_ms, msec_t *ret_next_ms, struct err *err)
+{
+	height_t now = session_clock_height(&store->clock, now_ms);
+	size_t forfeits = 0;
+
+	if (!store_db_exec(store, "BEGIN IMMEDIATE", err) ||
+	    !end(store, keep_in(store, now_ms, err), err))
 		return false;
-	}
+	if (!settle(store, now_ms, &forfeits, err))
+		return false;
 	*ret_next_ms = session_clock_ms(&store->clock, now + 1);
+	if (forfeits > 0)
+		POINT("registry.forfeited");
+	if (forfeits == STORE_FORFEITS_MAX)
+		*ret_next_ms = MIN(*ret_next_ms, now_ms + 1); /* there may be more */
 	return true;
 }

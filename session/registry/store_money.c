@@ -136,17 +136,16 @@ bool store_purse_move(struct store_purse *purse, u128 amount, bool withdraw, str
 	return true;
 }
 
-void store_purse_take(struct store_purse *purse, u128 amount, u128 *ret_standing, u128 *ret_thaw)
+struct settle_split store_purse_take(struct store_purse *purse, u128 amount)
 {
 	struct thaw_entry *last = &purse->e[purse->n - 1];
 	u128 thawing = MIN(store_purse_thawing(purse), AMOUNT_MAX - last->taken_thaw);
-	u128 standing = MIN(amount, last->standing);
+	struct settle_split split = settle_take(amount, last->standing, thawing);
 
-	*ret_standing = standing;
-	*ret_thaw = MIN(amount - standing, thawing);
-	last->standing -= standing;
-	last->taken += standing;
-	last->taken_thaw += *ret_thaw;
+	last->standing -= split.standing;
+	last->taken += split.standing;
+	last->taken_thaw += split.thawing;
+	return split;
 }
 
 static bool write_stake(struct store *store, const struct store_purse *purse, struct err *err)

@@ -167,6 +167,16 @@ bool store_last_seed(struct store *store, height_t *ret, struct err *err)
 	return one_number(store, "SELECT max(height) FROM seeds", ret, err);
 }
 
+bool store_height(struct store *store, msec_t now_ms, height_t *ret, struct err *err)
+{
+	height_t last;
+
+	if (!store_last_seed(store, &last, err))
+		return false;
+	*ret = MAX(last, session_clock_height(&store->clock, now_ms));
+	return true;
+}
+
 bool store_entries_version(struct store *store, uint64_t *ret, struct err *err)
 {
 	return one_number(store, "SELECT entries_version FROM network", ret, err);

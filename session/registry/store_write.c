@@ -11,8 +11,6 @@
 bool store_write_begin(struct store *store, const struct store_write *w, height_t *ret,
 		       struct err *err)
 {
-	height_t last;
-
 	assert(!w->genesis || store->fresh);
 	if (!store_db_exec(store, "BEGIN IMMEDIATE", err))
 		return false;
@@ -20,11 +18,11 @@ bool store_write_begin(struct store *store, const struct store_write *w, height_
 		*ret = 0;
 		return true;
 	}
-	if (!store_last_seed(store, &last, err)) {
+	if (!store_height(store, w->now_ms, ret, err)) {
 		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 		return false;
 	}
-	*ret = MAX(last, session_clock_height(&store->clock, w->now_ms)) + 1;
+	++*ret;
 	return true;
 }
 

@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_refused_by_name(made):
             (["stake", supplier, 5, "--endpoint", "a b"], 3, "not host:port"),
             (["stake", supplier, 5, "--owner", "00"], 3, "40 hex digits"),
             (["unstake", application], 1, "nothing at stake"),
-            (["unstake", supplier, 10**9], 1, "less at stake"),
+            (["unstake", supplier, 10**9], 1, "at stake"),
             (["fund", "--withdraw", application, 10**10], 1, "only 1000000000"),
             (["grant", "--key", made.application_key, "x", "eth", 3], 3, "not a public key"),
             (["grant", "--key", made.application_key, supplier, "btc", 3], 1, "no service btc"),

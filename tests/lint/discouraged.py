@@ -32,7 +32,7 @@ CALLS = [
 HEADERS = [
     (r"event2/", ("relay/base/", "relay/upstream/", "relay/link/", "relay/gateway/", "relay/node/",
                   "relay/admin/", "relay/cli/", "relay/ledger/", "session/registry/keeper.c",
-                  "session/registry/serve.c")),
+                  "session/registry/serve")),
     (r"curl/", ("relay/upstream/", "relay/base/", "relay/cli/", "session/registry/")),
     (r"sqlite3\.h", ("relay/ledger/", "session/registry/", "relay/base/", "relay/cli/")),
     (r"sodium", ("relay/crypto/", "relay/base/", "relay/cli/")),
