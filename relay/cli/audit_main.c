@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "relay/audit/check.h"
+#include "relay/audit/claims.h"
 #include "relay/audit/prove.h"
 #include "relay/audit/reconcile.h"
 #include "relay/audit/repeats.h"
@@ -31,6 +32,10 @@ static const char help[] =
 	"  stats DIR              who answered how, by method and supplier: refusal rates and "
 	"bounds;\n"
 	"                         shares against the draw, requests asked again and again\n"
+	"      --registry FILE --registry-key HEX   as for `session'\n"
+	"  claims FILE DIR...     a claims file against the registry file, and the leaves of both "
+	"sides:\n"
+	"                         each claim, proof, payment and penalty, and the books\n"
 	"      --registry FILE --registry-key HEX   as for `session'\n"
 	"  reconcile DIR DIR      a gateway's folder and a node's: name every difference\n"
 	"  prove DIR LANE SEQ     print the bundle of one receipt\n"
@@ -240,6 +245,115 @@ static int run_stats(const struct audit_verb *verb, const struct options *option
 	return put_out(&out, status);
 }
 
+/* As many folders as operands. */
+struct folders {
+	size_t n;
+	struct audit_folder *v;
+};
+
+static void folders_finish_at(struct folders *folders)
+{
+	for (size_t i = 0; i < folders->n; i++)
+		audit_folder_finish(&folders->v[i]);
+	free(folders->v);
+}
+
+static bool folders_open(int n, char **paths, struct audit_report *report, struct folders *ret,
+			 struct err *err)
+{
+	ret->v = xcalloc((size_t)n, sizeof(*ret->v));
+	for (int i = 0; i < n; i++) {
+		if (!audit_folder_open(paths[i], report, &ret->v[i], err))
+			return false;
+		ret->n++;
+		if (ret->n > 1 && !ID_EQ(&ret->v[0].network, &ret->v[i].network))
+			audit_find(report, AUDIT_LOCAL, "network", NULL, AUDIT_NO_SEQ,
+				   "%s is of another network", paths[i]);
+	}
+	return true;
+}
+
+/* Reads a claims file; what is wrong with it is a finding, and false. */
+static bool read_claims(struct view bytes, const struct key_id *key, struct audit_report *report,
+			struct claims_file *ret)
+{
+	struct err err;
+
+	if (claims_file_parse(bytes, key, ret, &err))
+		return true;
+	audit_find(report, AUDIT_LOCAL, "claims", NULL, AUDIT_NO_SEQ, "%s", err.msg);
+	return false;
+}
+
+static bool map_file(const char *path, size_t max_bytes, struct view *ret, struct err *err)
+{
+	bool missing = false;
+
+	if (!audit_map(path, max_bytes, ret, &missing, err))
+		return false;
+	return ret->p != NULL || err_set(err, ERR_IO, "%s: missing or empty", path);
+}
+
+/* The registry file that was given, else the first one of a folder. */
+static struct view find_registry(const struct own_registry *own, const struct folders *folders)
+{
+	struct view found = own->map;
+
+	for (size_t i = 0; i < folders->n && found.p == NULL; i++)
+		found = folders->v[i].registry;
+	return found;
+}
+
+static int put_claims(const struct audit_verb *verb, const struct options *options,
+		      const struct audit_claims *claims, const struct audit_report *report)
+{
+	enum audit_status status = audit_report_status(report);
+	CLEANUP(buf_finish) struct buf out = {0};
+
+	if (options->json) {
+		buf_put_str(&out, "{");
+		audit_claims_put_json(claims, &out);
+		buf_put_str(&out, ",\"report\":");
+		audit_report_put_json(report, verb->name, status, &out);
+		out.n--; /* its newline */
+		buf_put_str(&out, "}\n");
+	} else {
+		audit_claims_put_text(claims, &out);
+		audit_report_put_text(report, verb->name, status, &out);
+	}
+	return put_out(&out, status);
+}
+
+static int run_claims(const struct audit_verb *verb, const struct options *options, int n,
+		      char **operands)
+{
+	CLEANUP(audit_report_finish) struct audit_report report = {.n = 0};
+	CLEANUP(own_registry_finish) struct own_registry own = {.pinned = false};
+	CLEANUP(folders_finish) struct folders folders = {.n = 0};
+	CLEANUP(audit_registry_finish) struct audit_registry registry = {.view = NULL};
+	CLEANUP(claims_file_finish) struct claims_file file = {.n = 0};
+	CLEANUP(audit_claims_finish) struct audit_claims claims = {.height = 0};
+	int wrong = own_registry_open(options, &own);
+	struct view map;
+	struct err err;
+
+	if (wrong)
+		return wrong;
+	if (!folders_open(n - 1, operands + 1, &report, &folders, &err) ||
+	    !map_file(operands[0], CLAIMS_FILE_MAX, &map, &err))
+		return fail(&err);
+	struct view bytes = find_registry(&own, &folders);
+	if (bytes.p == NULL)
+		audit_find(&report, AUDIT_OPEN, "no_registry", NULL, AUDIT_NO_SEQ,
+			   "no folder has a registry file and none was given");
+	else if (audit_registry_open(bytes, own.pinned ? &own.key : NULL, NULL, &report,
+				     &registry) &&
+		 read_claims(map, &registry.key, &report, &file))
+		audit_claims(&registry, &file, folders.v, folders.n, &report, &claims);
+	audit_unmap(map);
+	return put_claims(verb, options, &claims, &report);
+}
+
 static int run_reconcile(const struct audit_verb *verb, const struct options *options, int n,
 			 char **operands)
 {
@@ -376,6 +490,7 @@ static const struct audit_verb verbs[] = {
 	{"verify", 1, 1, " ", run_verify},
 	{"session", 1, 1, " registry registry-key ", run_session},
 	{"stats", 1, 1, " registry registry-key ", run_stats},
+	{"claims", 1, 1 << 16, " registry registry-key ", run_claims},
 	{"reconcile", 2, 2, " ", run_reconcile},
 	{"prove", 3, 3, " ", run_prove},
 	{"check", 1, AUDIT_CHECK_MAX, " network gateway supplier methods ", run_check},

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Claims and proofs as the registry recorded them, by the rules and by its own files. */
+#include <assert.h>
+#include <inttypes.h>
+
+#include "relay/audit/claims_inside.h"
+#include "relay/base/mem.h"
+
+static height_t last_seed(const struct claims_audit *a)
+{
+	const struct seed_run *seeds = &a->export->seeds;
+
+	return seeds->n > 0 ? seeds->v[seeds->n - 1].height : 0;
+}
+
+bool claims_seed_known(const struct claims_audit *a, height_t start)
+{
+	const struct session_params *p = history_params(a->history, 0);
+
+	if (!session_exists(p, start))
+		return true;
+	height_t at = session_seed_height(p, start);
+	return at >= a->export->from && at <= last_seed(a);
+}
+
+/* The seeds of all sessions that a claim may name. */
+static bool seeds_known(const struct claims_audit *a, const struct claim *c)
+{
+	const struct session_params *p = history_params(a->history, 0);
+
+	return claims_seed_known(a, c->from) &&
+	       (c->to <= c->from || claims_seed_known(a, c->to - MIN(c->to, p->session_blocks)));
+}
+
+static void check_claim(struct claims_audit *a, const struct claims_entry *e)
+{
+	enum settle_fault fault;
+	struct err err;
+
+	if (!seeds_known(a, &e->claim)) {
+		claims_find(a, AUDIT_OPEN, "seed", e, NULL, AUDIT_NO_SEQ,
+			    "the registry file lacks seeds of its sessions");
+		return;
+	}
+	if (!settle_check_claim(&e->claim, &e->signature, buf_view(&e->records),
+				history_network(a->history),
+				settle_params(a->history, e->claim.from), e->recorded, claims_terms,
+				a, &fault, &err))
+		claims_find(a, AUDIT_PROVABLE, "claim", e, NULL, AUDIT_NO_SEQ,
+			    "recorded, and wrong: %s", err.msg);
+	else
+		audit_count(a->report, "claims_right", 1);
+}
+
+/* --- proofs --- */
+
+/* What the proof of an entry is worth; false when the seed of its challenge is not in the file. */
+static bool judge_proof(struct claims_audit *a, const struct claims_entry *e,
+			enum settle_fault *ret, struct err *why)
+{
+	const struct session_params *p = settle_params(a->history, e->claim.from);
+	const struct seed *seed =
+		seed_run_find(&a->export->seeds, settle_challenge(p, e->recorded));
+
+	if (seed == NULL || !seeds_known(a, &e->claim)) {
+		claims_find(a, AUDIT_OPEN, "seed", e, NULL, AUDIT_NO_SEQ,
+			    "the registry file lacks the seed of its challenge, at height %" PRIu64,
+			    settle_challenge(p, e->recorded));
+		return false;
+	}
+	if (settle_check_proof(&e->claim, buf_view(&e->proof), &e->proof_signature, seed,
+			       claims_terms, a, ret, why)) {
+		audit_count(a->report, "proofs_right", 1);
+		assert(*ret == SETTLE_FINE);
+	}
+	return true;
+}
+
+static void check_paid(struct claims_audit *a, const struct claims_entry *e)
+{
+	const struct session_params *p = settle_params(a->history, e->claim.from);
+	enum settle_fault fault;
+	char paid[U128_TEXT_MAX], value[U128_TEXT_MAX];
+	struct err err;
+
+	if (e->settled < settle_challenge(p, e->recorded) || e->settled > e->due)
+		claims_find(a, AUDIT_PROVABLE, "state", e, NULL, AUDIT_NO_SEQ,
+			    "paid at height %" PRIu64 ", where a proof counted from %" PRIu64
+			    " to %" PRIu64,
+			    e->settled, settle_challenge(p, e->recorded), e->due);
+	if (e->paid != e->claim.value || e->burned > 0 || e->burned_thaw > 0)
+		claims_find(a, AUDIT_PROVABLE, "state", e, NULL, AUDIT_NO_SEQ,
+			    "paid %s of %s, or burned for what was proved",
+			    u128_text(e->paid, paid), u128_text(e->claim.value, value));
+	if (judge_proof(a, e, &fault, &err) && fault != SETTLE_FINE)
+		claims_find(a, AUDIT_PROVABLE, "proof", e, NULL, AUDIT_NO_SEQ,
+			    "paid for a wrong proof: %s", err.msg);
+}
+
+static void check_forfeited(struct claims_audit *a, const struct claims_entry *e)
+{
+	const char *reason = settle_fault_name(SETTLE_NO_PROOF);
+	enum settle_fault fault;
+	struct err err;
+
+	if (e->settled <= e->due || e->paid > 0)
+		claims_find(a, AUDIT_PROVABLE, "state", e, NULL, AUDIT_NO_SEQ,
+			    "forfeited at height %" PRIu64 ", where a proof counted to %" PRIu64
+			    ", or paid as well",
+			    e->settled, e->due);
+	if (e->proof.n > 0) {
+		if (!judge_proof(a, e, &fault, &err))
+			return;
+		if (fault == SETTLE_FINE) {
+			claims_find(a, AUDIT_PROVABLE, "proof", e, NULL, AUDIT_NO_SEQ,
+				    "forfeited, though its proof is right");
+			return;
+		}
+		reason = settle_fault_name(fault);
+	}
+	if (strcmp(reason, e->reason) != 0)
+		claims_find(a, AUDIT_PROVABLE, "state", e, NULL, AUDIT_NO_SEQ,
+			    "forfeited for %s, where it is %s", e->reason, reason);
+}
+
+/* A seed says that its keeper was there at that height. */
+static bool keeper_seen(const struct claims_audit *a, height_t from, height_t to)
+{
+	const struct seed_run *seeds = &a->export->seeds;
+	size_t low = 0, high = seeds->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (seeds->v[mid].height < from)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < seeds->n && seeds->v[low].height <= to;
+}
+
+static void check_recorded(struct claims_audit *a, const struct claims_entry *e)
+{
+	enum settle_fault fault;
+	struct err err;
+
+	if (e->settled > 0 || e->paid > 0 || e->burned > 0 || e->burned_thaw > 0)
+		claims_find(a, AUDIT_PROVABLE, "state", e, NULL, AUDIT_NO_SEQ,
+			    "not settled, and money was moved for it");
+	if (keeper_seen(a, e->due + 2, a->file->height))
+		claims_find(a, AUDIT_PROVABLE, "overdue", e, NULL, AUDIT_NO_SEQ,
+			    "not settled at height %" PRIu64 ", though a proof counted to %" PRIu64
+			    " only",
+			    a->file->height, e->due);
+	if (e->proof.n > 0 && judge_proof(a, e, &fault, &err) && fault == SETTLE_FINE)
+		claims_find(a, AUDIT_PROVABLE, "proof", e, NULL, AUDIT_NO_SEQ,
+			    "its proof is right, and it is not paid");
+}
+
+static void check_state(struct claims_audit *a, const struct claims_entry *e)
+{
+	height_t due = settle_due(settle_params(a->history, e->claim.from), e->recorded);
+
+	if (e->due < due)
+		claims_find(a, AUDIT_PROVABLE, "due", e, NULL, AUDIT_NO_SEQ,
+			    "a proof counted to height %" PRIu64 " only, not to %" PRIu64, e->due,
+			    due);
+	else if (e->due > due)
+		claims_find(a, AUDIT_NOTE, "due_later", e, NULL, AUDIT_NO_SEQ,
+			    "a proof counted to height %" PRIu64 " instead of %" PRIu64
+			    ": was the keeper away?",
+			    e->due, due);
+	if (e->settled > a->file->height || e->recorded > a->file->height)
+		claims_find(a, AUDIT_PROVABLE, "state", e, NULL, AUDIT_NO_SEQ,
+			    "recorded or settled after height %" PRIu64 " of the file",
+			    a->file->height);
+	switch (e->state) {
+	case DESK_PAID:
+		check_paid(a, e);
+		break;
+	case DESK_FORFEITED:
+		check_forfeited(a, e);
+		break;
+	case DESK_RECORDED:
+		check_recorded(a, e);
+		break;
+	case DESK_UNKNOWN:
+		assert(!"no file has such a claim");
+	}
+}
+
+/* --- overlaps --- */
+
+static int four_order(const void *x, const void *y)
+{
+	const struct claims_entry *a = *(const struct claims_entry *const *)x;
+	const struct claims_entry *b = *(const struct claims_entry *const *)y;
+	int order = memcmp(&a->claim.supplier, &b->claim.supplier, sizeof(struct key_id));
+
+	order = order ? order
+		      : memcmp(&a->claim.application, &b->claim.application, sizeof(struct key_id));
+	order = order ? order : memcmp(&a->claim.gateway, &b->claim.gateway, sizeof(struct key_id));
+	order = order ? order : strcmp(a->claim.service.s, b->claim.service.s);
+	if (order == 0 && a->claim.from != b->claim.from)
+		order = a->claim.from < b->claim.from ? -1 : 1;
+	return order ? order : memcmp(a->id.b, b->id.b, sizeof(a->id.b));
+}
+
+static void check_overlaps(const struct claims_audit *a)
+{
+	size_t n = a->file->n;
+	CLEANUP(xfree) const struct claims_entry **sorted = xcalloc(n, sizeof(*sorted));
+	const struct claims_entry *widest = NULL; /* of those with these four: ends last */
+	char other[65];
+
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &a->file->v[i];
+	if (n > 0)
+		qsort(sorted, n, sizeof(*sorted), four_order);
+	for (size_t i = 0; i < n; i++) {
+		const struct claims_entry *e = sorted[i];
+
+		if (widest != NULL && settle_overlap(&widest->claim, &e->claim))
+			claims_find(a, AUDIT_PROVABLE, "overlap", e, NULL, AUDIT_NO_SEQ,
+				    "of sessions that claim %s is of too",
+				    hex_encode(widest->id.b, sizeof(widest->id.b), other));
+		if (widest == NULL || e->claim.to > widest->claim.to ||
+		    !ID_EQ(&e->claim.supplier, &widest->claim.supplier) ||
+		    !ID_EQ(&e->claim.application, &widest->claim.application) ||
+		    !ID_EQ(&e->claim.gateway, &widest->claim.gateway) ||
+		    strcmp(e->claim.service.s, widest->claim.service.s) != 0)
+			widest = e;
+	}
+}
+
+void claims_check_entries(const struct claims_audit *a)
+{
+	struct claims_audit *mine = (struct claims_audit *)a; /* as settle_terms_fn has it */
+
+	for (size_t i = 0; i < a->file->n; i++) {
+		const struct claims_entry *e = &a->file->v[i];
+
+		audit_count(a->report, "claims", 1);
+		audit_count(a->report, "records", claims_records(e));
+		check_claim(mine, e);
+		check_state(mine, e);
+	}
+	check_overlaps(a);
+}
