@@ -7,42 +7,7 @@
 #include "relay/audit/trials.h"
 #include "relay/base/chi2.h"
 #include "relay/base/mem.h"
-#include "relay/crypto/table.h"
 #include "session/budget.h"
-
-/* --- what a folder says --- */
-
-struct use_row {
-	struct {
-		struct session_id session;
-		struct key_id supplier;
-	} key;
-	struct share_use use;
-	UT_hash_handle hh;
-};
-
-static struct share_use *use_of(struct use_row **rows, const struct audit_lane *lane,
-				const struct audit_session *session)
-{
-	struct use_row probe, *found;
-
-	memset(&probe.key, 0, sizeof(probe.key));
-	probe.key.session = session->id;
-	probe.key.supplier = lane->parties.origin.supplier;
-	HASH_FIND(hh, *rows, &probe.key, sizeof(probe.key), found);
-	if (found == NULL) {
-		found = xcalloc(1, sizeof(*found));
-		found->key = probe.key;
-		found->use = (struct share_use){.application = session->application,
-						.gateway = lane->parties.origin.gateway,
-						.service = session->service,
-						.start = session->start,
-						.session = session->id,
-						.supplier = lane->parties.origin.supplier};
-		HASH_ADD(hh, *rows, key, sizeof(found->key), found);
-	}
-	return &found->use;
-}
 
 static int group_order(const struct share_use *a, const struct share_use *b)
 {
@@ -61,36 +26,6 @@ static int use_order(const void *x, const void *y)
 		order = a->start < b->start ? -1 : 1;
 	order = order ? order : memcmp(&a->session, &b->session, sizeof(a->session));
 	return order ? order : memcmp(&a->supplier, &b->supplier, sizeof(a->supplier));
-}
-
-size_t audit_uses_of_folder(const struct audit_folder *folder, struct share_use **ret)
-{
-	struct use_row *rows = NULL, *row, *next;
-	struct leaf leaf;
-	size_t n = 0;
-
-	for (size_t i = 0; i < folder->lanes_n; i++) {
-		const struct audit_lane *lane = &folder->lanes[i];
-
-		for (uint64_t seq = 0; seq < lane->size; seq++) {
-			if (leaf_decode(audit_lane_leaf(lane, seq), &leaf) != LEAF_FINE)
-				continue; /* `verify` tells */
-			const struct audit_session *s = audit_lane_session(lane, &leaf.session);
-			if (s == NULL)
-				continue;
-			struct share_use *use = use_of(&rows, lane, s);
-			use->cu += leaf.cu;
-			use->relays += leaf.part == 0;
-		}
-	}
-	*ret = xcalloc(HASH_COUNT(rows), sizeof(**ret));
-	HASH_ITER (hh, rows, row, next) {
-		(*ret)[n++] = row->use;
-		HASH_DEL(rows, row);
-		free(row);
-	}
-	qsort(*ret, n, sizeof(**ret), use_order);
-	return n;
 }
 
 /* --- groups --- */

@@ -10,6 +10,7 @@
 
 #include "relay/audit/folder.h"
 #include "relay/audit/registry.h"
+#include "session/registry/claims_file.h"
 
 #define SHARE_DRAWS_MAX 100000 /* sessions of one service whose draw is looked at, the newest */
 #define SHARE_CHANCE 0.001     /* of a mark by chance alone, over all rows of a group */
@@ -67,9 +68,10 @@ struct shares {
 	struct share_group *groups;
 };
 
-/* Relays by session and supplier, of all lanes of a gateway's folder whose sessions are named.  The
- * caller frees *ret; returns how many. */
+/* By session and supplier, in no order: the leaves of all lanes of a gateway's folder whose
+ * sessions are named, or the records of all claims.  The caller frees *ret; returns how many. */
 size_t audit_uses_of_folder(const struct audit_folder *folder, struct share_use **ret);
+size_t audit_uses_of_claims(const struct claims_file *file, struct share_use **ret);
 
 /* Adds a group for each (application, gateway, service) of `uses`, which are sorted by this. */
 void audit_shares_add_uses(const struct audit_registry *registry, enum share_of of,

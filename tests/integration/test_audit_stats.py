@@ -9,6 +9,7 @@ import pytest
 
 from reference.counterfoil_ref import session
 from support import audit_world
+from support.claims_world import ClaimsWorld
 from support.export import audit, audit_json
 
 SUPPLIERS, MEMBERS, RELAYS = 6, 3, 40
@@ -150,6 +151,52 @@ def test_sessions_of_another_registry_are_left_out_and_counted(tmp_path):
     _, said = audit_json("stats", folder)
     relays = next(s for s in said["shares"] if s["of"] == "relays")
     assert relays["sessions"] == relays["unknown"] == 1 and relays["rows"] == []
+
+
+def claims_shares(tmp_path, world):
+    """The rows of a gateway's claims by supplier, from nothing but the registry's two files."""
+    world.settle()
+    claims, gateway, *_ = world.write(tmp_path)
+    status, said = audit_json("stats", "--claims", claims,
+                              "--registry", gateway / "registry.note")
+    assert status == 0 and said["rows"] == [] and said["repeats"] == []
+    assert [s["of"] for s in said["shares"]] == ["cu", "draws"]
+    assert "cu of eth" in audit("stats", "--claims", claims, gateway)[1]
+    return rows_of({"cu": said["shares"][0]}, "cu"), said["shares"][0]
+
+
+def test_claims_of_a_fair_network_have_no_mark(tmp_path):
+    rows, group = claims_shares(tmp_path, ClaimsWorld(suppliers=6, members=3, heights=241))
+    assert not any(row["apart"] or row["sign"] for row in rows.values())
+    assert group["p"] > 0.9 and sum(r["counted"] for r in rows.values()) == pytest.approx(20)
+
+
+def test_a_pair_that_invents_relays_is_marked_by_its_claims_alone(tmp_path):
+    """Its gateway shows nobody its ledger; what the two want to be paid for is public.  The friend
+    uses up every allowance that it is drawn for, and others are asked just when it is not there."""
+    def choose(world, start, members):
+        friend = next(iter(world.seed_of))
+        return friend if friend in members else members[start // 10 % len(members)]
+
+    def change(world):  # 30 calls at 22 tokens are the whole allowance of 666
+        for entry in world.value["suppliers"]:
+            entry["price"] = "22"
+    world = ClaimsWorld(choose=choose, suppliers=6, members=3, heights=241, change=change)
+    friend = next(iter(world.seed_of))
+    rows, group = claims_shares(tmp_path, world)
+    mine = sum(friend in members for start, members in world.drawn.items() if start < 210)
+    row = rows[friend]
+    assert row["sessions"] == row["full"] == mine and row["counted"] == pytest.approx(mine)
+    assert row["apart"] and row["used_up"] and row["sign"] and row["cu"] == str(30 * mine)
+    assert group["p"] < 0.001
+    paid = sum(int(e["paid"]) for e in world.entries
+               if friend.hex() in e["claim"])
+    assert paid == mine * 660  # what the budget left it, in the sessions that it was drawn for
+
+
+def test_stats_of_nothing_is_wrong_usage(tmp_path):
+    assert audit("stats")[0] == 3
+    assert audit("stats", "--claims", tmp_path / "none")[0] == 4
 
 
 def test_repeated_requests_are_counted_where_they_are_kept(tmp_path):

@@ -8,25 +8,30 @@ from reference.counterfoil_ref import claim, claims_file, note, registry, sessio
 from support import audit_world
 
 STAKE, WINDOW, BATCH = 100000, 30, 2
-SUPPLIERS, MEMBERS, RELAYS, HEIGHTS = 4, 2, 30, 121
+RELAYS = 30
 
 
 class ClaimsWorld(audit_world.World):
     """Sessions at heights 10, 20, ... with relays of 1 CU at 2 tokens, and claims for two sessions
-    at a time, each proved and paid at once; those from height 80 on are not claimed."""
+    at a time, each proved and paid at once; those of the last 40 heights are not claimed.  Each
+    call goes to whom choose(world, start, members) says, by default to any member."""
 
-    def __init__(self, seed=1):
-        super().__init__(seed, suppliers=SUPPLIERS, members=MEMBERS, heights=HEIGHTS)
+    def __init__(self, seed=1, choose=None, suppliers=4, members=2, heights=121, change=None):
+        super().__init__(seed, suppliers=suppliers, members=members, heights=heights)
         self.value["parameters"][0]["claim_window"] = str(WINDOW)
         for e in self.value["suppliers"]:
             e["stake"] = str(STAKE)
+        if change:
+            change(self)
         dice = random.Random(seed)
-        self.drawn, self.lanes = self.market(RELAYS, lambda start, members: dice.choice(members))
+        self.drawn, self.lanes = self.market(
+            RELAYS, lambda start, drawn: (choose(self, start, drawn) if choose
+                                          else dice.choice(drawn)))
         for lane in self.lanes.values():
             lane.tiles, lane.evidence = False, []  # no claim needs them
         self.params = self.known.params(0)
         self.entries, self.forfeits = [], []
-        for start in range(10, 80, 10 * BATCH):
+        for start in range(10, heights - 41, 10 * BATCH):
             for key in sorted(self.lanes):
                 self.claim(key, start, start + 10 * BATCH)
 
@@ -120,7 +125,7 @@ class ClaimsWorld(audit_world.World):
         self.value[kind].sort(key=lambda e: (e["key"], int(e["height"])))
 
     def file(self, **changes):
-        return claims_file.file_of(self.network, HEIGHTS - 1, self.entries) | changes
+        return claims_file.file_of(self.network, self.heights - 1, self.entries) | changes
 
     def write(self, folder, file=None):
         """Writes everything; returns the words for `counterfoil-audit claims`."""
