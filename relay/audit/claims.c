@@ -41,6 +41,8 @@ bool claims_terms(void *arg, const struct claim *c, height_t start, struct settl
 	const struct session_params *p = history_params(a->history, 0);
 	const struct service_entry *service;
 
+	if (!session_exists(p, start))
+		return err_set(err, ERR_NO_SESSION, "no session starts at height %" PRIu64, start);
 	if (!settle_book_terms(a->book, c, start, ret, err))
 		return false;
 	service = history_service(a->history, &c->service, session_snapshot_height(p, start));

@@ -32,7 +32,8 @@ static bool seeds_known(const struct claims_audit *a, const struct claim *c)
 	       (c->to <= c->from || claims_seed_known(a, c->to - MIN(c->to, p->session_blocks)));
 }
 
-static void check_claim(struct claims_audit *a, const struct claims_entry *e)
+/* True iff the claim is right: only then its proof can be judged. */
+static bool check_claim(struct claims_audit *a, const struct claims_entry *e)
 {
 	enum settle_fault fault;
 	struct err err;
@@ -40,21 +41,25 @@ static void check_claim(struct claims_audit *a, const struct claims_entry *e)
 	if (!seeds_known(a, &e->claim)) {
 		claims_find(a, AUDIT_OPEN, "seed", e, NULL, AUDIT_NO_SEQ,
 			    "the registry file lacks seeds of its sessions");
-		return;
+		return false;
 	}
 	if (!settle_check_claim(&e->claim, &e->signature, buf_view(&e->records),
 				history_network(a->history),
 				settle_params(a->history, e->claim.from), e->recorded, claims_terms,
-				a, &fault, &err))
+				a, &fault, &err)) {
 		claims_find(a, AUDIT_PROVABLE, "claim", e, NULL, AUDIT_NO_SEQ,
 			    "recorded, and wrong: %s", err.msg);
-	else
-		audit_count(a->report, "claims_right", 1);
+		return false;
+	}
+	audit_count(a->report, "claims_right", 1);
+	return true;
 }
 
 /* --- proofs --- */
 
-/* What the proof of an entry is worth; false when the seed of its challenge is not in the file. */
+/* What the proof of a right claim is worth; false when the seed of its challenge is not in the
+ * file.
+ */
 static bool judge_proof(struct claims_audit *a, const struct claims_entry *e,
 			enum settle_fault *ret, struct err *why)
 {
@@ -62,7 +67,7 @@ static bool judge_proof(struct claims_audit *a, const struct claims_entry *e,
 	const struct seed *seed =
 		seed_run_find(&a->export->seeds, settle_challenge(p, e->recorded));
 
-	if (seed == NULL || !seeds_known(a, &e->claim)) {
+	if (seed == NULL) {
 		claims_find(a, AUDIT_OPEN, "seed", e, NULL, AUDIT_NO_SEQ,
 			    "the registry file lacks the seed of its challenge, at height %" PRIu64,
 			    settle_challenge(p, e->recorded));
@@ -76,7 +81,7 @@ static bool judge_proof(struct claims_audit *a, const struct claims_entry *e,
 	return true;
 }
 
-static void check_paid(struct claims_audit *a, const struct claims_entry *e)
+static void check_paid(struct claims_audit *a, const struct claims_entry *e, bool right)
 {
 	const struct session_params *p = settle_params(a->history, e->claim.from);
 	enum settle_fault fault;
@@ -92,12 +97,12 @@ static void check_paid(struct claims_audit *a, const struct claims_entry *e)
 		claims_find(a, AUDIT_PROVABLE, "state", e, NULL, AUDIT_NO_SEQ,
 			    "paid %s of %s, or burned for what was proved",
 			    u128_text(e->paid, paid), u128_text(e->claim.value, value));
-	if (judge_proof(a, e, &fault, &err) && fault != SETTLE_FINE)
+	if (right && judge_proof(a, e, &fault, &err) && fault != SETTLE_FINE)
 		claims_find(a, AUDIT_PROVABLE, "proof", e, NULL, AUDIT_NO_SEQ,
 			    "paid for a wrong proof: %s", err.msg);
 }
 
-static void check_forfeited(struct claims_audit *a, const struct claims_entry *e)
+static void check_forfeited(struct claims_audit *a, const struct claims_entry *e, bool right)
 {
 	const char *reason = settle_fault_name(SETTLE_NO_PROOF);
 	enum settle_fault fault;
@@ -109,7 +114,7 @@ static void check_forfeited(struct claims_audit *a, const struct claims_entry *e
 			    ", or paid as well",
 			    e->settled, e->due);
 	if (e->proof.n > 0) {
-		if (!judge_proof(a, e, &fault, &err))
+		if (!right || !judge_proof(a, e, &fault, &err))
 			return;
 		if (fault == SETTLE_FINE) {
 			claims_find(a, AUDIT_PROVABLE, "proof", e, NULL, AUDIT_NO_SEQ,
@@ -140,7 +145,7 @@ static bool keeper_seen(const struct claims_audit *a, height_t from, height_t to
 	return low < seeds->n && seeds->v[low].height <= to;
 }
 
-static void check_recorded(struct claims_audit *a, const struct claims_entry *e)
+static void check_recorded(struct claims_audit *a, const struct claims_entry *e, bool right)
 {
 	enum settle_fault fault;
 	struct err err;
@@ -148,17 +153,17 @@ static void check_recorded(struct claims_audit *a, const struct claims_entry *e)
 	if (e->settled > 0 || e->paid > 0 || e->burned > 0 || e->burned_thaw > 0)
 		claims_find(a, AUDIT_PROVABLE, "state", e, NULL, AUDIT_NO_SEQ,
 			    "not settled, and money was moved for it");
-	if (keeper_seen(a, e->due + 2, a->file->height))
+	if (e->due < a->file->height && keeper_seen(a, e->due + 2, a->file->height))
 		claims_find(a, AUDIT_PROVABLE, "overdue", e, NULL, AUDIT_NO_SEQ,
 			    "not settled at height %" PRIu64 ", though a proof counted to %" PRIu64
 			    " only",
 			    a->file->height, e->due);
-	if (e->proof.n > 0 && judge_proof(a, e, &fault, &err) && fault == SETTLE_FINE)
+	if (right && e->proof.n > 0 && judge_proof(a, e, &fault, &err) && fault == SETTLE_FINE)
 		claims_find(a, AUDIT_PROVABLE, "proof", e, NULL, AUDIT_NO_SEQ,
 			    "its proof is right, and it is not paid");
 }
 
-static void check_state(struct claims_audit *a, const struct claims_entry *e)
+static void check_state(struct claims_audit *a, const struct claims_entry *e, bool right)
 {
 	height_t due = settle_due(settle_params(a->history, e->claim.from), e->recorded);
 
@@ -177,13 +182,13 @@ static void check_state(struct claims_audit *a, const struct claims_entry *e)
 			    a->file->height);
 	switch (e->state) {
 	case DESK_PAID:
-		check_paid(a, e);
+		check_paid(a, e, right);
 		break;
 	case DESK_FORFEITED:
-		check_forfeited(a, e);
+		check_forfeited(a, e, right);
 		break;
 	case DESK_RECORDED:
-		check_recorded(a, e);
+		check_recorded(a, e, right);
 		break;
 	case DESK_UNKNOWN:
 		assert(!"no file has such a claim");
@@ -243,8 +248,7 @@ void claims_check_entries(const struct claims_audit *a)
 
 		audit_count(a->report, "claims", 1);
 		audit_count(a->report, "records", claims_records(e));
-		check_claim(mine, e);
-		check_state(mine, e);
+		check_state(mine, e, check_claim(mine, e));
 	}
 	check_overlaps(a);
 }
