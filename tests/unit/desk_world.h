@@ -220,6 +220,7 @@ static inline struct desk_world *desk_world_create(bool url)
 	d->registry = relay_key_from_seed(KEY_ROLE_REGISTRY, seed);
 	d->application = relay_key_from_seed(KEY_ROLE_APPLICATION, app);
 	d->limits = registry_server_limits;
+	d->limits.list_max = 3; /* so that lists have more than one answer */
 	atomic_store(&d->now_ms, genesis.now_ms);
 	assert_ok(store_create(d->path, &p, 1000, d->registry, genesis.now_ms, &d->store, &err),
 		  err);
