@@ -49,11 +49,17 @@ const struct verb verb_registry = {
 		"  Writes the signed registry file, with the seeds of from <= height < to "
 		"(default:\n"
 		"  those that running sessions need), to standard output or --output.\n"
+		"  --claims FILE            write the signed claims file instead: all claims that "
+		"were\n"
+		"                           recorded at from <= height < to (default: at any), "
+		"with\n"
+		"                           proofs, payments and penalties\n"
 		"\n"
 		"registry serve [--key FILE] [--passphrase-file FILE] [--listen HOST:PORT] [FILE]\n"
 		"  Keeps the registry (stores a seed as each height begins) and offers the signed "
 		"file\n"
-		"  over HTTP; default 127.0.0.1:8590.  Gateways and nodes take the URL as\n"
+		"  over HTTP, where suppliers also claim; default 127.0.0.1:8590.  Gateways and "
+		"nodes take the URL as\n"
 		"  registry.source and the key as registry.key.\n",
 	.run = run,
 };

@@ -9,12 +9,14 @@
 
 #include <event2/event.h>
 
+#include "relay/base/clock.h"
 #include "relay/base/log.h"
 #include "relay/base/mem.h"
 #include "relay/cli/registry_args.h"
 #include "relay/cli/registry_verbs.h"
 #include "session/registry/keeper.h"
 #include "session/registry/serve.h"
+#include "session/registry/store_claims.h"
 
 #define SERVE_LISTEN "127.0.0.1:8590"
 
@@ -74,7 +76,42 @@ static bool write_out(const char *path, const struct buf *note, struct err *err)
 	return ok;
 }
 
-enum { EXPORT_KEY, EXPORT_FROM, EXPORT_TO, EXPORT_OUTPUT, EXPORT_PASSPHRASE };
+enum { EXPORT_KEY, EXPORT_FROM, EXPORT_TO, EXPORT_OUTPUT, EXPORT_PASSPHRASE, EXPORT_CLAIMS };
+
+/* --from and --to, where they are given. */
+static bool range_of(const struct cli_option *options, uint64_t *from, uint64_t *to,
+		     struct err *err)
+{
+	if ((options[EXPORT_FROM].value &&
+	     !registry_parse_number("--from", options[EXPORT_FROM].value, INT64_MAX, from, err)) ||
+	    (options[EXPORT_TO].value &&
+	     !registry_parse_number("--to", options[EXPORT_TO].value, INT64_MAX, to, err)))
+		return false;
+	if (*from > *to)
+		return err_set(err, ERR_USAGE, "--from %" PRIu64 " is after --to %" PRIu64, *from,
+			       *to);
+	return true;
+}
+
+/* The claims of all heights, or of those that are given. */
+static bool export_claims(const struct cli_option *options, struct store *store,
+			  const struct relay_key *key, struct err *err)
+{
+	CLEANUP(claims_file_finish) struct claims_file file = {0};
+	CLEANUP(buf_finish) struct buf note = {0};
+	uint64_t from = 0, to;
+	height_t last;
+
+	if (!store_last_seed(store, &last, err))
+		return false;
+	/* A claim is recorded at the height by the clock where that is ahead of the seeds. */
+	to = MAX(last, session_clock_height(store_clock(store), clock_now_ms())) + 1;
+	if (!range_of(options, &from, &to, err) ||
+	    !store_claims_file(store, from, to, CLAIMS_FILE_MAX, &file, err))
+		return false;
+	claims_file_sign(&file, key, &note);
+	return write_out(options[EXPORT_CLAIMS].value, &note, err);
+}
 
 static bool export(const struct cli_option *options, const char *path, struct err *err)
 {
@@ -90,16 +127,12 @@ static bool export(const struct cli_option *options, const char *path, struct er
 		       &key, err) ||
 	    !store_last_seed(store, &last, err) || !registry_read(store, &h, err))
 		return false;
+	if (options[EXPORT_CLAIMS].value)
+		return export_claims(options, store, key, err);
 	from = history_seeds_from(h, last);
 	to = last + 1;
-	if ((options[EXPORT_FROM].value &&
-	     !registry_parse_number("--from", options[EXPORT_FROM].value, INT64_MAX, &from, err)) ||
-	    (options[EXPORT_TO].value &&
-	     !registry_parse_number("--to", options[EXPORT_TO].value, INT64_MAX, &to, err)))
+	if (!range_of(options, &from, &to, err))
 		return false;
-	if (from > to)
-		return err_set(err, ERR_USAGE, "--from %" PRIu64 " is after --to %" PRIu64, from,
-			       to);
 	if (!store_export(store, from, to, &e, err))
 		return false;
 	registry_export_sign(&e, key, &note);
@@ -114,6 +147,7 @@ int registry_run_export(const struct verb *verb, int argc, char **argv)
 		[EXPORT_TO] = {.name = "to"},
 		[EXPORT_OUTPUT] = {.name = "output"},
 		[EXPORT_PASSPHRASE] = {.name = "passphrase-file"},
+		[EXPORT_CLAIMS] = {.name = "claims"},
 	};
 	struct err err;
 	int n;
@@ -122,6 +156,8 @@ int registry_run_export(const struct verb *verb, int argc, char **argv)
 		return CLI_USAGE;
 	if (n > 1)
 		return cli_usage(verb, "write: registry export [FILE]");
+	if (options[EXPORT_CLAIMS].value && options[EXPORT_OUTPUT].value)
+		return cli_usage(verb, "--claims and --output are two files: ask for one");
 	return export(options, n == 1 ? argv[1] : NULL, &err) ? CLI_OK : cli_fail(&err);
 }
 

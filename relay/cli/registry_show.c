@@ -52,6 +52,8 @@ static void print_supplier(const struct history *h, const struct supplier_entry 
 	       u128_text(e->stake, stake));
 	if (thawing > 0)
 		printf(" (and %s on its way out)", u128_text(thawing, thaw));
+	if (e->burned + e->burned_thaw > 0)
+		printf(", burned %s", u128_text(e->burned + e->burned_thaw, thaw));
 	printf(", price %" PRIu64 ", %s,", e->price, e->endpoint);
 	for (uint32_t i = 0; i < e->services_n; i++)
 		printf(" %s", e->services[i].s);
@@ -83,6 +85,8 @@ static void print_applications(const struct registry_view *view, height_t start)
 			continue;
 		printf("application   %s escrow %s", hex_encode(e[i].key.b, 32, hex),
 		       u128_text(e[i].escrow, escrow));
+		if (e[i].spent + e[i].spent_thaw > 0)
+			printf(", has spent %s", u128_text(e[i].spent + e[i].spent_thaw, needed));
 		if (session_exists(p, start))
 			printf(", its grants need %s",
 			       u128_text(history_escrow_needed(h, &e[i].key, start), needed));
@@ -144,5 +148,7 @@ int registry_run_show(const struct verb *verb, int argc, char **argv)
 	print_suppliers(view_history(view), now);
 	print_applications(view, start);
 	print_grants(view, start);
+	if (!registry_print_money(source, view_history(view), clock_wall_ms(), &err))
+		return cli_fail(&err);
 	return CLI_OK;
 }
