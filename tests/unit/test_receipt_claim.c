@@ -114,7 +114,7 @@ static void every_record_is_in_the_tree(void **state)
 	struct gen gen = gen_init(4);
 	struct err err;
 
-	gen_bytes(&gen, records, (size_t)CLAIM_RECORDS_MAX * CLAIM_RECORD_SIZE - 8);
+	gen_bytes(&gen, records, (size_t)CLAIM_RECORDS_MAX * CLAIM_RECORD_SIZE);
 	for (size_t k = 0; k < ARRAY_SIZE(sizes); k++) {
 		struct view all = VIEW(records, sizes[k] * CLAIM_RECORD_SIZE);
 		size_t step = sizes[k] > 40 ? sizes[k] / 3 : 1;
@@ -167,6 +167,20 @@ static void values_stop_at_the_allowance(void **state)
 	assert_true(r[3].value == (u128)r[3].cu * UINT64_MAX);
 	assert_true(r[3].value_before == 33);
 	assert_int_equal(claim_records_value(r, price, allowance, 0), 0);
+}
+
+/* The values of a claim end one below 2^96, to the unit. */
+static void values_stop_below_the_end(void **state)
+{
+	struct claim_record r[2] = {{.start = 10, .cu = UINT64_MAX},
+				    {.start = 20, .cu = UINT64_MAX}};
+	const uint64_t price[2] = {UINT64_C(1) << 32, 1};
+	const u128 allowance[2] = {CLAIM_VALUE_END - 1, CLAIM_VALUE_END - 1};
+
+	assert_int_equal(claim_records_value(r, price, allowance, 2), 2);
+	assert_true(r[0].cu == UINT64_MAX);
+	assert_true(r[1].cu == (UINT64_C(1) << 32) - 1);
+	assert_true(r[1].value_before + r[1].value == CLAIM_VALUE_END - 1);
 }
 
 /* [C8]: each point of the claim lies in exactly one record. */
@@ -280,6 +294,7 @@ int main(void)
 		cmocka_unit_test(a_claim_is_signed_by_its_supplier),
 		cmocka_unit_test(every_record_is_in_the_tree),
 		cmocka_unit_test(values_stop_at_the_allowance),
+		cmocka_unit_test(values_stop_below_the_end),
 		cmocka_unit_test(a_point_finds_its_record),
 		cmocka_unit_test(a_point_finds_its_unit_and_leaf),
 		cmocka_unit_test(a_proof_is_read_as_it_was_written),

@@ -38,6 +38,7 @@ static struct history *a_network(void)
 	struct err err;
 
 	assert_true(add_service(h, "eth", 0));
+	assert_true(add_service(h, "sol", 0)); /* nobody serves it */
 	for (uint8_t k = 1; k <= 40; k++)
 		assert_true(add_supplier(h, k, k == 7 ? 700 : 0, session_params_default.stake_unit,
 					 "a:1", "eth"));
@@ -125,8 +126,54 @@ static void a_session_that_never_was_has_no_terms(void **state)
 	c.service = name_of("btc");
 	assert_false(settle_book_terms(book, &c, START, &terms, &err));
 	assert_err(err, ERR_NO_SESSION);
+	c.service = name_of("sol");
+	assert_false(settle_book_terms(book, &c, START, &terms, &err));
+	assert_err(err, ERR_NO_SESSION);
 	c.service = name_of("eth");
 	assert_ok(settle_book_terms(book, &c, START, &terms, &err), err);
+	seed_run_finish(&seeds);
+	history_unref(h);
+}
+
+/* What is kept of one application, service or session is not taken for another's. */
+static void what_is_kept_is_kept_apart(void **state)
+{
+	struct history *h = history_new();
+	struct seed_run seeds = seeds_to(3000);
+	struct settle_terms first[2][2][40], again;
+	struct settle_book *book = NULL;
+	struct err err;
+
+	assert_true(add_service(h, "eth", 0) && add_service(h, "btc", 0));
+	for (uint8_t k = 1; k <= 20; k++)
+		assert_true(add_supplier(h, k, 0, session_params_default.stake_unit, "a:1",
+					 k % 3 ? "eth" : "btc"));
+	for (uint8_t k = 1; k <= 6; k++) /* eight tables and more, one after the other */
+		assert_true(add_supplier(h, k, 300 * k, session_params_default.stake_unit * 9,
+					 "a:1", k % 2 ? "eth" : "btc"));
+	assert_ok(history_seal(h, &err), err);
+	for (int round = 0; round < 3; round++) {
+		book = round < 2 ? settle_book_create(h, &seeds) : book;
+		for (size_t i = 0; i < 160; i++) {
+			/* in another order each time; the last time out of what is kept */
+			size_t n = round == 0 ? i : (i * 67 + (size_t)round) % 160;
+			size_t a = n % 2, s = n / 2 % 2, k = n / 4;
+			struct claim c = claim_of(5);
+
+			c.application.b[0] = (uint8_t)(1 + a);
+			c.service = name_of(s ? "btc" : "eth");
+			assert_ok(settle_book_terms(book, &c, START + 60 * k, &again, &err), err);
+			if (round == 0) {
+				first[a][s][k] = again;
+				continue;
+			}
+			assert_true(ID_EQ(&first[a][s][k].id, &again.id));
+			assert_int_equal(first[a][s][k].member, again.member);
+			assert_true(first[a][s][k].price == again.price);
+		}
+		if (round != 1)
+			settle_book_destroy(book);
+	}
 	seed_run_finish(&seeds);
 	history_unref(h);
 }
@@ -238,6 +285,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(members_have_their_price_and_others_do_not),
 		cmocka_unit_test(a_session_that_never_was_has_no_terms),
+		cmocka_unit_test(what_is_kept_is_kept_apart),
 		cmocka_unit_test(parameters_are_those_of_the_first_session),
 		cmocka_unit_test(the_owner_of_the_first_session_is_paid),
 		cmocka_unit_test(escrow_withdrawn_early_pays_for_what_was_granted),
