@@ -113,13 +113,26 @@ static void set_reach(struct call *call, const struct head_state *head)
 	}
 }
 
+/* A call about the state at the number of the head is about the head: who has not seen a
+ * reorganisation would tell that of another block.  What answers say of their blocks themselves
+ * needs no pin. */
+static bool names_head(const struct pin *pin, const struct head_state *head)
+{
+	const struct chain_ref *ref = &pin->about.ref[0];
+
+	return pin->about.refs == 1 && ref->kind == CHAIN_REF_NUMBER &&
+	       ref->number == head->block.number && pin->about.traits->pin == CHAIN_PINNED_HASH &&
+	       pin->about.traits->shape == CHAIN_SHAPE_NONE;
+}
+
 static void set_pin(struct call *call, const struct head_state *head)
 {
 	struct pin *pin = &call->pin;
 	bool again = pin->asks > 0 && ID_EQ(&pin->block.hash, &head->block.hash);
 
-	pin->is_pinned = pin->needs_head && head->pinnable && !again &&
-			 pin->about.traits->pin != CHAIN_PINNED_NONE;
+	pin->is_pinned = head->pinnable && !again &&
+			 ((pin->needs_head && pin->about.traits->pin != CHAIN_PINNED_NONE) ||
+			  names_head(pin, head));
 	pin->by_hash = pin->about.traits->pin == CHAIN_PINNED_HASH;
 	if (pin->is_pinned) {
 		pin->block = head->block;
@@ -140,7 +153,8 @@ static bool write_pinned(const struct call *call, struct buf *text, struct rpc_r
 	for (size_t i = 0; i < pin->about.refs; i++) {
 		const struct chain_ref *ref = &pin->about.ref[i];
 
-		if (ref->kind == CHAIN_REF_TAG && ref->tag == pin->tag)
+		if (pin->needs_head ? ref->kind == CHAIN_REF_TAG && ref->tag == pin->tag
+				    : ref->kind == CHAIN_REF_NUMBER)
 			pins[i] = (struct chain_pin){
 				.kind = pin->by_hash ? CHAIN_PIN_HASH : CHAIN_PIN_NUMBER,
 				.number = pin->block.number,

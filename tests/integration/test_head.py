@@ -128,6 +128,32 @@ def test_what_a_receipt_showed_is_there_for_the_next_call(network_factory, anvil
     one.close()
 
 
+def test_state_at_the_number_of_the_head_is_that_of_the_served_branch(network_factory, anvil_factory):
+    """[F14] [G11]: a dApp asks for the height, and then for state at it.  One of three suppliers is on another branch."""
+    chain, other = anvil_factory(), anvil_factory()
+    proxy = HeightLiar(chain.url)
+    account = "0x" + "e0" * 20
+    for _ in range(3):
+        pay(chain, account)
+    other.mine(3)
+    network = network_factory(upstreams=[chain.url, proxy.url, other.url], stakes=(1,) * 3, failover=False,
+                              gateway=OFTEN | {"cache_bytes": "0 B", "share": False})
+    one = net.Http(network.url)
+    seen = []
+
+    def has_seen_enough():
+        one.call("eth_getBalance", account, "latest")
+        answer, headers = one.call("eth_getBalance", account, "0x3")
+        if headers.get("counterfoil-pinned", "-") != "-":  # nobody told of the head for a while
+            seen.append((answer.get("result"), number_of(chain, headers["counterfoil-pinned"])))
+        return len(seen) == 20
+
+    wait_for("pinned answers", has_seen_enough)
+    assert set(seen) == {("0x3", 3)}
+    one.close()
+    proxy.end()
+
+
 @pytest.mark.parametrize("depth", range(1, 11))
 def test_after_a_reorganisation_nothing_of_the_dead_branch_is_given(reorganised, depth):
     """[F14] [G11]: from the first answer of the new branch on, and in calls that were pinned before."""
