@@ -217,7 +217,7 @@ static void ask_part(struct part *part)
 	l->asked++;
 	metric_add(METRIC_GATEWAY_LOGS_PARTS, 1);
 	chain_logs_put(l->read, &part->what, l->text, &text);
-	whole_start(&part->whole, l->worker, l->account, buf_view(&text), part->what.last,
+	whole_start(&part->whole, l->worker, l->account, buf_view(&text), &part->what,
 		    l->deadline_us, l->sum);
 }
 

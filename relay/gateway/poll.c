@@ -69,7 +69,7 @@ void poll_ask(struct poll *p, const struct buf *text, void (*on_end)(struct whol
 
 	whole_drop(&p->whole);
 	p->whole.on_end = on_end;
-	whole_start(&p->whole, poll_worker(p), call->request->account, buf_view(text), 0,
+	whole_start(&p->whole, poll_worker(p), call->request->account, buf_view(text), NULL,
 		    call->deadline_us, &p->sum);
 }
 

@@ -188,7 +188,7 @@ static const struct asker_ops ops = {
 /* --- asking --- */
 
 void whole_start(struct whole *whole, struct worker *w, struct account *account, struct view text,
-		 uint64_t last, usec_t deadline_us, size_t *sum)
+		 const struct chain_logs_part *blocks, usec_t deadline_us, size_t *sum)
 {
 	const struct rpc_limits limits = {.depth_max = RPC_DEPTH_MAX, .batch_max = 1};
 	struct rpc_request request;
@@ -205,8 +205,11 @@ void whole_start(struct whole *whole, struct worker *w, struct account *account,
 	};
 
 	assert(ok && !request.batch && request.one.id_kind != RPC_ID_NONE);
-	if (last > 0 && head_get(w, account, CHAIN_TAG_LATEST, &head))
-		params.terms.newest = head_newest(&head, last);
+	if (blocks && head_get(w, account, CHAIN_TAG_LATEST, &head)) {
+		params.terms.newest = head_newest(&head, blocks->last);
+		if (blocks->first <= head.number)
+			params.terms.oldest = blocks->first;
+	}
 	whole->worker = w;
 	whole->sum = sum;
 	whole->asker.ops = &ops;

@@ -30,9 +30,9 @@ struct whole {
  * In:  whole  zero but for on_end
  *      sum    counts what is held; as long as the answer is
  *      text   a call as a client could send it (asserted); borrowed for the call
- *      last   the last block of the range that it asks about; 0: it does not ask about one */
+ *      blocks the range that it asks about; NULL: it does not ask about one */
 void whole_start(struct whole *whole, struct worker *w, struct account *account, struct view text,
-		 uint64_t last, usec_t deadline_us, size_t *sum);
+		 const struct chain_logs_part *blocks, usec_t deadline_us, size_t *sum);
 /* Hands the answer's bytes over, which do not count any more. */
 struct buf whole_take(struct whole *whole);
 /* Nobody wants it any more, or it has been read: frees what it holds.  It may be started again. */

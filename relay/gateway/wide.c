@@ -127,7 +127,7 @@ static void begin(struct call *call, const struct chain *chain, const struct cha
 		return;
 	}
 	chain_block_call(chain, &ref[1], &text);
-	whole_start(&wide->height, r->worker, r->account, buf_view(&text), 0, call->deadline_us,
+	whole_start(&wide->height, r->worker, r->account, buf_view(&text), NULL, call->deadline_us,
 		    &wide->sum);
 }
 

@@ -82,6 +82,32 @@ def assert_same(world, url=None, **wanted):
     return headers
 
 
+def test_parts_are_not_asked_of_one_that_has_pruned_their_blocks(network_factory, world):
+    """But for the first, by which it shows."""
+    chain, archive, _, _ = world
+    pruned = Picky(chain.url)
+    pruned.oldest = 300
+    network = network_factory(upstreams=[pruned.url, archive.url], stakes=(1, 1), failover=False, gateway={
+        "hedge_percent": 0, "logs_chunk": CHUNK, "logs_parallel": 1, "cache_bytes": "0 B", "head_interval": "100 ms"})
+    client = net.Http(network.url)
+    try:
+        wait_for("a head", lambda: client.call("eth_getBalance", "0x" + "00" * 20, "latest")[1].get(
+            "counterfoil-pinned", "-") != "-")
+
+        def has_shown():
+            assert_same(world, network.url, fromBlock="0x1", toBlock=hex(250))
+            return pruned.spans
+
+        wait_for("a part that it does not have", has_shown)
+        asked = len(pruned.spans)
+        for _ in range(10):
+            assert_same(world, network.url, fromBlock="0x1", toBlock=hex(250))
+        assert len(pruned.spans) <= asked + 2  # once for each part, from the oldest on
+    finally:
+        client.close()
+        pruned.end()
+
+
 def test_a_range_over_the_chunk_is_asked_in_parts_that_tile_it_each_with_its_receipt(world):
     """[G7]"""
     _, backend, network, _ = world

@@ -10,7 +10,7 @@ class Picky(Proxy):
     """methods: names asked for, in order; refused: how often it was too much.
 
     blocks, logs, addresses, topics: the most that it takes; what is more gets `error`.
-    fails: calls of eth_getLogs for these blocks get an internal error."""
+    fails: calls of eth_getLogs for these blocks get an internal error.  oldest: of what is before it nothing is kept."""
 
     def __init__(self, behind):
         self.reset()
@@ -20,7 +20,7 @@ class Picky(Proxy):
         """Takes all, and has seen nothing."""
         self.blocks = self.logs = self.addresses = self.topics = 1 << 60
         self.error = {"code": -32005, "message": "query returned more than 10000 results"}
-        self.fails = ()
+        self.fails, self.oldest = (), 0
         self.methods, self.spans, self.refused = [], [], 0
 
     def too_much(self, call_id):
@@ -49,6 +49,9 @@ class Picky(Proxy):
         else:
             span = int(wanted["toBlock"], 16) - int(wanted["fromBlock"], 16) + 1
             self.spans.append((int(wanted["fromBlock"], 16), int(wanted["toBlock"], 16)))
+            if self.spans[-1][0] < self.oldest:
+                return json.dumps({"jsonrpc": "2.0", "id": call["id"], "error": {
+                    "code": 4444, "message": "pruned history unavailable"}}).encode()
             if any(self.spans[-1][0] <= block <= self.spans[-1][1] for block in self.fails):
                 return json.dumps({"jsonrpc": "2.0", "id": call["id"], "error": {
                     "code": -32602, "message": "invalid params: no such filter"}}).encode()
