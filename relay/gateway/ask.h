@@ -139,6 +139,7 @@ struct ask {
 	LIST_HEAD(, relay) attempts; /* in flight */
 	struct ask_terms terms;
 	unsigned attempts_made; /* so far, those in flight too */
+	bool lost;		/* one was, with its link, and is not among them */
 	uint64_t asked;		/* members, by bit */
 	uint64_t wrong;		/* of these, whose answer could not be true */
 	unsigned readmitted;	/* how often those were made unasked again */
@@ -328,7 +329,8 @@ void attempt_is_bad(struct relay *relay, const struct err *why);
 /* Does a node refuse so what it may do a little later?  It stops, or waits for a cosignature, or
  * its clock and ours are at different heights, as at a session's ends. */
 bool attempt_cannot_yet(enum err_code code);
-/* An attempt that was not begun, and may be later, does not count as made. */
+/* An attempt that was not begun, and may be later, does not count as made; nor does the first that
+ * was lost with its link: more could be the call's own doing. */
 void attempt_forgive(struct ask *ask, const struct member *member, enum err_code code);
 /* What is awaited has changed: sets when the ask is next looked at. */
 void attempt_set_wake(struct ask *ask);

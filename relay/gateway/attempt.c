@@ -136,6 +136,10 @@ bool attempt_cannot_yet(enum err_code code)
 
 void attempt_forgive(struct ask *ask, const struct member *member, enum err_code code)
 {
+	if (code == ERR_LINK && !ask->lost) {
+		ask->lost = true;
+		ask->attempts_made--;
+	}
 	if (!attempt_cannot_yet(code))
 		return;
 	ask->asked &= ~member_bit(ask, member);

@@ -98,6 +98,7 @@ struct world {
 	struct gateway *gateway;
 	struct buf body;
 	char url[64];
+	unsigned attempts; /* of the gateway's configuration */
 	int64_t hedges_before;
 };
 
@@ -472,14 +473,14 @@ static inline void start_gateway(struct world *w)
 	hex_encode(relay_key_public(w->net->application)->b, 32, hex);
 	buf_putf(&yaml,
 		 "gateway:\n  key: %s\n  listen: 127.0.0.1:0\n  application: \"%s\"\n"
-		 "  deadline: %s\n  drain: 100 ms\n  cosign_interval: 50 ms\n"
+		 "  attempts: %u\n  deadline: %s\n  drain: 100 ms\n  cosign_interval: 50 ms\n"
 		 "  hedge_min: 20 ms\n  hedge_max: 100 ms\n  hedge_percent: 50\n"
 		 "  second_opinion_wait: 1 s\n  missing_wait: 100 ms\n"
 		 "  stall_timeout: 400 ms\n"
 		 "  lanes_max: 2\n"
 		 "  share: false\n  cache_bytes: 0 B\n" /* each call is a relay */
 		 "registry:\n  source: %s\nledger:\n  dir: %s/gateway\n",
-		 w->net->gateway_path, hex, w->nodes[1].comes_late ? "5 min" : "3 s",
+		 w->net->gateway_path, hex, w->attempts, w->nodes[1].comes_late ? "5 min" : "3 s",
 		 w->net->registry_path, w->net->dir);
 	assert_ok(config_load_text(&source, "test", buf_view(&yaml), &w->config, &problems, &err),
 		  err);
@@ -498,7 +499,7 @@ static inline void start_gateway(struct world *w)
 }
 
 static inline struct world *make_world(enum way first, enum way second, bool comes_late,
-				       bool never_comes)
+				       bool never_comes, unsigned attempts)
 {
 	struct network_params params = NETWORK_PARAMS_DEFAULT;
 	struct world *w = xcalloc(1, sizeof(*w));
@@ -514,6 +515,7 @@ static inline struct world *make_world(enum way first, enum way second, bool com
 	atomic_store(&w->nodes[1].way, second);
 	w->nodes[1].comes_late = comes_late;
 	w->nodes[1].never_comes = never_comes;
+	w->attempts = attempts;
 	start_nodes(w);
 	start_gateway(w);
 	return w;
@@ -521,7 +523,7 @@ static inline struct world *make_world(enum way first, enum way second, bool com
 
 static inline struct world *world_create(enum way first, enum way second)
 {
-	return make_world(first, second, false, false);
+	return make_world(first, second, false, false, 5);
 }
 
 static inline void world_destroy(struct world *w)

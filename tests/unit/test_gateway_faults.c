@@ -124,7 +124,7 @@ static void a_node_that_cannot_yet_is_asked_again_until_the_deadline(void **stat
 
 static void what_one_node_cannot_do_waits_for_another_that_is_coming(void **state)
 {
-	struct world *w = make_world(REFUSE_NO_BACKEND, ANSWER, true, false);
+	struct world *w = make_world(REFUSE_NO_BACKEND, ANSWER, true, false, 5);
 
 	assert_non_null(strstr(post(w, READ), "\"result\":\"0x5\""));
 	assert_int_equal(atomic_load(&w->nodes[0].asked), 1);
@@ -135,10 +135,30 @@ static void what_one_node_cannot_do_waits_for_another_that_is_coming(void **stat
 /* The deadline is further away than this test has time. */
 static void who_does_not_come_is_not_waited_for_long(void **state)
 {
-	struct world *w = make_world(REFUSE_NO_BACKEND, ANSWER, true, true);
+	struct world *w = make_world(REFUSE_NO_BACKEND, ANSWER, true, true, 5);
 
 	assert_non_null(strstr(post(w, READ), "\"error\":\"no_backend\""));
 	assert_int_equal(asked(w), 1);
+	world_destroy(w);
+}
+
+/* It brought nothing, and costs nothing. */
+static void a_relay_that_is_lost_with_its_link_does_not_count_against_the_budget(void **state)
+{
+	struct world *w = make_world(HANG_UP, ANSWER, false, false, 1);
+
+	for (int k = 0; k < 20; k++)
+		assert_non_null(strstr(post(w, READ), "\"result\":\"0x5\""));
+	assert_true(atomic_load(&w->nodes[0].asked) > 0);
+	world_destroy(w);
+}
+
+static void a_second_one_does(void **state)
+{
+	struct world *w = make_world(HANG_UP, HANG_UP, false, false, 1);
+
+	assert_non_null(strstr(post(w, READ), "\"error\""));
+	assert_int_equal(asked(w), 2);
 	world_destroy(w);
 }
 
@@ -218,6 +238,9 @@ int main(void)
 		cmocka_unit_test(a_node_that_cannot_yet_is_asked_again_until_the_deadline),
 		cmocka_unit_test(what_one_node_cannot_do_waits_for_another_that_is_coming),
 		cmocka_unit_test(who_does_not_come_is_not_waited_for_long),
+		cmocka_unit_test(
+			a_relay_that_is_lost_with_its_link_does_not_count_against_the_budget),
+		cmocka_unit_test(a_second_one_does),
 		cmocka_unit_test(a_slow_node_is_raced_by_another),
 		cmocka_unit_test(hedges_are_no_more_than_their_share),
 		cmocka_unit_test(a_write_is_never_hedged),
