@@ -250,6 +250,11 @@ struct ledger *gateway_ledger(const struct gateway *g)
 	return g->ledger;
 }
 
+const struct key_id *gateway_id(const struct gateway *g)
+{
+	return &g->id;
+}
+
 struct registry *gateway_registry(const struct gateway *g)
 {
 	return g->registry;

@@ -41,6 +41,7 @@ uint16_t gateway_port(const struct gateway *gateway);
 /* Client connections that are open now.  Looks at each descriptor: for the metrics page. */
 size_t gateway_connections(const struct gateway *gateway);
 
+const struct key_id *gateway_id(const struct gateway *gateway);
 /* Owned by the gateway; for the admin surface. */
 struct ledger *gateway_ledger(const struct gateway *gateway);
 struct registry *gateway_registry(const struct gateway *gateway);
@@ -63,6 +64,9 @@ void gateway_status(const struct gateway *gateway, struct gateway_status *ret);
 /* Appends what the workers have seen of suppliers, as JSON (docs/operating.md).  Any thread but a
  * worker's; waits for each worker for a tick, and at most 2 s. */
 void gateway_suppliers(const struct gateway *gateway, struct buf *out);
+/* Appends what applications spend, as JSON (docs/operating.md): their escrow and how long it lasts,
+ * their last sessions, and what was saved.  Any thread but a worker's. */
+void gateway_spending(const struct gateway *gateway, struct buf *out);
 /* True when calls can be served: every worker has a session with a member that can be asked, and of
  * no service do all suppliers rest after failures; else *ret_why says what is missing. */
 MUST_USE bool gateway_is_ready(const struct gateway *gateway, struct err *ret_why);

@@ -53,6 +53,7 @@ static void note(const struct request *r, size_t body)
 	metric_add_at(METRIC_GATEWAY_CALLS, r->account->label, ERR_NONE, 1);
 	metric_observe(METRIC_GATEWAY_CALL_TIME, (uint64_t)(clock_now_us() - r->from_us));
 	metric_add(METRIC_GATEWAY_CACHE_QUICK, 1);
+	reuse_saved(&r->calls[0]);
 }
 
 bool quick_answer(void *arg, struct client *client, struct view bytes)

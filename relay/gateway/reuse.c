@@ -103,6 +103,7 @@ static void look_at(struct call *call, struct view params)
 	    call->rpc->id_kind == RPC_ID_NONE || params.n > REUSE_PARAMS_MAX ||
 	    !(method = find_method(call, &family)))
 		return;
+	call->reuse.cu = method->cu;
 	traits = chain_traits(family, method);
 	/* A height would be the head's, and clients may have been told of a later one. */
 	call->reuse.keeps = reuse->cache && traits->life != CHAIN_LIFE_NEVER &&
@@ -138,6 +139,7 @@ void reuse_ask(struct call *call, const struct ask_params *params)
 	call->reuse.joined = false;
 	look_at(call, params->call->params);
 	if (call->reuse.keeps && find_kept(call)) {
+		reuse_saved(call);
 		call_settle(call);
 		return;
 	}
@@ -160,6 +162,11 @@ bool reuse_take(struct call *call)
 	call->reuse.body = cache_peek(chain, &call->reuse.key, clock_mono_us());
 	pthread_mutex_unlock(&reuse->lock);
 	return call->reuse.body != NULL;
+}
+
+void reuse_saved(const struct call *call)
+{
+	metric_add_at(METRIC_GATEWAY_SAVED_CU, call->request->account->label, 0, call->reuse.cu);
 }
 
 void reuse_leave(struct call *call)
@@ -294,8 +301,10 @@ void reuse_keep(const struct call *call)
 				      .head_serial = call->reuse.head_serial};
 	struct cache_chain *chain;
 
-	if (call->reuse.joined)
+	if (call->reuse.joined) {
 		metric_add(METRIC_GATEWAY_CALLS_SHARED, 1);
+		reuse_saved(call);
+	}
 	if (call->reuse.joined || !call->reuse.keeps || !relay->has_receipt ||
 	    !describe(call, &answer))
 		return;

@@ -24,6 +24,7 @@ struct reuse_call {
 	bool alone;  /* it joins nobody any more */
 	bool joined; /* it waits for another's ask, or was answered by it */
 	bool again;  /* it has asked anew after another's ask had failed it */
+	uint32_t cu; /* that it would cost; only when the key is set */
 	struct cache_key key;
 	uint64_t head_serial;	 /* when it was asked */
 	struct cache_body *body; /* ref: the kept answer that it gets; NULL: none */
@@ -45,6 +46,8 @@ bool reuse_may_ask_after_error(struct call *call);
 /* Takes the kept answer to a call that has no ask; false: there is none, and nothing was counted.
  */
 MUST_USE bool reuse_take(struct call *call);
+/* The call cost nothing, since its answer was kept or another's. */
+void reuse_saved(const struct call *call);
 /* Gives up what the call holds. */
 void reuse_leave(struct call *call);
 /* The head that is served, as a supplier has just told it again. */

@@ -176,6 +176,18 @@ void ledger_tab_release(struct ledger_tab *tab, cu_t cu);
 cu_t ledger_tab_unpaid(const struct ledger_tab *tab); /* reserved included */
 cu_t ledger_tab_served(const struct ledger_tab *tab); /* reserved included */
 
+/* A tab as it is now. */
+struct ledger_tab_info {
+	struct ledger_session session;
+	struct key_id peer;
+	cu_t served; /* reserved included */
+};
+/* All tabs in memory: those in use, and those that were within recent_ms.
+ *
+ * Out: ret  *ret_n of them in no order, freed with free()
+ * Any thread; loop threads that open a session wait meanwhile. */
+void ledger_tabs(struct ledger *ledger, struct ledger_tab_info **ret, size_t *ret_n);
+
 /* Unpaid CU of all applications and peers together, reserved included. */
 cu_t ledger_unpaid(struct ledger *ledger);
 

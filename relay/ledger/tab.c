@@ -107,6 +107,20 @@ const struct ledger_session *ledger_tab_session(const struct ledger_tab *tab)
 	return &tab->session;
 }
 
+void ledger_tabs(struct ledger *ledger, struct ledger_tab_info **ret, size_t *ret_n)
+{
+	struct ledger_tab *tab, *tmp;
+	size_t n = 0;
+
+	pthread_mutex_lock(&ledger->tabs_lock);
+	*ret = xcalloc(HASH_COUNT(ledger->tabs) + 1, sizeof(**ret));
+	HASH_ITER (hh, ledger->tabs, tab, tmp)
+		(*ret)[n++] = (struct ledger_tab_info){tab->session, tab->key.peer,
+						       atomic_load(&tab->served)};
+	pthread_mutex_unlock(&ledger->tabs_lock);
+	*ret_n = n;
+}
+
 /* Adds cu unless the sum would pass max. */
 static bool counter_reserve(_Atomic cu_t *counter, cu_t cu, cu_t max)
 {
