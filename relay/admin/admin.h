@@ -5,7 +5,7 @@
  *	/healthz  200 as long as the process answers, and what its operator should know
  *	/readyz   200 when all checks pass, else 503; a line a check says which and why
  *	/metrics  Prometheus text of relay/base/metrics.def
- *	          and what pages the program adds */
+ *	          and what pages the program adds; /admin/status for `counterfoil status' */
 #ifndef RELAY_ADMIN_ADMIN_H
 #define RELAY_ADMIN_ADMIN_H
 

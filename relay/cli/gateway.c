@@ -7,6 +7,7 @@
 #include "relay/base/metrics.h"
 #include "relay/cli/cli.h"
 #include "relay/cli/program.h"
+#include "relay/cli/status_pages.h"
 
 static struct gateway *running; /* for the signal handler */
 
@@ -35,17 +36,24 @@ static void write_suppliers(void *arg, struct buf *out)
 	gateway_suppliers(arg, out);
 }
 
+static void write_status(void *arg, struct buf *out)
+{
+	status_page_gateway(arg, out);
+}
+
 /* Serves until SIGTERM or SIGINT, with the admin pages beside. */
 static bool serve(const struct config *config, struct gateway *gateway, struct err *err)
 {
 	const struct admin_check check = {"gateway", is_ready, gateway};
-	const struct admin_page page = {"/admin/suppliers", "application/json", write_suppliers,
-					gateway};
+	const struct admin_page pages[] = {
+		{"/admin/suppliers", "application/json", write_suppliers, gateway},
+		{STATUS_PAGE_PATH, "application/json", write_status, gateway},
+	};
 	const struct admin_params params = {.listen = &config->admin.listen,
 					    .checks = &check,
 					    .checks_n = 1,
-					    .pages = &page,
-					    .pages_n = 1,
+					    .pages = pages,
+					    .pages_n = ARRAY_SIZE(pages),
 					    .refresh = refresh,
 					    .arg = gateway};
 	CLEANUP(admin_stop) struct admin *admin = NULL;

@@ -26,7 +26,7 @@ static struct claims_amount sum_lost(const struct claims_income *i)
 	return sum;
 }
 
-static void put_json(const struct claims_income *i, struct buf *out)
+void ledger_put_income(const struct claims_income *i, struct buf *out)
 {
 	const struct claims_amount lost = sum_lost(i);
 	const struct {
@@ -104,7 +104,7 @@ int ledger_print_income(const struct ledger_reader *reader, const char *dir, boo
 	for (size_t i = 0; i < n; i++) {
 		if (json)
 			buf_put_str(&out, i ? ",\n" : "\n");
-		(json ? put_json : put_text)(&list[i], &out);
+		(json ? ledger_put_income : put_text)(&list[i], &out);
 	}
 	if (json)
 		buf_put_str(&out, "]\n");

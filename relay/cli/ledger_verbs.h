@@ -5,6 +5,7 @@
 
 #include "relay/cli/cli.h"
 #include "relay/crypto/digest.h"
+#include "relay/ledger/claims.h"
 #include "relay/ledger/fault.h"
 #include "relay/ledger/reader.h"
 #include "session/registry/export.h"
@@ -111,5 +112,7 @@ int ledger_run_totals(const struct verb *verb, int argc, char **argv);
 /* What the books beside a node's ledger say of its income.  Without `must` it is no fault when
  * there are none.  Exit status (ledger_income.c). */
 int ledger_print_income(const struct ledger_reader *reader, const char *dir, bool json, bool must);
+/* One line of them, as a JSON object. */
+void ledger_put_income(const struct claims_income *income, struct buf *out);
 
 #endif

@@ -5,7 +5,15 @@
 #include "relay/base/mem.h"
 #include "relay/base/metrics.h"
 #include "relay/cli/cli.h"
+#include "relay/cli/node_books.h"
 #include "relay/cli/program.h"
+#include "relay/cli/status_pages.h"
+
+/* What the admin thread looks at. */
+struct pages {
+	struct node *node;
+	struct node_books *books;
+};
 
 static bool is_ready(void *arg, struct err *ret_why)
 {
@@ -14,23 +22,38 @@ static bool is_ready(void *arg, struct err *ret_why)
 
 static void refresh(void *arg)
 {
+	const struct pages *pages = arg;
 	struct node_status status;
 
-	node_status(arg, &status);
+	node_status(pages->node, &status);
 	metric_set(METRIC_NODE_IN_FLIGHT, (int64_t)status.in_flight);
 	metric_set(METRIC_NODE_UNPAID_CU, (int64_t)status.unpaid);
-	program_refresh(node_ledger(arg), node_registry(arg));
+	program_refresh(node_ledger(pages->node), node_registry(pages->node));
+	node_books_publish(pages->books);
+}
+
+static void write_status(void *arg, struct buf *out)
+{
+	const struct pages *pages = arg;
+
+	status_page_node(pages->node, pages->books, out);
 }
 
 /* Serves until SIGTERM or SIGINT, with the admin pages beside. */
 static bool serve(const struct config *config, struct node *node, struct err *err)
 {
+	CLEANUP(node_books_destroy)
+	struct node_books *books = node_books_create(config->ledger.dir, node_id(node));
+	struct pages shown = {node, books};
 	const struct admin_check check = {"node", is_ready, node};
+	const struct admin_page page = {STATUS_PAGE_PATH, "application/json", write_status, &shown};
 	const struct admin_params params = {.listen = &config->admin.listen,
 					    .checks = &check,
 					    .checks_n = 1,
+					    .pages = &page,
+					    .pages_n = 1,
 					    .refresh = refresh,
-					    .arg = node};
+					    .arg = &shown};
 	CLEANUP(admin_stop) struct admin *admin = NULL;
 
 	if (!admin_start(&params, &admin, err))

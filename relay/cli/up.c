@@ -152,7 +152,25 @@ static bool read_options(struct up *up, const struct cli_option *o, struct err *
 	       read_stakes(up, o[UP_STAKE].value, o[UP_OPT_NODES].value != NULL, err);
 }
 
-/* The gateway's addresses, and an admin address a node from the ports above. */
+/* An admin address for each node: on the ports above the gateway's when that has its usual one,
+ * where `counterfoil status' looks; else, and when none is free there, any. */
+static void find_node_ports(struct up *up, bool usual, int host, uint64_t port)
+{
+	for (size_t i = 0; i < up->nodes; i++) {
+		CLEANUP(xfree)
+		char *next = xasprintf("%.*s:%" PRIu64, host, up->admin, port + 1);
+		struct err ignored;
+
+		if (!usual || !up_find_port("admin", NULL, next, UP_ADMIN_MORE, &up->node_admin[i],
+					    &ignored)) {
+			up->node_admin[i] = xasprintf("%.*s:0", host, up->admin);
+			continue;
+		}
+		usual = u64_parse(strrchr(up->node_admin[i], ':') + 1,
+				  strlen(strrchr(up->node_admin[i], ':') + 1), &port);
+	}
+}
+
 static bool find_ports(struct up *up, const struct cli_option *o, struct err *err)
 {
 	const char *colon;
@@ -165,8 +183,7 @@ static bool find_ports(struct up *up, const struct cli_option *o, struct err *er
 	colon = strrchr(up->admin, ':');
 	if (!u64_parse(colon + 1, strlen(colon + 1), &port))
 		return err_set(err, ERR_USAGE, "--admin: %s has no port", up->admin);
-	for (size_t i = 0; i < up->nodes; i++)
-		up->node_admin[i] = xasprintf("%.*s:0", (int)(colon - up->admin), up->admin);
+	find_node_ports(up, o[UP_OPT_ADMIN].value == NULL, (int)(colon - up->admin), port);
 	return true;
 }
 
@@ -183,6 +200,7 @@ static void on_ready(struct up *up, const char *url, const char *chain_id)
 	       "'{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_blockNumber\",\"params\":[]}'\n\n"
 	       "Each answer's Counterfoil-Receipt header leads to its signed receipt.\n"
 	       "Health and metrics: http://%s/metrics; ledgers, keys and logs: %s\n"
+	       "What goes on, and what it earns: counterfoil status\n"
 	       "This program keeps the registry and draws its seeds: in a network of its kind all\n"
 	       "others trust who runs it (docs/operating.md).  Ctrl-C stops everything.\n",
 	       url, chain_id, url, up->admin, up->state);
