@@ -101,9 +101,9 @@ MUST_USE bool settle_check_claim(const struct claim *c, const struct signature *
  * In:     proof      its bytes, as they were handed in
  *         sig        the supplier's, claim_proof_sign()
  *         challenge  seed of settle_challenge()
- * Out:    ret        the first fault, set in any case
- * Errors: ERR_CLAIM; the message begins with the fault's name.
- * Cost:   three signatures and some 40 hashes: about 200 us.
+ *         terms      what they were when it was accepted: with others SETTLE_SESSION or
+ * SETTLE_VALUE Out:    ret        the first fault, set in any case Errors: ERR_CLAIM; the message
+ * begins with the fault's name. Cost:   three signatures and some 40 hashes: about 200 us.
  */
 MUST_USE bool settle_check_proof(const struct claim *c, struct view proof,
 				 const struct signature *sig, const struct seed *challenge,
