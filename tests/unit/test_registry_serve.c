@@ -13,6 +13,7 @@
 
 #include "relay/base/clock.h"
 #include "relay/base/mem.h"
+#include "session/registry/desk_words.h"
 #include "session/registry/serve.h"
 #include "tests/unit/dial.h"
 
@@ -201,6 +202,108 @@ static void of_too_many_connections_the_oldest_ends(void **state)
 	close(fd[2]);
 }
 
+/* --- claims ([Y5]); what comes of right ones is test_desk.c's --- */
+/* Posts a body; the status of the answer, and whether WORDS are in it. */
+static int post(struct world *w, const char *path, const void *body, size_t n, const char *words)
+{
+	CLEANUP(buf_finish) struct buf text = {0}, told = {0};
+	int fd = dial(w), status = 0;
+
+	buf_putf(&text, "POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n", path);
+	buf_putf(&text, "Content-Length: %zu\r\n\r\n", n);
+	buf_put(&text, body, n);
+	for (size_t at = 0, i = 0; at < text.n && i < LOOKS; i++) {
+		ssize_t sent = write(fd, text.p + at, text.n - at);
+
+		if (sent < 0 && errno != EAGAIN)
+			break; /* an answer may come before all is read */
+		at += sent > 0 ? (size_t)sent : 0;
+		run(w);
+		if (sent < 0)
+			usleep(1000);
+	}
+	hear(w, fd, &told);
+	/* NOLINTNEXTLINE(cert-err34-c): 0 is no status */
+	assert_int_equal(sscanf((char *)told.p, "HTTP/1.1 %d", &status), 1);
+	if (!strstr((char *)told.p, words))
+		fail_msg("no \"%s\" in %s", words, (char *)told.p);
+	return status;
+}
+
+#define ID "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+/* A claim of nobody's, with a wrong signature. */
+static void put_claim(const struct world *w, struct buf *out)
+{
+	struct claim c = {.network = *store_network(w->store),
+			  .service = {"eth"},
+			  .from = 600000,
+			  .to = 600060,
+			  .records = 1,
+			  .value = 5};
+	const struct signature sig = {{1}};
+	const uint8_t record[CLAIM_RECORD_SIZE] = {0};
+
+	desk_put_claim(&c, &sig, VIEW(record, sizeof(record)), out);
+}
+
+static void what_is_no_claim_is_refused_by_name(void **state)
+{
+	CLEANUP(buf_finish) struct buf claim = {0};
+	struct world *w = *state;
+
+	serve(w);
+	put_claim(w, &claim);
+	assert_int_equal(post(w, "/claims", claim.p, claim.n, "\"error\":\"early: "), 409);
+	assert_int_equal(post(w, "/claims", claim.p, 100, "not a signature, a length"), 400);
+	assert_int_equal(post(w, "/claims", "", 0, "not a signature, a length"), 400);
+	assert_int_equal(post(w, "/claims/" ID "/proof", claim.p, 63, "not a signature"), 400);
+	assert_int_equal(post(w, "/claims/" ID "/proof", claim.p, 90, "\"state\":\"unknown\""),
+			 200);
+	assert_int_equal(post(w, "/claims/" ID, claim.p, claim.n, "only claims"), 405);
+	assert_int_equal(post(w, "/", claim.p, claim.n, "only claims"), 405);
+	assert_int_equal(ask(w, "/claims/" ID, "\"kind\":\"state\""), 200);
+	assert_int_equal(ask(w, "/claims/" ID "00", "the registry file is at /"), 404);
+	assert_int_equal(ask(w, "/claims/" ID "/proof", "the registry file is at /"), 404);
+	assert_int_equal(ask(w, "/claims", "the registry file is at /"), 404);
+	assert_int_equal(ask(w, "/claims?supplier=" ID, "write ?supplier="), 400);
+	assert_int_equal(ask(w, "/claims?supplier=ab&since=0", "write ?supplier="), 400);
+	assert_int_equal(ask(w, "/claims?supplier=" ID "&since=0", "\"claims\":[]"), 200);
+	assert_int_equal(ask(w, "/claims.note?from=0&to=9", "counterfoil/claims/v1"), 200);
+	assert_int_equal(ask(w, "/claims.note?from=9&to=9", "from < to"), 400);
+}
+
+static void a_claim_over_the_limit_is_not_read(void **state)
+{
+	CLEANUP(buf_finish) struct buf claim = {0};
+	struct world *w = *state;
+
+	put_claim(w, &claim);
+	w->limits.body_max = claim.n;
+	serve(w);
+	assert_int_equal(post(w, "/claims", claim.p, claim.n, "early"), 409);
+	buf_put_u8(&claim, 0);
+	assert_int_equal(post(w, "/claims", claim.p, claim.n, ""), 413);
+}
+
+static void claims_take_a_share_of_the_time_and_cheap_refusals_none_of_it(void **state)
+{
+	CLEANUP(buf_finish) struct buf claim = {0};
+	struct world *w = *state;
+
+	w->limits.claims_share = 1000000;
+	w->limits.ahead_us = 1;
+	serve(w);
+	put_claim(w, &claim);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(post(w, "/claims", claim.p, claim.n, "early"), 409);
+	assert_int_equal(ask(w, "/claims?supplier=" ID "&since=0", "\"claims\":[]"), 200);
+	assert_int_equal(ask(w, "/claims?supplier=" ID "&since=0", "Retry-After: "), 503);
+	assert_int_equal(post(w, "/claims", claim.p, claim.n, "Retry-After: "), 503);
+	assert_int_equal(ask(w, "/claims/" ID, "\"kind\":\"state\""), 200);
+	assert_int_equal(ask(w, "/", "counterfoil/registry/v1"), 200);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -209,6 +312,9 @@ int main(void)
 		T(ranges_take_a_share_of_the_time_and_the_current_file_is_always_there),
 		T(a_share_that_was_used_comes_back),
 		T(of_too_many_connections_the_oldest_ends),
+		T(what_is_no_claim_is_refused_by_name),
+		T(a_claim_over_the_limit_is_not_read),
+		T(claims_take_a_share_of_the_time_and_cheap_refusals_none_of_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
