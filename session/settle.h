@@ -13,7 +13,7 @@
 
 struct method_table; /* chains/table.h */
 
-/* Why a claim or a proof is refused ([C7], [C10]); the order is that of the checks. */
+/* Why a claim or a proof is refused; [C7] and [C10] have the order of the checks. */
 enum settle_fault {
 	SETTLE_FINE = 0,
 	/* of either */
@@ -101,9 +101,10 @@ MUST_USE bool settle_check_claim(const struct claim *c, const struct signature *
  * In:     proof      its bytes, as they were handed in
  *         sig        the supplier's, claim_proof_sign()
  *         challenge  seed of settle_challenge()
- *         terms      what they were when it was accepted: with others SETTLE_SESSION or
- * SETTLE_VALUE Out:    ret        the first fault, set in any case Errors: ERR_CLAIM; the message
- * begins with the fault's name. Cost:   three signatures and some 40 hashes: about 200 us.
+ *         terms      as when it was accepted; with others SETTLE_SESSION or SETTLE_VALUE
+ * Out:    ret        the first fault, set in any case
+ * Errors: ERR_CLAIM; the message begins with the fault's name.
+ * Cost:   three signatures and some 40 hashes: about 200 us.
  */
 MUST_USE bool settle_check_proof(const struct claim *c, struct view proof,
 				 const struct signature *sig, const struct seed *challenge,

@@ -17,7 +17,7 @@ struct relay_key; /* relay/crypto/key.h */
 
 #define CLAIM_RECORD_SIZE 156
 #define CLAIM_RECORDS_MAX 65536		  /* records of one claim ([C3]) */
-#define CLAIM_BYTES_MAX 282		  /* of a claim: 250 and its service's name */
+#define CLAIM_BYTES_MAX 250		  /* of a claim: 218 and its service's name */
 #define CLAIM_VALUE_END (((u128)1) << 96) /* 0 < value of a claim < this */
 #define CLAIM_PROOF_MAX 16384		  /* bytes of an encoded proof */
 #define CLAIM_NOTE_MAX 4096		  /* of its checkpoint note ([N5]) */
