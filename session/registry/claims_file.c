@@ -129,7 +129,7 @@ static bool reason_is_name(const char *s, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (!(s[i] >= 'a' && s[i] <= 'z') && !(s[i] >= '0' && s[i] <= '9') && s[i] != '_')
 			return false;
-	return n <= CLAIMS_REASON_MAX;
+	return n <= CLAIMS_FILE_REASON_MAX;
 }
 
 static void read_words(struct fields *f, struct claims_entry *e)

@@ -14,7 +14,7 @@
 
 #define CLAIMS_HEAD "counterfoil/claims/v1\n"
 #define CLAIMS_FILE_MAX (64u << 20) /* bytes of a file */
-#define CLAIMS_REASON_MAX 63	    /* bytes: the name of a fault */
+#define CLAIMS_FILE_REASON_MAX 63   /* bytes: the name of a fault */
 
 /* What became of a claim at its registry.  The numbers stand in the sqlite file. */
 enum desk_state {
@@ -41,8 +41,8 @@ struct desk_claim {
 	struct seed seed; /* the challenge, once it is drawn */
 	u128 value;
 	u128 paid;
-	u128 burned;			    /* stake, what thawed included */
-	char reason[CLAIMS_REASON_MAX + 1]; /* of a forfeit: the name of the last fault */
+	u128 burned;				 /* stake, what thawed included */
+	char reason[CLAIMS_FILE_REASON_MAX + 1]; /* of a forfeit: the name of the last fault */
 };
 
 /* False stops the listing. */
@@ -61,7 +61,7 @@ struct claims_entry {
 	struct signature proof_signature;
 	u128 paid;		  /* to the supplier's owner */
 	u128 burned, burned_thaw; /* of the supplier's stake: what stood, what was on its way out */
-	char reason[CLAIMS_REASON_MAX + 1]; /* of a forfeit; else empty */
+	char reason[CLAIMS_FILE_REASON_MAX + 1]; /* of a forfeit; else empty */
 };
 
 struct claims_file {

@@ -216,7 +216,7 @@ static void read_words(struct fields *f, struct desk_claim *s)
 	if (!f->bad && !desk_state_parse(text, n, &s->state))
 		field_bad(f, "state", "not a state");
 	text = field_text(f, "reason", &n);
-	if (!f->bad && (n > CLAIMS_REASON_MAX || strlen(text) != n))
+	if (!f->bad && (n > CLAIMS_FILE_REASON_MAX || strlen(text) != n))
 		field_bad(f, "reason", "not a name");
 	if (!f->bad)
 		memcpy(s->reason, text, n + 1);

@@ -32,7 +32,8 @@ static bool read_entry(struct store *store, sqlite3_stmt *stmt, struct claims_en
 	     (e->proof.n == 0 ||
 	      column_bytes(stmt, 7, e->proof_signature.b, sizeof(e->proof_signature.b))) &&
 	     column_sum(stmt, 8, &e->paid) && column_sum(stmt, 9, &e->burned) &&
-	     column_sum(stmt, 11, &e->burned_thaw) && reason && strlen(reason) <= CLAIMS_REASON_MAX;
+	     column_sum(stmt, 11, &e->burned_thaw) && reason &&
+	     strlen(reason) <= CLAIMS_FILE_REASON_MAX;
 	if (!ok)
 		return err_set(err, ERR_REGISTRY, "%s: a damaged claim", store->path);
 	memcpy(e->reason, reason, strlen(reason) + 1);

@@ -69,7 +69,7 @@ static bool read_state(struct store *store, sqlite3_stmt *stmt, struct desk_clai
 	if (!column_bytes(stmt, 0, s.id.b, sizeof(s.id.b)) || s.state < DESK_RECORDED ||
 	    s.state > DESK_FORFEITED || !column_sum(stmt, 6, &s.value) ||
 	    !column_sum(stmt, 7, &s.paid) || !column_sum(stmt, 8, &s.burned) ||
-	    !column_sum(stmt, 9, &thaw) || !reason || strlen(reason) > CLAIMS_REASON_MAX)
+	    !column_sum(stmt, 9, &thaw) || !reason || strlen(reason) > CLAIMS_FILE_REASON_MAX)
 		return err_set(err, ERR_REGISTRY, "%s: a damaged claim", store->path);
 	s.recorded = (height_t)sqlite3_column_int64(stmt, 2);
 	s.challenge = (height_t)sqlite3_column_int64(stmt, 3);
