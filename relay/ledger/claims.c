@@ -18,6 +18,16 @@ static const char *const texts[SQL_COUNT] = {
 			    " VALUES (?1, ?2, ?3, ?4)",
 	[SQL_SESSION_FIND] = "SELECT number, application, service, start FROM sessions"
 			     " WHERE session = ?1",
+	[SQL_NAMELESS] = "SELECT session FROM sessions WHERE service = ''",
+	[SQL_SESSION_NAME] = "UPDATE sessions SET application = ?2, service = ?3, start = ?4"
+			     " WHERE session = ?1 AND service = '' RETURNING number",
+	[SQL_SESSION_GATEWAYS] = "SELECT DISTINCT l.gateway FROM earned e"
+				 " JOIN lanes l ON l.number = e.lane WHERE e.session = ?1",
+	[SQL_EARNED_NAME] =
+		"UPDATE earned SET account = ?3, start = ?4,"
+		" claim = (SELECT number FROM claims WHERE account = ?3 AND from_start <= ?4"
+		"  AND to_start > ?4 AND state != 6)"
+		" WHERE session = ?1 AND lane IN (SELECT number FROM lanes WHERE gateway = ?2)",
 	[SQL_LANE_ADD] = "INSERT OR IGNORE INTO lanes(lane, gateway, day) VALUES (?1, ?2, ?3)",
 	[SQL_LANE_FIND] = "SELECT number, cursor, last_leaf, size, done, broken,"
 			  " cosigned_size, closed FROM lanes WHERE lane = ?1",

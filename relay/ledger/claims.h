@@ -74,6 +74,15 @@ enum claims_state {
 #define CLAIMS_STATES 7
 const char *claims_state_name(enum claims_state state); /* "prepared" */
 
+/* Sessions of which the books know units and not whose they are: their leaves were adopted [L8],
+ * and all else of them was lost.  They are in no other list. */
+typedef bool claims_nameless_fn(void *arg, const struct session_id *session);
+MUST_USE bool claims_each_nameless(struct claims *claims, claims_nameless_fn *fn, void *arg,
+				   struct err *err);
+/* Says whose such a session is, by whoever has found it; no change when the books know it. */
+MUST_USE bool claims_name_session(struct claims *claims, const struct ledger_session *session,
+				  struct err *err);
+
 /* When and at what price a session is claimed under one grant; heights are those of the registry.
  */
 struct claims_terms {
