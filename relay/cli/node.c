@@ -39,6 +39,13 @@ static void write_status(void *arg, struct buf *out)
 	status_page_node(pages->node, pages->books, out);
 }
 
+static void notes(void *arg, struct buf *out)
+{
+	const struct pages *pages = arg;
+
+	node_notes(pages->node, out);
+}
+
 /* Serves until SIGTERM or SIGINT, with the admin pages beside. */
 static bool serve(const struct config *config, struct node *node, struct err *err)
 {
@@ -53,6 +60,7 @@ static bool serve(const struct config *config, struct node *node, struct err *er
 					    .pages = &page,
 					    .pages_n = 1,
 					    .refresh = refresh,
+					    .notes = notes,
 					    .arg = &shown};
 	CLEANUP(admin_stop) struct admin *admin = NULL;
 

@@ -21,6 +21,7 @@
 #include "relay/ledger/reader.h"
 #include "relay/link/listener.h"
 #include "relay/link/recovery.h"
+#include "relay/node/claimer.h"
 #include "relay/node/node.h"
 #include "relay/receipt/checkpoint.h"
 #include "relay/receipt/leaf.h"
@@ -56,7 +57,8 @@ struct node {
 	struct tls *tls;
 	struct registry *registry;
 	struct ledger *ledger;
-	struct node_params p; /* strings are not valid after node_create() */
+	struct claimer *claimer; /* NULL: nothing is claimed here */
+	struct node_params p;	 /* strings are not valid after node_create() */
 	struct worker *workers[NODE_WORKERS_MAX];
 	size_t workers_n;
 	int wake_fd;	     /* eventfd: a stop is asked for, or a worker has ended */

@@ -60,6 +60,25 @@ static bool open_workers(struct node *node, const struct node_params *p, struct 
 	return true;
 }
 
+static bool open_claimer(struct node *node, const struct node_params *p, struct err *err)
+{
+	const struct claimer_params params = {
+		.key = node->key,
+		.ledger = node->ledger,
+		.registry = node->registry,
+		.ledger_dir = p->ledger.dir,
+		.source = p->registry,
+		.registry_key = p->registry_key,
+		.batch_sessions = p->claims_batch_sessions,
+		.warn_percent = p->claims_warn_percent,
+		.send_after_us = p->claims_send_after_us,
+		.pause_min_us = p->claims_pause_min_us,
+		.pause_max_us = MAX(p->claims_pause_max_us, p->claims_pause_min_us),
+	};
+
+	return !p->claims || claimer_create(&params, &node->claimer, err);
+}
+
 static bool node_open(struct node *node, const struct node_params *p, struct err *err)
 {
 	struct ledger_params ledger = p->ledger;
@@ -81,9 +100,10 @@ static bool node_open(struct node *node, const struct node_params *p, struct err
 	registry_view_unref(view);
 	ledger.role = LEDGER_SUPPLIER;
 	ledger.self = node->id;
+	ledger.claims = p->claims;
 	if (!ledger_open(&ledger, &node->ledger, err))
 		return err_prefix(err, "ledger");
-	return open_workers(node, p, err);
+	return open_claimer(node, p, err) && open_workers(node, p, err);
 }
 
 bool node_create(const struct node_params *p, struct node **ret, struct err *err)
@@ -109,6 +129,7 @@ void node_destroy(struct node *node)
 		return;
 	for (size_t i = 0; i < node->workers_n; i++)
 		worker_destroy(node->workers[i]);
+	claimer_destroy(node->claimer);
 	ledger_close(node->ledger);
 	registry_close(node->registry);
 	tls_destroy(node->tls);
@@ -173,7 +194,10 @@ bool node_loop(struct node *node, struct err *err)
 	struct pollfd fds[] = {{.fd = node->wake_fd, .events = POLLIN},
 			       {.fd = registry_notify_fd(node->registry), .events = POLLIN}};
 	size_t started = start_workers(node, err);
+	bool claims = !node->claimer || claimer_start(node->claimer, err);
 
+	if (!claims)
+		atomic_fetch_add(&node->stops, 2);
 	wake_workers(node);
 	while (atomic_load(&node->running) > 0) {
 		if (poll(fds, ARRAY_SIZE(fds), -1) <= 0)
@@ -185,7 +209,9 @@ bool node_loop(struct node *node, struct err *err)
 	}
 	for (size_t i = 0; i < started; i++)
 		pthread_join(node->workers[i]->thread, NULL);
-	return started == node->workers_n;
+	if (node->claimer)
+		claimer_stop(node->claimer);
+	return claims && started == node->workers_n;
 }
 
 void node_stop(struct node *node)
@@ -213,6 +239,12 @@ bool node_is_ready(const struct node *node, struct err *ret_why)
 		return err_set(ret_why, why, "service %s: all of its backends rest or are barred",
 			       w->services[atomic_load(&w->state.down)].name.s);
 	return why == ERR_NONE || err_set(ret_why, why, "%s", err_info(why)->text);
+}
+
+void node_notes(const struct node *node, struct buf *out)
+{
+	if (node->claimer)
+		claimer_notes(node->claimer, out);
 }
 
 void node_status(const struct node *node, struct node_status *ret)

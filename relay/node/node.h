@@ -54,6 +54,12 @@ struct node_params {
 	usec_t deadline_max_us;	      /* a relay's own deadline counts up to this */
 	usec_t credit_timeout_us; /* a stream ends for which the gateway makes no room so long */
 	usec_t drain_us;	  /* how long a stop waits for what is in flight */
+	bool claims;		  /* what is earned is claimed; the rest as claimer.h has it */
+	uint64_t claims_batch_sessions;
+	unsigned claims_warn_percent;
+	usec_t claims_send_after_us;
+	usec_t claims_pause_min_us;
+	usec_t claims_pause_max_us;
 };
 /* Defaults for all but the strings, the services and ledger.dir. */
 void node_params_default(struct node_params *ret);
@@ -79,6 +85,9 @@ void node_stop(struct node *node);
 /* True when relays can be served now; else *ret_why says what is missing (registry stale, a backend
  * down, ledger full, draining).  Any thread. */
 bool node_is_ready(const struct node *node, struct err *ret_why);
+/* Appends a line for each thing that an operator should know although nothing is wrong yet: rewards
+ * at risk.  Any thread. */
+void node_notes(const struct node *node, struct buf *out);
 /* What all workers together do now.  Any thread. */
 struct node_status {
 	size_t in_flight; /* relays */

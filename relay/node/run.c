@@ -100,6 +100,12 @@ bool node_params_from_config(const struct config *cfg, struct node_params *p, st
 	p->deadline_max_us = cfg->node.deadline_max;
 	p->credit_timeout_us = cfg->node.credit_timeout;
 	p->drain_us = cfg->node.drain;
+	p->claims = cfg->claims.enabled;
+	p->claims_batch_sessions = cfg->claims.batch_sessions;
+	p->claims_warn_percent = (unsigned)cfg->claims.warn_percent;
+	p->claims_send_after_us = cfg->claims.send_after;
+	p->claims_pause_min_us = cfg->claims.pause_min;
+	p->claims_pause_max_us = cfg->claims.pause_max;
 	return services_of(&cfg->node.services, p, err);
 }
 

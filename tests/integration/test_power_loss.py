@@ -5,35 +5,17 @@ The ledger is copied while its program is stopped, as the disk would have it at 
 the program is killed and started on the copy.
 """
 
-import shutil
-import signal
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pytest
 
-from support.disk import differing, heads, ledger_of
+from support.disk import differing, disk_of, heads, ledger_of
 from support.export import audit, missing
 from support.load import Load
 from support.process import wait_for
 
 FIRST_RELAYS = 50
-
-
-@contextmanager
-def disk_of(process):
-    """A copy of its ledger as it is now, that restore() puts back."""
-    process.child.send_signal(signal.SIGSTOP)
-    copy = process.folder / f"{process.name}.copy"
-    shutil.copytree(ledger_of(process), copy)
-    process.child.send_signal(signal.SIGCONT)
-
-    def restore():
-        process.kill()
-        shutil.rmtree(ledger_of(process))
-        copy.rename(ledger_of(process))
-
-    yield restore
 
 
 def lose_power(network_factory, anvil, folder, which):

@@ -2,6 +2,8 @@
 """Disks of programs under test: slow ones, failing ones, full ones; and what ledgers hold on them."""
 
 import os
+import shutil
+import signal
 import sqlite3
 import subprocess
 import time
@@ -129,3 +131,19 @@ def eventually(load, seconds, least):
     while load.good - before < least:
         assert time.monotonic() < end, f"{load.good - before} calls in {PATIENCE_S:g} s"
         time.sleep(0.05)
+
+
+@contextmanager
+def disk_of(process):
+    """A copy of its ledger as it is now, that restore() puts back."""
+    process.child.send_signal(signal.SIGSTOP)
+    copy = process.folder / f"{process.name}.copy"
+    shutil.copytree(ledger_of(process), copy)
+    process.child.send_signal(signal.SIGCONT)
+
+    def restore():
+        process.kill()
+        shutil.rmtree(ledger_of(process))
+        copy.rename(ledger_of(process))
+
+    yield restore

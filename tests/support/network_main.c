@@ -71,6 +71,9 @@ static bool put_param(struct maker *m, struct err *err)
 		{"snapshot_lag", &m->params.snapshot_lag},
 		{"seed_lag", &m->params.seed_lag},
 		{"grace_blocks", &m->params.grace_blocks},
+		{"claim_window", &m->params.claim_window},
+		{"challenge_lag", &m->params.challenge_lag},
+		{"proof_window", &m->params.proof_window},
 	};
 	u128 value;
 
