@@ -42,7 +42,7 @@ static bool on_claim(void *arg, const struct claim *c, const struct desk_claim *
 
 	claim_id_of(c, &id);
 	assert(ID_EQ(&id, &state->id) && ID_EQ(&c->supplier, &supplier));
-	assert(state->state != DESK_UNKNOWN && strlen(state->reason) <= CLAIMS_REASON_MAX);
+	assert(state->state != DESK_UNKNOWN && strlen(state->reason) <= CLAIMS_FILE_REASON_MAX);
 	return ++*n < 3;
 }
 
@@ -69,7 +69,7 @@ static void read_answers(struct view line)
 	buf_put_str(&note, "\n");
 	note_put_signature(&note, &name, 0, &sig);
 	if (desk_read_state(buf_view(&note), pinned, &asked, &s, &err))
-		assert(ID_EQ(&s.id, &asked) && strlen(s.reason) <= CLAIMS_REASON_MAX);
+		assert(ID_EQ(&s.id, &asked) && strlen(s.reason) <= CLAIMS_FILE_REASON_MAX);
 	else
 		assert((err.code == ERR_CLAIM || err.code == ERR_REGISTRY) && s.due == 77);
 	if (desk_read_list(buf_view(&note), pinned, &supplier, 5, on_claim, &n, &last, &more,
