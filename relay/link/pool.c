@@ -177,9 +177,9 @@ static void slot_on_timer(evutil_socket_t fd, short what, void *arg)
 	} else if (slot->link && link_is_up(slot->link)) {
 		err_set(&err, ERR_SHUTDOWN, "no longer in a session with this supplier");
 		link_close(slot->link, &err); /* on_down drops the slot */
-	} else {
+	} else if (slot->up_since_us == 0) {
 		slot_drop(slot);
-	}
+	} /* else it has just ended: its owner knows it, and hears of that by on_down */
 }
 
 static bool on_up(struct link *link, void *arg, struct err *err)

@@ -58,6 +58,27 @@ static void a_link_no_longer_wanted_lives_until_grace_ends(void **state)
 	assert_int_equal(w->pair.node.last_type, FRAME_GOAWAY);
 }
 
+/* The end of the grace time and the peer's end in one turn of the loop. */
+static void a_link_that_is_lost_as_its_grace_ends_is_told_to_its_owner(void **state)
+{
+	struct world *w = *state;
+	struct link *gone;
+
+	open_door(w, 0, "127.0.0.1:0");
+	make_pool(w);
+	pool_set_wanted(w->pool, w->target, 1);
+	assert_true(wait_up(w, 1));
+	assert_true(pair_run(&w->pair, &w->pair.node.ups, 1, PAIR_PATIENCE_MS));
+	pool_set_wanted(w->pool, w->target, 0);
+	gone = w->pair.node.link;
+	w->pair.node.link = NULL;
+	link_destroy(gone);
+	usleep((useconds_t)w->pool_params.grace_us + 20000);
+	pair_run(&w->pair, &w->pair.gateway.downs, 1, 2000);
+	assert_int_equal(w->pair.gateway.downs, 1);
+	assert_int_equal(pool_up_count(w->pool), 0);
+}
+
 static void a_link_wanted_again_within_grace_is_kept(void **state)
 {
 	struct world *w = *state;
@@ -223,6 +244,7 @@ int main(void)
 		T(wanted_suppliers_are_linked_and_found_by_key),
 		T(the_same_set_again_changes_nothing),
 		T(a_link_no_longer_wanted_lives_until_grace_ends),
+		T(a_link_that_is_lost_as_its_grace_ends_is_told_to_its_owner),
 		T(a_link_wanted_again_within_grace_is_kept),
 		T(a_lost_link_is_dialled_again),
 		T(an_end_for_our_own_ledgers_sake_does_not_lengthen_the_pause),
