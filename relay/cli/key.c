@@ -33,6 +33,39 @@ static int run_new(const struct verb *verb, int argc, char **argv)
 	return CLI_OK;
 }
 
+/* A copy for another place: what lies there opens nothing by itself. */
+static bool encrypt(const char *from, const char *to, const char *passphrase_file, struct err *err)
+{
+	CLEANUP(passphrase_free) char *passphrase = NULL;
+	CLEANUP(relay_key_destroy) struct relay_key *key = NULL;
+	struct key_file_info info;
+
+	if (!relay_key_peek(from, &info, err))
+		return false;
+	if (info.encrypted)
+		return err_set(err, ERR_KEY, "%s is encrypted already: copy the file as it is",
+			       from);
+	if (!relay_key_load(from, NULL, &key, err) ||
+	    !cli_passphrase(passphrase_file, true, true, &passphrase, err) ||
+	    !relay_key_save(key, to, passphrase, err))
+		return false;
+	print_public(relay_key_public(key));
+	return true;
+}
+
+static int run_encrypt(const struct verb *verb, int argc, char **argv)
+{
+	struct cli_option options[] = {{.name = "passphrase-file"}};
+	struct err err;
+	int n;
+
+	if (!cli_options(verb, argc, argv, options, ARRAY_SIZE(options), false, &n))
+		return CLI_USAGE;
+	if (n != 2)
+		return cli_usage(verb, "write: key encrypt FILE COPY");
+	return encrypt(argv[1], argv[2], options[0].value, &err) ? CLI_OK : cli_fail(&err);
+}
+
 static int run_show(const struct verb *verb, int argc, char **argv)
 {
 	struct cli_option options[] = {{.name = "role", .is_flag = true}};
@@ -54,15 +87,16 @@ static int run_show(const struct verb *verb, int argc, char **argv)
 
 static int run(const struct verb *verb, int argc, char **argv)
 {
-	static const struct cli_action actions[] = {{"new", run_new}, {"show", run_show}};
+	static const struct cli_action actions[] = {
+		{"new", run_new}, {"encrypt", run_encrypt}, {"show", run_show}};
 
 	return cli_dispatch(verb, actions, ARRAY_SIZE(actions), argc, argv);
 }
 
 const struct verb verb_key = {
 	.name = "key",
-	.usage = "new ROLE FILE | show FILE",
-	.summary = "make a key, or print the public half of one",
+	.usage = "new ROLE FILE | encrypt FILE COPY | show FILE",
+	.summary = "make a key, encrypt a copy, or print the public half of one",
 	.help = "key new gateway|supplier|application|registry FILE\n"
 		"  Makes an Ed25519 key of one role, writes it to FILE (mode 0600, never over an\n"
 		"  existing file) and prints its public half, which is the identity.\n"
@@ -71,6 +105,10 @@ const struct verb verb_key = {
 		"  With neither, the environment's COUNTERFOIL_PASSPHRASE encrypts the key; "
 		"without\n"
 		"  that it is not encrypted.\n"
+		"\n"
+		"key encrypt FILE COPY\n"
+		"  Writes a copy of a key that is not encrypted, encrypted; it can take the key's\n"
+		"  place.  The passphrase is found as above, or asked for.\n"
 		"\n"
 		"key show [--role] FILE\n"
 		"  Prints the public half; needs no passphrase.\n"

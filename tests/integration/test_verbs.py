@@ -91,6 +91,22 @@ def test_a_passphrase_encrypts_the_key_and_is_asked_for_nowhere_without_a_termin
     assert status == 0 and "kdf" in (tmp_path / "third").read_text()
 
 
+def test_an_encrypted_copy_of_a_key_takes_its_place(tmp_path):
+    key, copy, words = (tmp_path / name for name in ("node.key", "copy.key", "words"))
+    words.write_text("horse battery\n")
+    public = counterfoil("key", "new", "supplier", key)[1]
+    assert counterfoil("key", "encrypt", key, copy, "--passphrase-file", words) == (0, public, "")
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600 and "secret" not in copy.read_text()
+    assert counterfoil("key", "show", "--role", copy)[1] == "supplier encrypted " + public
+    before = copy.read_bytes()
+    status, _, err = counterfoil("key", "encrypt", key, copy, "--passphrase-file", words)
+    assert status == 1 and "never overwritten" in err and copy.read_bytes() == before
+    status, _, err = counterfoil("key", "encrypt", copy, tmp_path / "third")
+    assert status == 1 and "encrypted already" in err
+    status, _, err = counterfoil("key", "encrypt", key, tmp_path / "third")
+    assert status == 1 and "no passphrase" in err and not (tmp_path / "third").exists()
+
+
 def lines_to_run(out):
     """The commands that a verb has printed, as words without the program's name."""
     return [line.split()[1:] for line in out.splitlines() if line.startswith("  counterfoil ")]
