@@ -83,11 +83,13 @@ static void print_gateway_next(struct init *in)
 	const char *registry = in->registry ? init_text(in, " --registry %s", in->registry) : "";
 	char escrow[U128_TEXT_MAX];
 
-	u128_text((u128)in->budget * horizon, escrow);
+	u128_text((u128)in->budget * horizon * 2, escrow);
 	print_where(in);
 	printf("  counterfoil fund%s %s %s\n", in->registry_is_local ? registry : "",
 	       init_hex(in, &in->application), escrow);
-	printf("(the escrow carries %" PRIu64 " sessions, those that can be unsettled at once)\n",
+	printf("(half of it stays for the %" PRIu64
+	       " sessions that can be unsettled at once: with less in escrow\nno grant is "
+	       "active; the other half can be spent)\n",
 	       horizon);
 	if (in->application_key == NULL)
 		printf("\nThe application's owner lets this gateway spend:\n");
