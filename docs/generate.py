@@ -153,7 +153,8 @@ def metrics():
 
 SIDES = {"node": ("A gateway against a node", "tests/integration/test_hostile_gateway.py"),
          "gateway": ("A supplier against a gateway", "tests/integration/test_hostile_node.py"),
-         "client": ("A client against a gateway", "tests/integration/test_client_rules.py")}
+         "client": ("A client against a gateway", "tests/integration/test_client_rules.py"),
+         "registry": ("A supplier against the registry", "tests/integration/test_reward_attacks.py")}
 
 
 def hostile():
@@ -174,7 +175,10 @@ def hostile():
             "| fault WEIGHT NAME | the gateway drops the supplier for the session: `gateway.fault` in the log, "
             "NAME in `counterfoil_gateway_faults_total`; the dApp is answered by another |",
             "| retry NAME | the call goes to another supplier, NAME in `counterfoil_gateway_retries_total` |",
-            "| http STATUS [CODE] | the HTTP status, and the JSON-RPC code |", "",
+            "| http STATUS [CODE] | the HTTP status, and the JSON-RPC code |",
+            "| refused NAME | the registry refuses the claim; nothing is recorded, and nobody loses anything |",
+            "| forfeit NAME | the claim is recorded and its proof refused; NAME is kept, the value stays in escrow, and as much "
+            "of the supplier's stake is burned |", "",
             "## Rules", "", "| rule | broken by |", "|---|---|"]
     for rule in rules:
         broken = [f"[{c['name']}](#{c['side']})" for c in table["case"] if rule in c["breaks"]]

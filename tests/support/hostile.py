@@ -10,6 +10,8 @@
     fault WEIGHT NAME     of a supplier: gateway.fault, local or provable, and the link is closed
     retry NAME            of a supplier: the call goes to another, the link stays
     http STATUS [CODE]    of a client: the answer's status and JSON-RPC error code
+    refused NAME          of a claim: the registry's answer; nothing is recorded
+    forfeit NAME          of a claim that is recorded: its proof is refused, and its supplier's stake burned
 """
 
 import tomllib
@@ -18,7 +20,7 @@ from support import paths
 
 TABLE = tomllib.loads((paths.ROOT / "tests/hostile.toml").read_text())
 SIDES = {"node": "a gateway against a node", "gateway": "a supplier against a gateway",
-         "client": "a client against a gateway"}
+         "client": "a client against a gateway", "registry": "a supplier against the registry"}
 
 
 def cases(side):
