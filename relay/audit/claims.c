@@ -56,17 +56,64 @@ bool claims_terms(void *arg, const struct claim *c, height_t start, struct settl
 	return true;
 }
 
+int claims_four_order(const struct claim *a, const struct claim *b)
+{
+	int order = memcmp(&a->supplier, &b->supplier, sizeof(a->supplier));
+
+	order = order ? order : memcmp(&a->application, &b->application, sizeof(a->application));
+	order = order ? order : memcmp(&a->gateway, &b->gateway, sizeof(a->gateway));
+	return order ? order : strcmp(a->service.s, b->service.s);
+}
+
+int claims_order(const struct claim *a, const struct claim *b)
+{
+	int order = claims_four_order(a, b);
+
+	if (order == 0 && a->from != b->from)
+		order = a->from < b->from ? -1 : 1;
+	return order;
+}
+
+static int entry_order(const void *x, const void *y)
+{
+	const struct claims_entry *a = *(const struct claims_entry *const *)x;
+	const struct claims_entry *b = *(const struct claims_entry *const *)y;
+	int order = claims_order(&a->claim, &b->claim);
+
+	return order ? order : memcmp(a->id.b, b->id.b, sizeof(a->id.b));
+}
+
+static const struct claims_entry **sort_entries(const struct claims_file *file)
+{
+	const struct claims_entry **sorted = xcalloc(file->n, sizeof(*sorted));
+
+	for (size_t i = 0; i < file->n; i++)
+		sorted[i] = &file->v[i];
+	if (file->n > 0)
+		qsort(sorted, file->n, sizeof(*sorted), entry_order);
+	return sorted;
+}
+
+/* Ranges do not overlap, or that is a finding: so it is the last one that begins by then. */
 const struct claims_entry *claims_covering(const struct claims_audit *a, const struct claim *four,
 					   height_t start)
 {
+	size_t low = 0, high = a->file->n;
 	struct claim probe = *four;
 
 	probe.from = start;
-	probe.to = start + 1;
-	for (size_t i = 0; i < a->file->n; i++)
-		if (settle_overlap(&a->file->v[i].claim, &probe))
-			return &a->file->v[i];
-	return NULL;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (claims_order(&a->sorted[mid]->claim, &probe) <= 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == 0 || claims_four_order(&a->sorted[low - 1]->claim, four) != 0 ||
+	    start >= a->sorted[low - 1]->claim.to)
+		return NULL;
+	return a->sorted[low - 1];
 }
 
 size_t claims_records(const struct claims_entry *e)
@@ -105,12 +152,14 @@ void audit_claims(const struct audit_registry *registry, const struct claims_fil
 			   "the claims file is of another network");
 		return;
 	}
+	a.sorted = sort_entries(file);
 	a.book = settle_book_create(registry->export.history, &registry->export.seeds);
 	claims_check_entries(&a);
 	claims_check_money(&a);
 	n = claims_check_lanes(&a, &served);
 	claims_tell_fate(&a, served, n);
 	settle_book_destroy(a.book);
+	free(a.sorted);
 }
 
 void audit_claims_finish(struct audit_claims *claims)

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 
 #include "relay/audit/claims_inside.h"
-#include "relay/base/mem.h"
 
 static height_t last_seed(const struct claims_audit *a)
 {
@@ -197,44 +196,20 @@ static void check_state(struct claims_audit *a, const struct claims_entry *e, bo
 
 /* --- overlaps --- */
 
-static int four_order(const void *x, const void *y)
-{
-	const struct claims_entry *a = *(const struct claims_entry *const *)x;
-	const struct claims_entry *b = *(const struct claims_entry *const *)y;
-	int order = memcmp(&a->claim.supplier, &b->claim.supplier, sizeof(struct key_id));
-
-	order = order ? order
-		      : memcmp(&a->claim.application, &b->claim.application, sizeof(struct key_id));
-	order = order ? order : memcmp(&a->claim.gateway, &b->claim.gateway, sizeof(struct key_id));
-	order = order ? order : strcmp(a->claim.service.s, b->claim.service.s);
-	if (order == 0 && a->claim.from != b->claim.from)
-		order = a->claim.from < b->claim.from ? -1 : 1;
-	return order ? order : memcmp(a->id.b, b->id.b, sizeof(a->id.b));
-}
-
 static void check_overlaps(const struct claims_audit *a)
 {
-	size_t n = a->file->n;
-	CLEANUP(xfree) const struct claims_entry **sorted = xcalloc(n, sizeof(*sorted));
 	const struct claims_entry *widest = NULL; /* of those with these four: ends last */
 	char other[65];
 
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = &a->file->v[i];
-	if (n > 0)
-		qsort(sorted, n, sizeof(*sorted), four_order);
-	for (size_t i = 0; i < n; i++) {
-		const struct claims_entry *e = sorted[i];
+	for (size_t i = 0; i < a->file->n; i++) {
+		const struct claims_entry *e = a->sorted[i];
 
 		if (widest != NULL && settle_overlap(&widest->claim, &e->claim))
 			claims_find(a, AUDIT_PROVABLE, "overlap", e, NULL, AUDIT_NO_SEQ,
 				    "of sessions that claim %s is of too",
 				    hex_encode(widest->id.b, sizeof(widest->id.b), other));
-		if (widest == NULL || e->claim.to > widest->claim.to ||
-		    !ID_EQ(&e->claim.supplier, &widest->claim.supplier) ||
-		    !ID_EQ(&e->claim.application, &widest->claim.application) ||
-		    !ID_EQ(&e->claim.gateway, &widest->claim.gateway) ||
-		    strcmp(e->claim.service.s, widest->claim.service.s) != 0)
+		if (widest == NULL || claims_four_order(&widest->claim, &e->claim) != 0 ||
+		    e->claim.to > widest->claim.to)
 			widest = e;
 	}
 }

@@ -6,19 +6,10 @@
 #include "relay/base/mem.h"
 #include "session/budget.h"
 
-static int four_order(const struct claim *a, const struct claim *b)
-{
-	int order = memcmp(&a->supplier, &b->supplier, sizeof(a->supplier));
-
-	order = order ? order : memcmp(&a->application, &b->application, sizeof(a->application));
-	order = order ? order : memcmp(&a->gateway, &b->gateway, sizeof(a->gateway));
-	return order ? order : strcmp(a->service.s, b->service.s);
-}
-
 static int served_order(const void *x, const void *y)
 {
 	const struct claims_served *a = x, *b = y;
-	int order = four_order(&a->four, &b->four);
+	int order = claims_four_order(&a->four, &b->four);
 
 	if (order == 0 && a->start != b->start)
 		order = a->start < b->start ? -1 : 1;
@@ -192,7 +183,7 @@ void claims_tell_fate(struct claims_audit *a, struct claims_served *served, size
 		qsort(served, n, sizeof(*served), served_order);
 	for (size_t i = 0, to; i < n; i = to) {
 		for (to = i + 1; to < n && served[to].start == served[i].start &&
-				 four_order(&served[to].four, &served[i].four) == 0;)
+				 claims_four_order(&served[to].four, &served[i].four) == 0;)
 			to++;
 		tell_session(a, &served[i], to - i);
 	}

@@ -12,6 +12,7 @@ struct claims_audit {
 	const struct claims_file *file;
 	const struct audit_folder *folders;
 	size_t folders_n;
+	const struct claims_entry **sorted; /* all of the file, by claims_order() */
 	struct settle_book *book;
 	struct audit_report *report;
 	struct audit_claims *ret;
@@ -30,7 +31,12 @@ MUST_USE bool claims_terms(void *arg, const struct claim *c, height_t start,
 /* True iff the file has the seed of the session that starts there, or says that there was none. */
 bool claims_seed_known(const struct claims_audit *a, height_t start);
 
-/* The entry of a supplier whose range holds a start, or NULL. */
+/* By supplier, application, gateway and service, then by from. */
+int claims_order(const struct claim *a, const struct claim *b);
+/* As above without from: 0 iff the two are of the same four. */
+int claims_four_order(const struct claim *a, const struct claim *b);
+
+/* The entry of the same four whose range holds a start, or NULL.  O(log n). */
 const struct claims_entry *claims_covering(const struct claims_audit *a, const struct claim *four,
 					   height_t start);
 
