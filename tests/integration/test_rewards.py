@@ -13,6 +13,7 @@ from support.disk import disk_of
 from support.load import Load
 from support.process import wait_for
 from support.rewards import POINTS, Rewards
+from support.rewards_audit import audited, fates
 
 CLIENTS = 2  # of each application at each gateway
 
@@ -53,6 +54,8 @@ def test_three_operators_are_paid_by_two_applications_at_two_gateways(rewards):
     for n in range(3):
         assert not network.lost(n)
         assert network.metric(network.nodes[n], "counterfoil_node_claim_risk") == 0
+    said = audited(network)
+    assert said["report"]["status"] == "clean" and set(fates(said)) <= {"paid", "undelivered"}
 
 
 def test_a_node_that_dies_at_any_point_is_paid_once_for_everything(rewards):
@@ -124,6 +127,8 @@ def test_a_gateway_that_never_comes_back_costs_what_it_had_not_cosigned(rewards)
     assert set(network.lost(0)) <= {"no_cosigned_head"}
     assert tail <= 10**6  # node.max_unpaid_cu
     assert node.running()
+    told = fates(audited(network))
+    assert told.get("paid", 0) == served - tail and sum(told.values()) == served
 
 
 def test_a_node_whose_ledger_goes_back_by_a_second_is_paid_once_for_everything(rewards):
@@ -141,3 +146,4 @@ def test_a_node_whose_ledger_goes_back_by_a_second_is_paid_once_for_everything(r
             wait_for("relays", lambda before=before: load.good >= before + 50)
     network.all_is_paid()
     assert not network.lost(0) and not network.lost(1)
+    assert set(fates(audited(network))) <= {"paid", "undelivered"}

@@ -248,7 +248,7 @@ class Network:
         """The ledger of one process, exported by the verb."""
         self.exported += 1
         into = self.folder / f"export-{process.name}-{self.exported}"
-        role = "gateway" if process is self.gateway else "node"
+        role = "node" if process in self.nodes else "gateway"
         run("ledger", "export", "--role", role, "--config", process.config, "--private",
             "--audit", into)
         return Export(into)
