@@ -99,6 +99,19 @@ static const char *const texts[SQL_COUNT] = {
 			  " AND session = (SELECT number FROM sessions WHERE session = ?2)"
 			  " AND cu + tail_cu <= (SELECT ifnull(sum(lost.cu), 0) FROM lost"
 			  "  WHERE lost.lane = earned.lane AND lost.session = earned.session)",
+	[SQL_LANE_IS_OPEN] = "SELECT count(*), sum(c.state <= 3) FROM earned e"
+			     " LEFT JOIN claims c ON c.number = e.claim WHERE e.lane = ?1",
+	[SQL_FOLDED_FIND] = "SELECT cu, value FROM folded"
+			    " WHERE application = ?1 AND service = ?2 AND part = ?3",
+	[SQL_FOLDED_SET] = "INSERT OR REPLACE INTO folded(application, service, part, cu, value)"
+			   " VALUES (?1, ?2, ?3, ?4, ?5)",
+	[SQL_FOLD_ROWS] = "DELETE FROM earned WHERE lane = ?1",
+	[SQL_FOLD_LOST] = "DELETE FROM lost WHERE lane = ?1",
+	[SQL_FOLD_HEADS] = "DELETE FROM heads WHERE lane = ?1",
+	[SQL_FOLD_RECORDS] =
+		"UPDATE claims SET records = NULL, proof = NULL WHERE state >= 4"
+		" AND records IS NOT NULL"
+		" AND number NOT IN (SELECT claim FROM earned WHERE claim IS NOT NULL)",
 	[SQL_NEEDED_DAY] = "SELECT min(day) FROM lanes l WHERE broken = 0 AND ((done = 0 AND"
 			   " cursor < cosigned_size) OR EXISTS (SELECT 1 FROM earned e WHERE"
 			   " e.lane = l.number AND e.open = 1))",

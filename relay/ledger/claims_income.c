@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Income: each unit that was served in exactly one place. */
-#include "relay/ledger/claims.h"
+ * Income: each unit that was served in exactly one place.  Of lanes whose day was dropped only sums
+ * are kept. */
+#include "relay/ledger/claims_inside.h"
 
 #include "relay/base/mem.h"
 
@@ -97,6 +98,127 @@ static bool sum_lost(void *arg, const struct claims_lost_row *row)
 	return true;
 }
 
+/* --- what is folded --- */
+
+/* The parts of a sum, and then its losses. */
+#define PARTS 6
+static const char *const part_names[PARTS] = {"earned",	   "free",    "at_risk",
+					      "claimable", "claimed", "paid"};
+
+static struct claims_amount *part_at(struct claims_income *sum, size_t i)
+{
+	struct claims_amount *const parts[PARTS] = {&sum->earned,    &sum->free,    &sum->at_risk,
+						    &sum->claimable, &sum->claimed, &sum->paid};
+
+	return i < PARTS ? parts[i] : &sum->lost[i - PARTS];
+}
+
+static const char *part_name(size_t i)
+{
+	return i < PARTS ? part_names[i] : claims_loss_name((enum claims_loss)(i - PARTS));
+}
+
+static bool sum_folded(struct claims *claims, struct sums *sums, struct err *err)
+{
+	STMT *stmt = NULL;
+	bool found = true;
+
+	if (!store_prepare(claims->db, "SELECT application, service, part, cu, value FROM folded",
+			   &stmt, err))
+		return false;
+	while (found) {
+		struct service_name service = {{0}};
+		struct claims_amount *amount;
+		struct key_id application;
+		const char *part;
+		size_t i = 0;
+
+		if (!claims_step(stmt, &found, err))
+			return false;
+		if (!found || !store_blob(stmt, 0, application.b, sizeof(application.b)) ||
+		    (part = (const char *)sqlite3_column_text(stmt, 2)) == NULL)
+			continue;
+		if (!claims_column_service(stmt, 1, &service))
+			service.s[0] = 0;
+		while (i < PARTS + LOSS_COUNT && strcmp(part_name(i), part) != 0)
+			i++;
+		if (i == PARTS + LOSS_COUNT)
+			i = PARTS + LOSS_REFUSED; /* a word of a newer version */
+		amount = part_at(sums_get(sums, &service, &application), i);
+		amount->cu += (cu_t)sqlite3_column_int64(stmt, 3);
+		amount->value += claims_column_amount(stmt, 4);
+	}
+	return true;
+}
+
+static bool fold_part(struct claims *claims, const struct claims_income *sum, const char *part,
+		      const struct claims_amount *amount, struct err *err)
+{
+	struct claims_amount all = *amount;
+	sqlite3_stmt *stmt = NULL;
+
+	for (int step = 0; step < 2; step++) { /* what there is, then with this */
+		bool found;
+
+		stmt = claims_sql(claims, step == 0 ? SQL_FOLDED_FIND : SQL_FOLDED_SET, err);
+		if (stmt == NULL)
+			return false;
+		BIND_ID(stmt, 1, &sum->application);
+		sqlite3_bind_text(stmt, 2, sum->service.s, -1, SQLITE_STATIC);
+		sqlite3_bind_text(stmt, 3, part, -1, SQLITE_STATIC);
+		if (step == 1) {
+			sqlite3_bind_int64(stmt, 4, (int64_t)all.cu);
+			claims_bind_amount(stmt, 5, all.value);
+		}
+		if (!claims_step(stmt, &found, err))
+			return false;
+		if (step == 0 && found) {
+			all.cu += (cu_t)sqlite3_column_int64(stmt, 0);
+			all.value += claims_column_amount(stmt, 1);
+		}
+		sqlite3_reset(stmt);
+	}
+	return true;
+}
+
+/* Without its leaves nothing of it can be claimed any more. */
+static void fold_open(struct claims_income *sum)
+{
+	struct claims_amount *lost = &sum->lost[LOSS_WINDOW_CLOSED];
+
+	lost->cu += sum->at_risk.cu + sum->claimable.cu;
+	lost->value += sum->at_risk.value + sum->claimable.value;
+	sum->at_risk = sum->claimable = (struct claims_amount){0};
+}
+
+bool claims_fold(struct claims *claims, int64_t lane, struct err *err)
+{
+	static const enum claims_sql drops[] = {SQL_FOLD_ROWS, SQL_FOLD_LOST, SQL_FOLD_HEADS,
+						SQL_LANE_MARKS_RESET, SQL_FOLD_RECORDS};
+	struct sums sums = {0};
+	bool ok = claims_each_row_of(claims, lane, sum_row, &sums, err) &&
+		  claims_each_lost_of(claims, lane, sum_lost, &sums, err);
+
+	for (size_t i = 0; ok && i < sums.n; i++) {
+		fold_open(&sums.v[i]);
+		for (size_t p = 0; ok && p < PARTS + LOSS_COUNT; p++)
+			if (part_at(&sums.v[i], p)->cu > 0)
+				ok = fold_part(claims, &sums.v[i], part_name(p),
+					       part_at(&sums.v[i], p), err);
+	}
+	free(sums.v);
+	for (size_t i = 0; ok && i < ARRAY_SIZE(drops); i++) {
+		sqlite3_stmt *stmt = claims_sql(claims, drops[i], err);
+
+		if (stmt != NULL && drops[i] != SQL_FOLD_RECORDS)
+			sqlite3_bind_int64(stmt, 1, lane);
+		ok = claims_run(stmt, err);
+	}
+	return ok;
+}
+
+/* --- all --- */
+
 static int by_service(const void *a, const void *b)
 {
 	const struct claims_income *x = a, *y = b;
@@ -111,7 +233,7 @@ bool claims_income(struct claims *claims, struct claims_income **ret, size_t *re
 	struct sums sums = {0};
 
 	if (!claims_each_row(claims, 0, UINT64_MAX, sum_row, &sums, err) ||
-	    !claims_each_lost(claims, sum_lost, &sums, err)) {
+	    !claims_each_lost(claims, sum_lost, &sums, err) || !sum_folded(claims, &sums, err)) {
 		free(sums.v);
 		return false;
 	}

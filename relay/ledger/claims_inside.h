@@ -12,7 +12,8 @@ struct claims {
 	sqlite3 *db;
 	sqlite3_stmt **stmts; /* by enum claims_sql; prepared when first used */
 	/* of claims_tally(), from call to call: */
-	bool looked;	       /* at all lanes, since claims_open() */
+	bool looked;	       /* at all lanes, within the last hour */
+	usec_t looked_us;      /* when that was */
 	bool checking;	       /* what was counted before, while it does so */
 	uint64_t seen_number;  /* of the ledger's lanes; those above are new */
 	struct lane_id *lanes; /* to be counted: [lanes_at, lanes_n) */
@@ -64,6 +65,13 @@ enum claims_sql {
 	SQL_LOST_ROWS,
 	SQL_ROW_CLOSE,
 	SQL_NEEDED_DAY,
+	SQL_LANE_IS_OPEN,
+	SQL_FOLDED_FIND,
+	SQL_FOLDED_SET,
+	SQL_FOLD_ROWS,
+	SQL_FOLD_LOST,
+	SQL_FOLD_HEADS,
+	SQL_FOLD_RECORDS,
 	SQL_COUNT
 };
 
@@ -83,6 +91,14 @@ MUST_USE bool claims_end(struct claims *claims, bool ok, struct err *err);
 MUST_USE bool claims_account(struct claims *claims, const struct key_id *application,
 			     const struct key_id *gateway, const struct service_name *service,
 			     int64_t *ret, struct err *err);
+
+/* As claims_each_row() and claims_each_lost(), of one lane by its number in the books. */
+MUST_USE bool claims_each_row_of(struct claims *claims, int64_t lane, earned_fn *fn, void *arg,
+				 struct err *err);
+MUST_USE bool claims_each_lost_of(struct claims *claims, int64_t lane, claims_lost_fn *fn,
+				  void *arg, struct err *err);
+/* Keeps sums of a lane whose leaves are gone, and drops its rows.  In a transaction. */
+MUST_USE bool claims_fold(struct claims *claims, int64_t lane, struct err *err);
 
 static inline void claims_bind_amount(sqlite3_stmt *stmt, int at, u128 v)
 {

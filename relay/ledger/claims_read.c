@@ -2,6 +2,7 @@
  * What the books say: rows, claims, losses. */
 #include "relay/ledger/claims_inside.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 /* --- rows --- */
@@ -92,6 +93,15 @@ bool claims_each_earned(struct claims *claims, height_t from, height_t to, earne
 			ROW_COLUMNS
 			" AND e.open = 1 AND e.claim IS NULL AND a.service != ''" ROW_ORDER,
 			from, to, fn, arg, err);
+}
+
+bool claims_each_row_of(struct claims *claims, int64_t lane, earned_fn *fn, void *arg,
+			struct err *err)
+{
+	char sql[sizeof(ROW_COLUMNS) + 64];
+
+	snprintf(sql, sizeof(sql), "%s AND e.lane = %" PRId64, ROW_COLUMNS, lane);
+	return each_row(claims, sql, 0, UINT64_MAX, fn, arg, err);
 }
 
 bool claims_each_row(struct claims *claims, height_t from, height_t to, earned_fn *fn, void *arg,
@@ -265,22 +275,20 @@ static bool lost_read(sqlite3_stmt *stmt, struct claims_lost_row *ret)
 	return true;
 }
 
-bool claims_each_lost(struct claims *claims, claims_lost_fn *fn, void *arg, struct err *err)
+#define LOST_COLUMNS                                                                               \
+	"SELECT s.session, a.application, a.gateway, a.service, x.start, l.lane, x.reason, x.cu,"  \
+	" x.value, c.id, x.noted_ms FROM lost x JOIN accounts a ON a.number = x.account"           \
+	" JOIN sessions s ON s.number = x.session JOIN lanes l ON l.number = x.lane"               \
+	" LEFT JOIN claims c ON c.number = x.claim"
+
+static bool each_lost(struct claims *claims, const char *sql, claims_lost_fn *fn, void *arg,
+		      struct err *err)
 {
 	struct claims_lost_row row;
 	STMT *stmt = NULL;
 	bool found = true;
 
-	if (!store_prepare(claims->db,
-			   "SELECT s.session, a.application, a.gateway, a.service, x.start, l.lane,"
-			   " x.reason, x.cu, x.value, c.id, x.noted_ms FROM lost x"
-			   " JOIN accounts a ON a.number = x.account"
-			   " JOIN sessions s ON s.number = x.session"
-			   " JOIN lanes l ON l.number = x.lane"
-			   " LEFT JOIN claims c ON c.number = x.claim"
-			   " ORDER BY x.start, a.application, a.gateway, a.service, l.lane,"
-			   " x.reason",
-			   &stmt, err))
+	if (!store_prepare(claims->db, sql, &stmt, err))
 		return false;
 	while (found) {
 		if (!claims_step(stmt, &found, err))
@@ -293,4 +301,21 @@ bool claims_each_lost(struct claims *claims, claims_lost_fn *fn, void *arg, stru
 			break;
 	}
 	return true;
+}
+
+bool claims_each_lost(struct claims *claims, claims_lost_fn *fn, void *arg, struct err *err)
+{
+	return each_lost(claims,
+			 LOST_COLUMNS " ORDER BY x.start, a.application, a.gateway, a.service,"
+				      " l.lane, x.reason",
+			 fn, arg, err);
+}
+
+bool claims_each_lost_of(struct claims *claims, int64_t lane, claims_lost_fn *fn, void *arg,
+			 struct err *err)
+{
+	char sql[sizeof(LOST_COLUMNS) + 64];
+
+	snprintf(sql, sizeof(sql), "%s WHERE x.lane = %" PRId64, LOST_COLUMNS, lane);
+	return each_lost(claims, sql, fn, arg, err);
 }

@@ -5,6 +5,9 @@
 
 #include <inttypes.h>
 
+/* All lanes are looked at again after this: days may have been dropped. */
+#define LOOK_US INT64_C(3600000000)
+
 /* --- a lane --- */
 
 /* False when the last leaf that was counted is not the one that the ledger has there now. */
@@ -137,6 +140,26 @@ static bool lane_count(struct tally *t, usec_t until_us, bool *ret_whole, struct
 	return t->cursor < t->end || tail_count(t, moved, err);
 }
 
+/* Its leaves are gone.  What a claim still needs of it stays until that is settled: then the ledger
+ * has dropped what it was asked to keep. */
+static bool lane_dropped(struct tally *t, struct err *err)
+{
+	sqlite3_stmt *stmt = claims_sql(t->claims, SQL_LANE_IS_OPEN, err);
+	bool found, rows, open;
+
+	if (stmt == NULL)
+		return false;
+	sqlite3_bind_int64(stmt, 1, t->number);
+	if (!claims_step(stmt, &found, err))
+		return false;
+	rows = found && sqlite3_column_int64(stmt, 0) > 0;
+	open = found && sqlite3_column_int64(stmt, 1) > 0;
+	sqlite3_reset(stmt);
+	if (!rows || open)
+		return t->done || tally_sql(t, SQL_LANE_DROPPED, err);
+	return claims_fold(t->claims, t->number, err) && tally_sql(t, SQL_LANE_DROPPED, err);
+}
+
 static bool tally_lane(struct claims *claims, struct ledger_reader *reader,
 		       const struct ledger_lane_info *info, usec_t until_us, bool *ret_whole,
 		       struct err *err)
@@ -149,7 +172,7 @@ static bool tally_lane(struct claims *claims, struct ledger_reader *reader,
 	if (!lane_find(&t, err))
 		return false;
 	if (info->dropped)
-		return t.done || tally_sql(&t, SQL_LANE_DROPPED, err);
+		return lane_dropped(&t, err);
 	was_done = t.done;
 	was_broken = t.broken;
 	ok = t.broken || lane_count(&t, until_us, ret_whole, err);
@@ -247,14 +270,19 @@ static bool queue_new(struct claims *claims, struct ledger_reader *reader, struc
 static bool queue_fill(struct claims *claims, struct ledger_reader *reader, struct err *err)
 {
 	claims->lanes_at = claims->lanes_n = 0;
+	if (clock_now_us() > claims->looked_us + LOOK_US)
+		claims->looked = false;
 	claims->checking = !claims->looked;
+	if (!claims->looked)
+		claims->seen_number = 0;
 	if (queue_known(claims, claims->looked ? SQL_LANES_OPEN : SQL_LANES_OF_ROWS, err) &&
 	    queue_new(claims, reader, err)) {
+		if (!claims->looked)
+			claims->looked_us = clock_now_us();
 		claims->looked = true;
 		return true;
 	}
 	claims->looked = false; /* the next call looks at all again */
-	claims->seen_number = 0;
 	claims->lanes_n = 0;
 	return false;
 }

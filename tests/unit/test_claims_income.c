@@ -2,6 +2,8 @@
  * Income: whatever became of what was served, each unit of it stands in exactly one place. */
 #include "tests/unit/unit.h"
 
+#include <sqlite3.h>
+
 #include "tests/unit/claims_paper.h"
 
 #define SEED 20261129
@@ -113,6 +115,68 @@ static void lose_some(struct book_world *b)
 	free(rows);
 }
 
+static bool on_open_claim(void *arg, const struct claims_row *row)
+{
+	*(struct claims_row *)arg = *row;
+	return false;
+}
+
+/* False: all are settled. */
+static bool next_open(struct book_world *b, struct claims_row *ret)
+{
+	struct err err = {0};
+
+	ret->state = CLAIMS_PAID;
+	assert_ok(claims_each(b->claims, true, on_open_claim, ret, &err), err);
+	return ret->state != CLAIMS_PAID;
+}
+
+static size_t rows_left(struct book_world *b)
+{
+	struct book_rows *rows = xcalloc(1, sizeof(*rows));
+	struct err err = {0};
+	size_t n;
+
+	assert_ok(claims_each_row(b->claims, 0, UINT64_MAX, book_on_row, rows, &err), err);
+	n = rows->n;
+	free(rows);
+	return n;
+}
+
+/* The ledger's days go: sums stay, rows only for as long as a claim is not settled. */
+static void days_are_dropped(struct book_world *b, struct model *model)
+{
+	struct claims_row open = {0};
+	sqlite3 *db = NULL;
+	char path[128];
+	struct err err = {0};
+
+	book_close(b);
+	snprintf(path, sizeof(path), "%s/state.db", b->w.dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "UPDATE lanes SET dropped = 1", NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	book_open(b);
+	book_tally(b);
+	in_one_place(b, model);
+	while (next_open(b, &open)) {
+		assert_true(rows_left(b) > 0);
+		paper_move(b, &open.id, CLAIMS_RECORDED);
+		paper_move(b, &open.id, CLAIMS_PAID);
+		model->open -= open.value;
+		model->paid += open.value;
+	}
+	in_one_place(b, model);
+	book_close(b);
+	book_open(b);
+	book_tally(b);
+	assert_int_equal(rows_left(b), 0);
+	in_one_place(b, model);
+	book_tally(b);
+	in_one_place(b, model);
+}
+
 static void each_unit_stands_in_one_place(void **state)
 {
 	struct model model = {0};
@@ -147,6 +211,7 @@ static void each_unit_stands_in_one_place(void **state)
 		in_one_place(b, &model);
 	}
 	assert_true(model.paid + model.forfeited + model.open > 0);
+	days_are_dropped(b, &model);
 	book_finish(b);
 	free(b);
 }
