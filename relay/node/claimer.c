@@ -136,6 +136,9 @@ static bool release_days(struct claimer *c, struct err *err)
 static bool at_height(struct claimer *c, struct err *err)
 {
 	c->risk = (struct claimer_risk){.closes = UINT64_MAX};
+	if (!c->clock_told && !claims_set_clock(c->book, view_clock(c->view), err))
+		return false;
+	c->clock_told = true;
 	if (!claimer_find_names(c, err) || !claimer_plan(c, err) || !claimer_push(c, err) ||
 	    !release_days(c, err))
 		return false;

@@ -35,6 +35,7 @@ struct claimer {
 	height_t planned; /* at this height already */
 	bool counted;	  /* all that the ledger has, in this step */
 	bool listed;	  /* what the registry has of ours was compared with the books */
+	bool clock_told;  /* to the books */
 	usec_t pause_us;  /* the next one; 0: the registry answers */
 	usec_t again_us;  /* not asked before */
 	struct err desk_why;

@@ -149,7 +149,6 @@ static void days_are_dropped(struct book_world *b, struct model *model)
 	struct claims_row open = {0};
 	sqlite3 *db = NULL;
 	char path[128];
-	struct err err = {0};
 
 	book_close(b);
 	snprintf(path, sizeof(path), "%s/state.db", b->w.dir);
