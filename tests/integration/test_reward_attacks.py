@@ -7,10 +7,12 @@ sessions that the supplier was drawn for, and the auditor names it.
 
 import pytest
 
+from reference.counterfoil_ref import claim as claim_
 from reference.counterfoil_ref import claims_file
 from reference.counterfoil_ref import leaf as leaf_
 from support import net
 from support.attacks_on_registry import CLAIMS, PROOFS, as_it_stands, invented
+from support.bad_payers import PAYERS
 from support.export import audit_json
 from support.hostile import cases
 from support.load import Load
@@ -20,6 +22,8 @@ from support.reward_world import BLOCKS, MEMBERS, PAIR_BUDGET, PRICE, World
 
 CASES = cases("registry")
 THEN = {name: case["then"].split() for name, case in CASES.items()}
+PAID_WHOLLY = {"cosigns_when_the_session_is_long_over", "cosigns_at_the_beginning_of_time", "cosigns_at_the_end_of_time"}
+PAID = PAID_WHOLLY | {"vanishes_in_a_session", "cosigns_less_than_it_got"}
 ESCROW = 10**6 * TOKEN
 LEFT = 5000  # of it: an honest node has a claim on some, from the first calls there were
 # What the registry says to a proof that it does not keep as the supplier's word.
@@ -33,9 +37,11 @@ def fixture_world(folder):
     try:
         with Load(world.network.url, clients=2, pause=0.05) as load:
             world.load = load
+            world.take_answers()
             world.try_proofs()
             world.run_away()
             world.overstate()
+            world.finish_payers()
             yield world
     finally:
         world.end()
@@ -202,6 +208,32 @@ def test_stake_that_is_taken_back_early_is_burned_all_the_same(world):
     entry = next(e for e in claims_file.parse(claims.read_bytes(), bytes.fromhex(world.network.registry_key))["claims"]
                  if claims_file.claim_of(e).id == x.claim.id)
     assert (entry["burned"], entry["burned_thaw"]) == ("0", state["burned"])
+
+
+# --- gateways that do not sign for what they took
+
+@pytest.mark.parametrize("name", PAYERS)
+def test_a_gateway_that_does_not_sign_costs_a_node_what_it_took_and_no_stake(world, name):
+    """[C10] [L8] [P5]: the real node is paid for everything that is cosigned, however late and with whatever time;
+    the rest is lost by name."""
+    payer = world.payers[name]
+    paid, owed = payer.cu()
+    lanes = payer.lanes()
+
+    def mine():
+        return [c for c in world.desk.list(world.keys["node"].public)
+                if claim_.decode(bytes.fromhex(c["claim"])).gateway == payer.me.public]
+
+    def lost():
+        rows = [dict(word.split("=", 1) for word in line.split() if "=" in word)
+                for line in world.network.nodes[0].log().splitlines() if " claims.lost " in line]
+        return [row for row in rows if row["lane"] in lanes]
+
+    wait_for("an end", lambda: sum(int(c["paid"]) for c in mine()) == paid * PRICE and
+             sum(int(row["cu"]) for row in lost()) == owed, interval=0.2)
+    assert all(c["state"] == "paid" and c["burned"] == "0" for c in mine())
+    assert {row["reason"] for row in lost()} <= {"no_cosigned_head", "undelivered"}
+    assert (paid > 0) == (name in PAID) and (owed > 0) == (name not in PAID_WHOLLY)
 
 
 # --- the end of it

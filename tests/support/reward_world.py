@@ -4,11 +4,13 @@ Python that serves the gateway as it should, holds keys of gateways of its own, 
 
 import functools
 import hashlib
+from types import SimpleNamespace
 
 from reference.counterfoil_ref import leaf
 from support import net
 from support.attacks_on_registry import PROOFS, invented
 from support.backend import Backend
+from support.bad_payers import PAYERS, Payer
 from support.claiming import Claiming, note_of
 from support.desk import Desk
 from support.network import LAGS, TOKEN, Network, run
@@ -16,12 +18,13 @@ from support.peer import Identity
 from support.peer_lane import Book
 from support.peer_supplier import Supplier, listening
 from support.process import wait_for
+from support.rewards import PROMPT
 
 BLOCKS, GRACE, WINDOW, PRICE = 10, 10, 120, 10
 MEMBERS = 3
 LAG, HEIGHT_END = LAGS["snapshot_lag"], 2**62
 WEIGHT = 1000
-PARAMS = {"grace_blocks": GRACE, "claim_window": WINDOW, "challenge_lag": 1, "proof_window": 80}
+PARAMS = {"grace_blocks": GRACE, "claim_window": WINDOW, "challenge_lag": 1, "proof_window": 100}
 BUDGET = 3 * 10**7  # of a gateway of the crook's own: 1,000,000 CU for each member
 PAIR_BUDGET = 3 * 60000 + 2  # 6,000 CU
 PAIR_LEAVES = 17  # that would be worth 8,500
@@ -42,11 +45,13 @@ class World:
         self.crook = Supplier(hashlib.sha256(b"crook").digest())
         self.keys = {"crook": self.crook.me, **{name: named(name) for name in ("free", "runner", "other")}}
         self.pals = {name: named("pal " + name)
-                     for name in [*PROOFS, "refused", "pair", "leaving", "revoked", "runner"]}
+                     for name in [*PROOFS, *PAYERS, "refused", "pair", "leaving", "revoked", "runner"]}
         self.network = Network(
             folder / "network", [self.backend.url], stakes=(WEIGHT,), prices=(PRICE,), block_ms=100,
             session_blocks=BLOCKS, session_suppliers=MEMBERS, applications=2, by_url=True, params=PARAMS,
-            entries=list(self._entries()), gateway={"head_interval": "0 s", "cosign_interval": "200 ms"})
+            entries=list(self._entries()), node=PROMPT,
+            gateway={"head_interval": "0 s", "cosign_interval": "200 ms"})
+        self.keys["node"] = SimpleNamespace(public=bytes.fromhex(self.network.node_keys[0]))
         self.applications = [bytes.fromhex(key) for key in self.network.applications]
         self.desk = Desk(self.network.registry_url, self.network.registry_key)
         self.used = set()  # (gateway, start) that were claimed
@@ -126,6 +131,19 @@ class World:
             (s for s in [self.desk.look(x.claim.id)] if s["settled"] != "0"), None), interval=0.1)
 
     # -- what is tried
+
+    def take_answers(self):
+        """Of the real node, by each of PAYERS; finish_payers() when their sessions are over."""
+        self.payers = {name: Payer(self, self.pals[name]) for name in PAYERS}
+        self.ways = {name: PAYERS[name](x) for name, x in self.payers.items()}
+        for way in self.ways.values():
+            next(way)
+
+    def finish_payers(self):
+        """What they do much later."""
+        for name, way in self.ways.items():
+            self.book.at(self.payers[name].last + BLOCKS + GRACE)
+            assert next(way, None) is None
 
     def invent(self, pal, who="crook", leaves=2, **words):
         """A right claim over relays that never were."""
