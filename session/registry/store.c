@@ -68,7 +68,7 @@ static const char *const migrations[] = {
 	"CREATE UNIQUE INDEX claims_of_four"
 	" ON claims(application, gateway, supplier, service, from_height);"
 	"CREATE INDEX claims_open ON claims(due) WHERE state = 1;"
-	"CREATE INDEX claims_of_supplier ON claims(supplier, to_height);"
+	"CREATE INDEX claims_of_supplier ON claims(supplier, recorded, id);"
 	"CREATE INDEX claims_by_height ON claims(recorded, id);"
 	"CREATE TABLE owners(owner BLOB PRIMARY KEY, income BLOB NOT NULL) STRICT, WITHOUT ROWID;",
 };

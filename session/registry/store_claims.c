@@ -255,16 +255,17 @@ bool store_list(struct store *store, const struct key_id *supplier, height_t sin
 {
 	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
 
+	/* A claim is recorded behind its range, so what was recorded up to `since` ends before. */
 	if (!store_db_prepare(store,
 			      "SELECT " STATE_COLUMNS ", claim FROM claims WHERE supplier = ?"
-			      " AND to_height > ? AND (recorded, id) > (?, ?)"
+			      " AND (recorded, id) > (?, ?) AND to_height > ?"
 			      " ORDER BY recorded, id LIMIT ?",
 			      &stmt, err))
 		return false;
 	bind_bytes(stmt, 1, supplier->b, sizeof(supplier->b));
-	bind_height(stmt, 2, since);
-	bind_height(stmt, 3, at->recorded);
-	bind_bytes(stmt, 4, at->id.b, sizeof(at->id.b));
+	bind_height(stmt, 2, MAX(at->recorded, since));
+	bind_bytes(stmt, 3, at->id.b, sizeof(at->id.b));
+	bind_height(stmt, 4, since);
 	bind_height(stmt, 5, max + 1);
 	*ret_more = false;
 	for (size_t i = 0;; i++) {
