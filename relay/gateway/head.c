@@ -117,6 +117,14 @@ void service_keep_head(struct service *service, struct reuse *reuse,
 	tip->kept = s->block.hash;
 }
 
+void service_show_head(const struct service *service)
+{
+	const struct head_state *s = head_state(service->tips[CHAIN_TAG_LATEST].head);
+
+	metric_set_at(METRIC_GATEWAY_HEAD, service->label, 0,
+		      (int64_t)MIN(s->number, (uint64_t)INT64_MAX));
+}
+
 void head_heard(struct worker *w, const struct member *member, enum chain_tag tag,
 		const struct head_report *report)
 {
@@ -138,8 +146,10 @@ void head_heard(struct worker *w, const struct member *member, enum chain_tag ta
 		log_warn("gateway.head_fell", "service=%s height=%llu", service->name.s,
 			 (unsigned long long)s->number);
 	}
-	if (tag == CHAIN_TAG_LATEST)
+	if (tag == CHAIN_TAG_LATEST) {
 		service_keep_head(service, w->gateway->reuse, report);
+		service_show_head(service);
+	}
 	pthread_mutex_unlock(&tip->lock);
 }
 

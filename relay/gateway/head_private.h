@@ -46,5 +46,7 @@ struct head_state tip_state(const struct heads *heads, const struct tip *tip, us
  * same head, before any call is pinned to it.  report: what was told; NULL: nothing. */
 void service_keep_head(struct service *service, struct reuse *reuse,
 		       const struct head_report *report);
+/* The served height, among the metrics: also when no round tells it. */
+void service_show_head(const struct service *service);
 
 #endif

@@ -129,8 +129,7 @@ static void look_at_round(struct watch *watch, size_t service, enum chain_tag ta
 		end_round(tip, round->told == 0 || !head_state(tip->head)->known);
 	good = tip_is_good(heads, tip, now) || is_vain(tip);
 	if (tag == CHAIN_TAG_LATEST)
-		metric_set_at(METRIC_GATEWAY_HEAD, heads->services[service].label, 0,
-			      (int64_t)MIN(head_state(tip->head)->number, (uint64_t)INT64_MAX));
+		service_show_head(&heads->services[service]);
 	pthread_mutex_unlock(&tip->lock);
 	if (good)
 		release(watch, round, now);
