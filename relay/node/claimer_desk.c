@@ -343,8 +343,27 @@ static bool on_listed(void *arg, const struct claim *claim, const struct desk_cl
 	return true;
 }
 
-/* The books were lost, or an older copy of them was put back. */
-static bool adopt(struct claimer *c, const struct listed *l, struct err *err)
+/* A claim of leaves, or of a cosigned head, that are gone for good is kept all the same: its range
+ * is taken, and what becomes of it is told. */
+static bool keep_adopted(struct claimer *c, const struct listed *l,
+			 const struct signature *signature, const struct buf *records,
+			 struct err *err)
+{
+	const struct desk_claim *desk = &l->desk;
+
+	if (claims_adopt(c->book, &l->claim, signature, buf_view(records), desk->recorded,
+			 desk->challenge, desk->due, err))
+		return true;
+	if (err->code != ERR_LEDGER || records->n == 0)
+		return false;
+	log_warn("claims.without_records", "error=\"%s\"", err->msg);
+	return claims_adopt(c->book, &l->claim, signature, VIEW(NULL, 0), desk->recorded,
+			    desk->challenge, desk->due, err);
+}
+
+/* The books were lost, or an older copy of them was put back.  Without its records, which the
+ * registry has, a claim could not be proved. */
+static bool adopt(struct claimer *c, const struct listed *l, struct err *ret_why, struct err *err)
 {
 	struct claims_row row = {.id = l->desk.id,
 				 .from = l->claim.from,
@@ -354,9 +373,11 @@ static bool adopt(struct claimer *c, const struct listed *l, struct err *err)
 	struct signature signature;
 	bool over;
 
+	if (l->desk.state == DESK_RECORDED &&
+	    !desk_records(c->desk, &l->claim, &l->desk, &records, ret_why))
+		return true; /* again, later */
 	claim_sign(&l->claim, c->p.key, &signature);
-	if (!claims_adopt(c->book, &l->claim, &signature, buf_view(&records), l->desk.recorded,
-			  l->desk.challenge, l->desk.due, err))
+	if (!keep_adopted(c, l, &signature, &records, err))
 		return false;
 	POINT("claims.adopted");
 	claimer_count(CLAIMER_ADOPTED);
@@ -364,9 +385,10 @@ static bool adopt(struct claimer *c, const struct listed *l, struct err *err)
 	return settled(c, &row, &l->desk, &over, err);
 }
 
-static bool adopt_unknown(struct claimer *c, const struct listing *list, struct err *err)
+static bool adopt_unknown(struct claimer *c, const struct listing *list, struct err *ret_why,
+			  struct err *err)
 {
-	for (size_t i = 0; i < list->n; i++) {
+	for (size_t i = 0; i < list->n && ret_why->code == ERR_NONE; i++) {
 		CLEANUP(claims_full_finish) struct claims_full full = {0};
 		struct err why;
 
@@ -376,7 +398,7 @@ static bool adopt_unknown(struct claimer *c, const struct listing *list, struct 
 			*err = why;
 			return false;
 		}
-		if (!adopt(c, &list->v[i], err))
+		if (!adopt(c, &list->v[i], ret_why, err))
 			return false;
 	}
 	return true;
@@ -397,8 +419,8 @@ static bool compare(struct claimer *c, struct err *ret_why, struct err *err)
 	bool ok = true;
 
 	if (desk_list(c->desk, &c->self, listing_since(c), on_listed, &list, ret_why)) {
-		ok = adopt_unknown(c, &list, err);
-		c->listed = ok;
+		ok = adopt_unknown(c, &list, ret_why, err);
+		c->listed = ok && ret_why->code == ERR_NONE;
 	}
 	free(list.v);
 	return ok;

@@ -125,3 +125,21 @@ bool desk_list(struct desk *desk, const struct key_id *supplier, height_t since,
 			return false;
 	return true;
 }
+
+bool desk_records(struct desk *desk, const struct claim *c, const struct desk_claim *state,
+		  struct buf *ret, struct err *err)
+{
+	CLEANUP(buf_finish) struct buf records = {0};
+	struct hash root;
+
+	if (!(desk->url ? desk_url_records(desk->url, state, &records, err)
+			: store_records(desk->store, &state->id, &records, err)))
+		return false;
+	if (records.n == 0 || records.n != (size_t)c->records * CLAIM_RECORD_SIZE)
+		return err_set(err, ERR_REGISTRY, "the records of a claim are not there");
+	claim_records_root(buf_view(&records), &root);
+	if (!ID_EQ(&root, &c->root))
+		return err_set(err, ERR_REGISTRY, "the records of a claim are not its own");
+	buf_put(ret, records.p, records.n);
+	return true;
+}

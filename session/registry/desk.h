@@ -55,4 +55,9 @@ MUST_USE bool desk_look(struct desk *desk, const struct claim_id *id, struct des
 MUST_USE bool desk_list(struct desk *desk, const struct key_id *supplier, height_t since,
 			desk_claim_fn *fn, void *arg, struct err *err);
 
+/* The records of a claim that a listing or a look told of, appended.  They are public; whoever gave
+ * them, they are those of the claim's root.  Errors: ERR_REGISTRY. */
+MUST_USE bool desk_records(struct desk *desk, const struct claim *c, const struct desk_claim *state,
+			   struct buf *ret, struct err *err);
+
 #endif

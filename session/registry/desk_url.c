@@ -179,3 +179,23 @@ bool desk_url_list(struct desk_url *d, const struct key_id *supplier, height_t s
 	}
 	return true;
 }
+
+bool desk_url_records(struct desk_url *d, const struct desk_claim *state, struct buf *ret,
+		      struct err *err)
+{
+	CLEANUP(claims_file_finish) struct claims_file file = {0};
+	char path[96];
+
+	snprintf(path, sizeof(path), "claims.note?from=%" PRIu64 "&to=%" PRIu64, state->recorded,
+		 state->recorded + 1);
+	if (!ask(d, path, NULL, err))
+		return false;
+	if (!claims_file_parse(buf_view(&d->answer), &d->pinned, &file, err)) {
+		err->code = ERR_REGISTRY;
+		return false;
+	}
+	for (size_t i = 0; i < file.n; i++)
+		if (ID_EQ(&file.v[i].id, &state->id))
+			buf_put(ret, file.v[i].records.p, file.v[i].records.n);
+	return true;
+}

@@ -19,6 +19,10 @@ MUST_USE bool desk_url_prove(struct desk_url *d, const struct claim_id *id, stru
 			     const struct signature *sig, struct desk_claim *ret, struct err *err);
 MUST_USE bool desk_url_look(struct desk_url *d, const struct claim_id *id, struct desk_claim *ret,
 			    struct err *err);
+/* As they stand in the claims file of the height at which it was recorded; the caller compares them
+ * with the claim's root. */
+MUST_USE bool desk_url_records(struct desk_url *d, const struct desk_claim *state, struct buf *ret,
+			       struct err *err);
 MUST_USE bool desk_url_list(struct desk_url *d, const struct key_id *supplier, height_t since,
 			    desk_claim_fn *fn, void *arg, struct err *err);
 

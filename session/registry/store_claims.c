@@ -100,6 +100,21 @@ bool store_look(struct store *store, const struct claim_id *id, struct desk_clai
 	return true;
 }
 
+bool store_records(struct store *store, const struct claim_id *id, struct buf *ret, struct err *err)
+{
+	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
+	bool row;
+
+	if (!store_db_prepare(store, "SELECT records FROM claims WHERE id = ?", &stmt, err))
+		return false;
+	bind_bytes(stmt, 1, id->b, sizeof(id->b));
+	if (!store_step(store, stmt, &row, err))
+		return false;
+	if (row)
+		buf_put(ret, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0));
+	return true;
+}
+
 static bool refuse(enum settle_fault fault, const char *why, struct err *err)
 {
 	return err_set(err, ERR_CLAIM, "%s: %s", settle_fault_name(fault), why);

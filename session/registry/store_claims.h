@@ -29,6 +29,10 @@ MUST_USE bool store_prove(struct store *store, msec_t now_ms, const struct claim
 MUST_USE bool store_look(struct store *store, const struct claim_id *id, struct desk_claim *ret,
 			 struct err *err);
 
+/* The records of a claim, appended; none when it never came.  Errors: ERR_REGISTRY. */
+MUST_USE bool store_records(struct store *store, const struct claim_id *id, struct buf *ret,
+			    struct err *err);
+
 /* Where a listing goes on: zeroed at the beginning, then what the last one left. */
 struct store_place {
 	height_t recorded;
