@@ -213,6 +213,34 @@ static void a_clock_that_went_back_does_not_bring_entries_forward(void **state)
 	assert_int_equal(from, last + 1);
 }
 
+/* Two processes read their clocks, then one waits for the other: the later height came first. */
+static void a_change_that_waited_behind_a_later_one_joins_it(void **state)
+{
+	struct world *w = *state;
+	const struct key_id *application = relay_key_public(w->application);
+	const struct store_write now = {.now_ms = w->now_ms};
+	const struct store_write ahead = {.now_ms = w->now_ms + 2 * BLOCK_MS};
+	struct supplier_entry s = supplier_of(4, 40);
+	height_t first, second;
+	struct history *h;
+	struct err err;
+	u128 sum;
+
+	assert_ok(store_fund(w->store, &ahead, application, 5, false, &sum, &first, &err), err);
+	assert_ok(store_fund(w->store, &now, application, 7, false, &sum, &second, &err), err);
+	assert_true(sum == 100012);
+	assert_int_equal(second, first);
+	assert_ok(store_put_supplier(w->store, &ahead, &s, &first, &err), err);
+	assert_ok(store_stake(w->store, &now, &s, 2, false, &sum, &second, &err), err);
+	assert_true(sum == 42);
+	assert_int_equal(second, first);
+	assert_ok(store_history(w->store, &h, &err), err);
+	assert_true(history_application(h, application, first)->escrow == 100012);
+	assert_true(history_application(h, application, first - 1)->escrow == 100000);
+	assert_true(history_supplier(h, &s.key, first)->stake == 42);
+	history_unref(h);
+}
+
 static void a_dry_run_checks_and_keeps_nothing(void **state)
 {
 	struct world *w = *state;
@@ -505,6 +533,7 @@ int main(void)
 		WORLD_TEST(an_existing_file_is_not_overwritten),
 		WORLD_TEST(a_write_counts_from_the_next_height_on),
 		WORLD_TEST(a_clock_that_went_back_does_not_bring_entries_forward),
+		WORLD_TEST(a_change_that_waited_behind_a_later_one_joins_it),
 		WORLD_TEST(a_dry_run_checks_and_keeps_nothing),
 		WORLD_TEST(entries_that_do_not_fit_are_refused_with_the_reason),
 		WORLD_TEST(a_stake_that_would_pass_the_total_is_refused),
