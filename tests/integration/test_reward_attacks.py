@@ -64,6 +64,7 @@ def test_a_gateway_and_a_supplier_of_one_hand_get_their_budget_and_no_more(world
         assert world.crook.me.public in x.session.members
         assert int(state["paid"]) == x.claim.value == PAIR_BUDGET // MEMBERS // PRICE * PRICE
         assert world.desk.claim(x.claim, x.signature(), x.bytes()) == (None, state)
+        assert world.desk.prove(x.claim.id, b"", bytes(64)) == (None, state)
         x.over([x.record(invented(x))])
         assert world.desk.claim(*as_it_stands(x))[0] in ("overlap", "late")
         if x.session.start > BLOCKS:  # the first one has none before it
@@ -72,7 +73,7 @@ def test_a_gateway_and_a_supplier_of_one_hand_get_their_budget_and_no_more(world
 
 
 def test_the_pair_is_flagged_with_its_number(world):
-    """By nothing but the two files of the registry."""
+    """By nothing but the two files of the registry, in which the honest supplier has no mark."""
     paid, _ = world.pair
     claims, registry = world.registry_files()
     status, said = audit_json("stats", "--claims", claims, "--registry", registry,
@@ -83,6 +84,8 @@ def test_the_pair_is_flagged_with_its_number(world):
     assert row["sessions"] == row["full"] == len(paid)
     assert row["used_up"] and row["sign"]
     assert int(row["cu"]) == len(paid) * (PAIR_BUDGET // MEMBERS // PRICE)
+    node = world.network.node_keys[0]
+    assert not any(r["sign"] for s in said["shares"] for r in s["rows"] if r["supplier"] == node)
 
 
 def test_what_a_real_gateway_has_cosigned_is_paid(world):
