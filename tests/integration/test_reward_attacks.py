@@ -41,7 +41,6 @@ def fixture_world(folder):
             world.try_proofs()
             world.run_away()
             world.overstate()
-            world.finish_payers()
             yield world
     finally:
         world.end()
@@ -103,8 +102,8 @@ def test_a_wrong_proof_costs_nothing_when_the_right_one_follows(world):
             return None
         seed = world.seed(x)
         wrong, right = x.proof(seed, at=1 - x.leaf_at(seed).seq).encode(), x.proof(seed).encode()
-        first, _ = world.desk.prove(x.claim.id, wrong, x.proof_signature(wrong))
-        second, state = world.desk.prove(x.claim.id, right, x.proof_signature(right))
+        first, _ = world.prove(x, wrong, x.proof_signature(wrong))
+        second, state = world.prove(x, right, x.proof_signature(right))
         return (first, state) if "late" not in (first, second) else None
     first, state = wait_for("a proof in time", tried)
     assert first == "leaf_point" and state["state"] == "paid" and state["burned"] == "0"

@@ -96,15 +96,6 @@ def cosigns_less_than_it_got(x):
 
 
 @payer
-def cosigns_when_the_session_is_long_over(x):
-    lane = x.take(3)
-    x.hang_up()
-    yield
-    x.connect().cosign(lane)
-    x.link.until(lambda: lane.id.hex() in x.link.closed)
-
-
-@payer
 def cosigns_another_root(x):
     lane = x.take(3)
     size, root = len(lane.leaves), peer.some(32)
@@ -133,6 +124,15 @@ def cosigns_at_the_beginning_of_time(x):
 def cosigns_at_the_end_of_time(x):
     pay_at(x, 2**64 - 1)
     yield
+
+
+@payer
+def cosigns_when_the_session_is_long_over(x):
+    lane = x.take(3)
+    x.hang_up()
+    yield
+    x.connect().cosign(lane)
+    x.link.until(lambda: lane.id.hex() in x.link.closed)
 
 
 def pay_at(x, at):

@@ -28,6 +28,7 @@ PARAMS = {"grace_blocks": GRACE, "claim_window": WINDOW, "challenge_lag": 1, "pr
 BUDGET = 3 * 10**7  # of a gateway of the crook's own: 1,000,000 CU for each member
 PAIR_BUDGET = 3 * 60000 + 2  # 6,000 CU
 PAIR_LEAVES = 17  # that would be worth 8,500
+AT_ONCE = 8  # claims that are open before they are proved
 PAIR_PAID = 4  # sessions that the pair claims
 
 
@@ -112,6 +113,11 @@ class World:
         """The challenge, once it is drawn."""
         return bytes.fromhex(wait_for("a challenge", lambda: self.desk.look(x.claim.id)["seed"]))
 
+    def prove(self, x, data, signature):
+        """(name of the fault or None, what became of the claim); `late` where it is forfeited already."""
+        fault, state = self.desk.prove(x.claim.id, data, signature)
+        return ("late", None) if state and state["state"] == "forfeited" else (fault, state)
+
     def paid(self, make):
         """(claim, what became of it) of the claim that make() makes, proved as it should be; with the next one
         where this machine was too slow for its time."""
@@ -120,9 +126,9 @@ class World:
             fault, state = self.claim(x)
             if fault is None:
                 data = x.proof(self.seed(x)).encode()
-                fault, state = self.desk.prove(x.claim.id, data, x.proof_signature(data))
+                fault, state = self.prove(x, data, x.proof_signature(data))
             assert fault in (None, "late"), fault
-            return None if fault or state["state"] != "paid" else (x, state)
+            return None if fault else (x, state)
         return wait_for("a payment", once)
 
     def ended(self, x):
@@ -133,16 +139,14 @@ class World:
     # -- what is tried
 
     def take_answers(self):
-        """Of the real node, by each of PAYERS; finish_payers() when their sessions are over."""
+        """Of the real node, by each of PAYERS, and what they do much later: when their sessions are over, and
+        before there is no more time for a claim."""
         self.payers = {name: Payer(self, self.pals[name]) for name in PAYERS}
-        self.ways = {name: PAYERS[name](x) for name, x in self.payers.items()}
-        for way in self.ways.values():
+        ways = [PAYERS[name](x) for name, x in self.payers.items()]
+        for way in ways:
             next(way)
-
-    def finish_payers(self):
-        """What they do much later."""
-        for name, way in self.ways.items():
-            self.book.at(self.payers[name].last + BLOCKS + GRACE)
+        self.book.at(max(x.last for x in self.payers.values()) + BLOCKS + GRACE)
+        for way in reversed(ways):  # the last one has the most to lose
             assert next(way, None) is None
 
     def invent(self, pal, who="crook", leaves=2, **words):
@@ -154,7 +158,7 @@ class World:
         """All of PROOFS, each by a gateway of its own; again where this machine was too slow for it."""
         def round_of():
             going = {}
-            for name in [name for name in PROOFS if name not in self.said]:
+            for name in [name for name in PROOFS if name not in self.said][:AT_ONCE]:
                 x = self.claiming(name)
                 way = PROOFS[name](x)
                 next(way)
@@ -164,7 +168,7 @@ class World:
                     going[name] = x, way
             for name, (x, way) in going.items():
                 proof = way.send(self.seed(x))
-                fault, _ = self.desk.prove(x.claim.id, *proof) if proof else (None, None)
+                fault, _ = self.prove(x, *proof) if proof else (None, None)
                 if fault != "late":
                     self.said[name] = x, fault
             return len(self.said) == len(PROOFS)
@@ -216,7 +220,7 @@ class World:
             if fault or x.leaf_at(self.seed(x)):
                 return None
             data = x.proof(self.seed(x)).encode()
-            fault, _ = self.desk.prove(x.claim.id, data, x.proof_signature(data))
+            fault, _ = self.prove(x, data, x.proof_signature(data))
             return (x, fault) if fault != "late" else None
         self.overstated = wait_for("a challenge", tried)
 
