@@ -105,6 +105,13 @@ def test_a_node_gets_another_key_and_loses_no_reward(network):
     assert node.programs[0].stop() == 0
 
 
+def paid_but(said, lost):
+    """Its totals when nothing may still come, and what is lost is so for that reason alone; else None."""
+    found = town.totals(said)
+    assert not [what for what in found if what.startswith("lost: ") and what != lost], said
+    return found if found["earned"] == found["paid"] + found.get(lost, 0) else None
+
+
 OPEN = re.compile(r" (earned|prepared|recorded|proved) ")
 
 
@@ -173,3 +180,36 @@ def test_a_stolen_gateway_key_spends_until_the_next_snapshot_and_a_new_one_goes_
             record = claim.decode_record(row["records"][at:at + claim.SIZE])
             spent[record.start] = spent.get(record.start, 0) + record.value
     assert spent and max(spent) < first and max(spent.values()) <= town.BUDGET
+
+
+def test_a_ledger_that_is_put_back_costs_nothing_that_was_cosigned_and_is_paid_once(network):
+    gateway, node = network.gateway(), network.node()
+    supplier = node.key("node.key")
+    serve(gateway, supplier)
+    reader = read("A backup is put back", network, {}, node=node, gateway=gateway)
+    assert node.program.stop() == 0
+    reader.next("cp -a ledger backup")
+    node.start("counterfoil node node.yaml")
+    serve(gateway, supplier)
+    totals = "counterfoil ledger totals --income --config node.yaml"
+    wait_for("all that was earned", lambda: all_is_paid(node.run(totals)[1]), timeout=120, interval=0.2)
+    before = network.paid(supplier)
+    node.program.kill()
+    reader.next("rm -r ledger", "cp -a backup ledger", "counterfoil node node.yaml")
+    serve(gateway, supplier)
+    said = reader.again("counterfoil ledger totals", lambda said: all_is_paid(said) and
+                        network.paid(supplier) == town.totals(said)["paid"], "all that was earned")
+    assert "lost:" not in said and "claims.adopted" in node.program.log()
+    assert town.totals(said)["paid"] > before
+
+    assert gateway.program.stop() == 0
+    reader.next("cp -a ledger backup")
+    gateway.start("counterfoil gateway gateway.yaml")
+    serve(gateway, supplier)
+    gateway.program.kill()
+    reader.next("rm -r ledger", "cp -a backup ledger", "counterfoil gateway gateway.yaml")
+    serve(gateway, supplier)
+    said = wait_for("all that was earned", lambda: paid_but(node.run(totals)[1], "lost: undelivered"), timeout=120,
+                    interval=0.2)
+    assert network.paid(supplier) == said["paid"]
+    assert not reader.steps
