@@ -3,6 +3,7 @@
 
 import http.client
 import itertools
+import json
 import re
 
 import pytest
@@ -14,6 +15,7 @@ from support.process import wait_for
 
 DOCUMENT = paths.ROOT / "docs" / "operating.md"
 RELAYS = 40
+TOTALS = "counterfoil ledger totals --income --config node.yaml"
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -76,10 +78,21 @@ def answers_at(url, supplier):
         one.close()
 
 
-def all_is_paid(said):
-    """True when `ledger totals` has nothing that may still come."""
+def served(node):
+    """Units of its receipts, from the ledger."""
+    said = node.run("counterfoil ledger totals --json --config node.yaml")[1]
+    return sum(row["cu"] for row in json.loads(said))
+
+
+def all_is_paid(node, said):
+    """True when `ledger totals` has nothing that may still come, and nothing was served since."""
     found = town.totals(said)
-    return found.get("earned", 0) > 0 and found["earned"] == found.get("paid", 0)
+    return found.get("earned", 0) > 0 and found["earned"] == found.get("paid", 0) == served(node)
+
+
+def wait_paid(node):
+    """Until that is so."""
+    wait_for("all that was earned", lambda: all_is_paid(node, node.run(TOTALS)[1]), timeout=120, interval=0.2)
 
 
 def test_a_node_gets_another_key_and_loses_no_reward(network):
@@ -94,7 +107,8 @@ def test_a_node_gets_another_key_and_loses_no_reward(network):
         reader.again("counterfoil doctor new/node.yaml", lambda said: "\nfix" not in "\n" + said, "nothing to fix")
         said = reader.next("counterfoil unstake")
         assert re.search(r"stays liable for \d+ sessions more", said), said
-        said = reader.again("counterfoil ledger totals", all_is_paid, "all that the old key has earned")
+        said = reader.again("counterfoil ledger totals", lambda said: all_is_paid(node, said),
+                            "all that the old key has earned")
         assert "lost:" not in said
         wait_for("the new one", lambda: answers(gateway, new), timeout=120)
         assert reader.next("counterfoil claim list --lost") == "nothing is lost\n"
@@ -105,11 +119,12 @@ def test_a_node_gets_another_key_and_loses_no_reward(network):
     assert node.programs[0].stop() == 0
 
 
-def paid_but(said, lost):
+def paid_but(node, said, lost):
     """Its totals when nothing may still come, and what is lost is so for that reason alone; else None."""
     found = town.totals(said)
     assert not [what for what in found if what.startswith("lost: ") and what != lost], said
-    return found if found["earned"] == found["paid"] + found.get(lost, 0) else None
+    paid = found.get("paid", 0)
+    return found if paid == served(node) and found.get("earned", 0) == paid + found.get(lost, 0) else None
 
 
 OPEN = re.compile(r" (earned|prepared|recorded|proved) ")
@@ -118,7 +133,8 @@ OPEN = re.compile(r" (earned|prepared|recorded|proved) ")
 def lose_key(network, gateway, node):
     """The node's machine is gone, with what it had not claimed; the key is."""
     with Load(gateway.url, clients=2):
-        wait_for("something earned", lambda: OPEN.search(node.run("counterfoil claim list --dir ledger")[1]), timeout=120)
+        wait_for("something earned", lambda: OPEN.search(node.run("counterfoil claim list --dir ledger")[1]),
+                 timeout=120)
         node.program.kill()
     (node.folder / "node.key").unlink()
 
@@ -134,7 +150,7 @@ def test_a_copy_of_a_key_takes_its_place_and_without_one_it_is_seen_what_is_lost
     status, said = node.run("counterfoil node node.yaml", check=False)
     assert status == 1 and "node.key" in said
     reader.next("cp copy.key node.key", "counterfoil node node.yaml")
-    said = reader.again("counterfoil ledger totals", all_is_paid, "all that was earned")
+    said = reader.again("counterfoil ledger totals", lambda said: all_is_paid(node, said), "all that was earned")
     assert "lost:" not in said and network.paid(supplier) == town.totals(said)["paid"]
 
     serve(gateway, supplier)
@@ -171,9 +187,8 @@ def test_a_stolen_gateway_key_spends_until_the_next_snapshot_and_a_new_one_goes_
     assert re.search(rf"^grant\s+\w+ -> gateway {stolen}, eth, 0 a session: not active", said, re.M), said
     assert not reader.steps
 
-    totals = "counterfoil ledger totals --income --config node.yaml"
-    wait_for("all that was earned", lambda: all_is_paid(node.run(totals)[1]), timeout=120, interval=0.2)
-    assert "lost:" not in node.run(totals)[1]
+    wait_paid(node)
+    assert "lost:" not in node.run(TOTALS)[1]
     spent = {}
     for row in network.claims("gateway", stolen):
         for at in range(0, len(row["records"]), claim.SIZE):
@@ -191,13 +206,12 @@ def test_a_ledger_that_is_put_back_costs_nothing_that_was_cosigned_and_is_paid_o
     reader.next("cp -a ledger backup")
     node.start("counterfoil node node.yaml")
     serve(gateway, supplier)
-    totals = "counterfoil ledger totals --income --config node.yaml"
-    wait_for("all that was earned", lambda: all_is_paid(node.run(totals)[1]), timeout=120, interval=0.2)
+    wait_paid(node)
     before = network.paid(supplier)
     node.program.kill()
     reader.next("rm -r ledger", "cp -a backup ledger", "counterfoil node node.yaml")
     serve(gateway, supplier)
-    said = reader.again("counterfoil ledger totals", lambda said: all_is_paid(said) and
+    said = reader.again("counterfoil ledger totals", lambda said: all_is_paid(node, said) and
                         network.paid(supplier) == town.totals(said)["paid"], "all that was earned")
     assert "lost:" not in said and "claims.adopted" in node.program.log()
     assert town.totals(said)["paid"] > before
@@ -209,7 +223,7 @@ def test_a_ledger_that_is_put_back_costs_nothing_that_was_cosigned_and_is_paid_o
     gateway.program.kill()
     reader.next("rm -r ledger", "cp -a backup ledger", "counterfoil gateway gateway.yaml")
     serve(gateway, supplier)
-    said = wait_for("all that was earned", lambda: paid_but(node.run(totals)[1], "lost: undelivered"), timeout=120,
-                    interval=0.2)
+    said = wait_for("all that was earned", lambda: paid_but(node, node.run(TOTALS)[1], "lost: undelivered"),
+                    timeout=120, interval=0.2)
     assert network.paid(supplier) == said["paid"]
     assert not reader.steps

@@ -144,10 +144,10 @@ class Town:
 
 
 def totals(said):
-    """{what: tokens} of what `ledger totals` says of a node's books, over all applications."""
+    """{what: units} of what `ledger totals` says of a node's books, over all applications; each is a token here."""
     found = {}
-    for what, tokens in re.findall(r"^  (\S.*?)\s{2,}\d+ units\s+(\d+)$", said, re.M):
-        found[what] = found.get(what, 0) + int(tokens)
+    for what, units in re.findall(r"^  (\S.*?)\s{2,}(\d+) units\s+\d+$", said, re.M):
+        found[what] = found.get(what, 0) + int(units)
     return found
 
 
