@@ -86,7 +86,11 @@ struct store_purse {
 	size_t n; /* > 0 */
 };
 
-/* To be called in the transaction that writes it back. */
+/* To be called in the transaction that writes it back.
+ *
+ * In:     height  from which the change is to count.  Where a process whose clock is ahead has
+ *                 written a later entry already, it counts from that one on: nothing is written
+ *                 behind what is there, so what was taken never falls. */
 MUST_USE bool store_purse_read(struct store *store, enum store_owner kind, const struct key_id *key,
 			       height_t height, struct store_purse *ret, struct err *err);
 void store_purse_finish(struct store_purse *purse);

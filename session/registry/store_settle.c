@@ -102,14 +102,21 @@ static bool write_verdict(struct store *store, const struct claim_id *id, const 
 			     err);
 }
 
-/* Takes an amount of a purse at the height behind `now`. */
-static bool take(struct store *store, enum store_owner kind, const struct key_id *key, height_t now,
-		 u128 amount, struct settle_split *ret, struct err *err)
+static bool refuse(enum settle_fault fault, const char *why, struct err *err)
+{
+	return err_set(err, ERR_CLAIM, "%s: %s", settle_fault_name(fault), why);
+}
+
+/* Takes an amount of a purse at the height behind *now, which becomes later where the purse has
+ * seen a later one. */
+static bool take(struct store *store, enum store_owner kind, const struct key_id *key,
+		 height_t *now, u128 amount, struct settle_split *ret, struct err *err)
 {
 	CLEANUP(store_purse_finish) struct store_purse purse = {0};
 
-	if (!store_purse_read(store, kind, key, now + 1, &purse, err))
+	if (!store_purse_read(store, kind, key, *now + 1, &purse, err))
 		return false;
+	*now = purse.e[purse.n - 1].height - 1;
 	*ret = store_purse_take(&purse, amount);
 	if (ret->standing == 0 && ret->thawing == 0)
 		return true;
@@ -126,8 +133,11 @@ static bool pay(struct store *store, const struct open_claim *c, height_t now, s
 
 	if (!settle_payee(store->book_history, &c->claim, &owner))
 		return err_set(err, ERR_REGISTRY, "the supplier of a claim has no owner");
-	if (!take(store, STORE_APPLICATION, &c->claim.application, now, c->claim.value, &paid, err))
+	if (!take(store, STORE_APPLICATION, &c->claim.application, &v.settled, c->claim.value,
+		  &paid, err))
 		return false;
+	if (v.settled > c->due)
+		return refuse(SETTLE_LATE, "the time for a proof is over", err);
 	v.paid = paid.standing + paid.thawing;
 	return add_income(store, &owner, v.paid, err) && write_verdict(store, &c->id, &v, err);
 }
@@ -147,11 +157,6 @@ static bool keep_proof(struct store *store, const struct claim_id *id, struct vi
 	bind_text(stmt, 3, reason);
 	bind_bytes(stmt, 4, id->b, sizeof(id->b));
 	return store_db_run(store, stmt, err);
-}
-
-static bool refuse(enum settle_fault fault, const char *why, struct err *err)
-{
-	return err_set(err, ERR_CLAIM, "%s: %s", settle_fault_name(fault), why);
 }
 
 /* Writes what became of a proof: paid, or the fault that a forfeit will name. */
@@ -256,8 +261,8 @@ static bool forfeit(struct store *store, const struct open_claim *c, height_t no
 	struct verdict v = {.state = DESK_FORFEITED, .settled = now};
 
 	POINT("registry.forfeit");
-	return take(store, STORE_SUPPLIER, &c->claim.supplier, now, c->claim.value, &v.burned,
-		    err) &&
+	return take(store, STORE_SUPPLIER, &c->claim.supplier, &v.settled, c->claim.value,
+		    &v.burned, err) &&
 	       write_verdict(store, &c->id, &v, err);
 }
 

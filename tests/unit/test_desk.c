@@ -582,6 +582,35 @@ static void heights_without_a_keeper_do_not_count_against_a_claim(void **state)
 	check_books(d, NULL);
 }
 
+/* [P6]: two processes whose clocks differ by a few heights pay out of one escrow. */
+static void who_is_behind_pays_at_the_height_of_who_is_ahead(void **state)
+{
+	struct desk_world *d = *state;
+	CLEANUP(world_claim_finish) struct world_claim first = {0};
+	CLEANUP(world_claim_finish) struct world_claim second = {0};
+	struct desk_claim a, b;
+	struct err err;
+
+	serve_sessions(d, 2);
+	world_claim_make(d->w, 0, 0, &first);
+	world_claim_make(d->w, 1, 1, &second);
+	desk_advance(d, 32);
+	recorded(d, &first);
+	recorded(d, &second);
+	desk_advance(d, 36);
+	a = look(d, &first);
+	b = look(d, &second);
+	desk_set_time(d, 38);
+	assert_ok(prove(d, &first, &a.seed, NULL, &a, &err), err);
+	assert_int_equal(a.settled, 38);
+	desk_set_time(d, 36);
+	assert_ok(prove(d, &second, &b.seed, NULL, &b, &err), err);
+	assert_int_equal(b.state, DESK_PAID);
+	assert_int_equal(b.settled, 38);
+	desk_advance(d, 40);
+	check_books(d, NULL);
+}
+
 static void too_many_records_are_refused_before_they_are_sent(void **state)
 {
 	struct desk_world *d = *state;
@@ -686,6 +715,8 @@ int main(void)
 		BOTH(no_more_burns_than_is_at_stake),
 		BOTH(a_supplier_finds_its_claims_again),
 		BOTH(heights_without_a_keeper_do_not_count_against_a_claim),
+		cmocka_unit_test_setup_teardown(who_is_behind_pays_at_the_height_of_who_is_ahead,
+						setup_file, teardown),
 		BOTH(auditors_find_everything_in_the_claims_file),
 		BOTH(too_many_records_are_refused_before_they_are_sent),
 	};
