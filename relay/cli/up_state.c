@@ -430,6 +430,7 @@ static bool configure_node(struct up *up, size_t i, struct err *err)
 		{"node.services", services_of(up, i)},
 		{"registry.source", quoted(up_path(up, "registry.db"))},
 		{"ledger.dir", quoted(up_path(up, "ledger/node%zu", i + 1))},
+		{"claims.batch_sessions", xstrdup("1")}, /* so that a first payment shows soon */
 		{"admin.listen", quoted(xstrdup(up->node_admin[i]))},
 	};
 
