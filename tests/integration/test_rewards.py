@@ -91,7 +91,6 @@ def test_a_registry_that_is_away_for_half_a_window_costs_nothing(rewards):
     wait_for("both to notice", lambda: all("claims.registry " in node.log() for node in network.nodes))
     wait_for("it to be said", lambda: b"the registry does not answer" in health(network.nodes[0]))
     time.sleep(count("rewards_away_s"))
-    assert not network.claims() or network.paid() != network.earned()
     network.start_keeper()
     network.all_is_paid()
     for n, node in enumerate(network.nodes):
