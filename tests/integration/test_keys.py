@@ -226,4 +226,32 @@ def test_a_ledger_that_is_put_back_costs_nothing_that_was_cosigned_and_is_paid_o
     said = wait_for("all that was earned", lambda: paid_but(node, node.run(TOTALS)[1], "lost: undelivered"),
                     timeout=120, interval=0.2)
     assert network.paid(supplier) == said["paid"]
-    assert not reader.steps
+
+
+def test_a_registry_that_is_put_back_forgets_what_it_paid_and_goes_on(folder, anvil):
+    network = town.Town(folder / "other", anvil.url)
+    try:
+        gateway, node = network.gateway(), network.node()
+        supplier = node.key("node.key")
+        reader = read("A backup is put back", network, {"10.77.0.1:8590": f"127.0.0.1:{network.port}"},
+                      node=node, gateway=gateway)
+        reader.steps = [step for step in reader.steps if step[0] == "keeper"]
+        serve(gateway, supplier)
+        wait_paid(node)
+        reader.next("sqlite3 registry.db")
+        kept = network.paid(supplier)
+        serve(gateway, supplier)
+        wait_paid(node)
+        assert network.paid(supplier) > kept
+        assert network.keeper.program.stop() == 0
+        reader.next("rm -f registry.db", "cp backup.db registry.db", "counterfoil registry serve")
+        wait_for("the registry", lambda: net.answers(network.url))
+        assert network.paid(supplier) == kept
+        for place, line in ((node, "counterfoil node node.yaml"), (gateway, "counterfoil gateway gateway.yaml")):
+            assert place.program.stop() == 0
+            place.start(line)
+        serve(gateway, supplier)
+        wait_for("a payment", lambda: network.paid(supplier) > kept, timeout=120)
+        assert not reader.steps
+    finally:
+        network.end()
