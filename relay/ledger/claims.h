@@ -56,7 +56,8 @@ DEFINE_CLEANUP(struct claims *, claims_close)
  *
  * In:     reader     of the same directory, the caller's own
  *         budget_us  after which the call ends; at least one chunk of leaves is counted
- * Out:    ret_more   there is more to count now: no claim should be made before all is
+ * Out:    ret_more   the round is not over: no claim should be made before it is.  What came after
+ *                    a round began is the next one's
  * Errors: those of the reader; ERR_LEDGER, ERR_LEDGER_FULL when the books cannot be written.
  */
 MUST_USE bool claims_tally(struct claims *claims, struct ledger_reader *reader, usec_t budget_us,
