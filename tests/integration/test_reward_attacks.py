@@ -251,7 +251,9 @@ def test_the_books_balance_and_the_auditor_decides_the_same(world):
     status, found = audit_json("claims", claims, "--registry", registry, "--registry-key", key)
     kinds = {f["kind"] for f in found["report"]["findings"] if f["weight"] != "note"}
     assert status == 2 and kinds == {"no_folder"}, found["report"]
-    entries = claims_file.parse(claims.read_bytes(), bytes.fromhex(key))["claims"]
+    file = claims_file.parse(claims.read_bytes(), bytes.fromhex(key))
+    # What is settled at the very height of the file is in the entries of the next one.
+    entries = [e for e in file["claims"] if int(e["settled"]) < int(file["height"])]
     sums = {name: sum(int(e[name]) for e in entries) for name in ("paid", "burned", "burned_thaw")}
     money = {name: int(value) for name, value in found["money"].items()}
     assert money["paid"] == sums["paid"] > 0
