@@ -47,6 +47,7 @@ void history_unref(struct history *h)
 	free(h->suppliers.v);
 	free(h->applications.v);
 	free(h->grants.v);
+	free(h->pauses.v);
 	free(h);
 }
 
@@ -147,6 +148,15 @@ bool history_add_grant(struct history *h, const struct grant_entry *e, struct er
 	assert(e->service.s[0]);
 	return amount_check("budget", e->budget, err) &&
 	       add(h, &h->grants, e, sizeof(*e), e->height, err);
+}
+
+bool history_add_pause(struct history *h, const struct pause_entry *e, struct err *err)
+{
+	if (e->missed == 0 || e->missed >= e->height)
+		return err_set(err, ERR_RANGE,
+			       "a pause of %" PRIu64 " heights before height %" PRIu64, e->missed,
+			       e->height);
+	return add(h, &h->pauses, e, sizeof(*e), e->height, err);
 }
 
 const struct network_id *history_network(const struct history *h)
@@ -255,4 +265,10 @@ const struct grant_entry *history_all_grants(const struct history *h, size_t *re
 {
 	*ret_n = h->grants.n;
 	return h->grants.v;
+}
+
+const struct pause_entry *history_all_pauses(const struct history *h, size_t *ret_n)
+{
+	*ret_n = h->pauses.n;
+	return h->pauses.v;
 }

@@ -57,6 +57,13 @@ struct grant_entry {
 	struct signature signature; /* the application's, over grant_bytes() */
 };
 
+/* Heights at which nobody kept the registry ([Y3]). */
+struct pause_entry {
+	height_t height; /* at which the keeper was back */
+	uint64_t missed; /* heights just before it, at which it was not there */
+	uint64_t before; /* heights of all earlier pauses; history_seal() sets it */
+};
+
 struct history;
 
 /* An empty history; until it is sealed entries may be added.  unref() frees it. */
@@ -79,10 +86,11 @@ MUST_USE bool history_add_supplier(struct history *h, const struct supplier_entr
 MUST_USE bool history_add_application(struct history *h, const struct application_entry *e,
 				      struct err *err);
 MUST_USE bool history_add_grant(struct history *h, const struct grant_entry *e, struct err *err);
+MUST_USE bool history_add_pause(struct history *h, const struct pause_entry *e, struct err *err);
 
 /* Sorts, and checks what no single entry shows: parameters from height 0 on with the same fixed
  * ones; no two entries of one thing with the same height; nonces of a grant strictly increasing
- * with height; bounds on counts.  Errors: ERR_FORMAT, ERR_RANGE. */
+ * with height; pauses apart from each other; bounds on counts.  Errors: ERR_FORMAT, ERR_RANGE. */
 MUST_USE bool history_seal(struct history *h, struct err *err);
 
 /* --- what a sealed history says --- */
@@ -111,6 +119,7 @@ const struct service_entry *history_all_services(const struct history *h, size_t
 const struct supplier_entry *history_all_suppliers(const struct history *h, size_t *ret_n);
 const struct application_entry *history_all_applications(const struct history *h, size_t *ret_n);
 const struct grant_entry *history_all_grants(const struct history *h, size_t *ret_n);
+const struct pause_entry *history_all_pauses(const struct history *h, size_t *ret_n);
 
 /* The stake table of a service as of a snapshot height; `index` of each row leads to
  * history_all_suppliers()[index].  Errors: ERR_NO_SESSION when there is no such service at that
@@ -138,8 +147,13 @@ MUST_USE bool history_allowance(const struct history *h, const struct key_id *ap
 				const struct key_id *gateway, const struct service_name *service,
 				height_t start, u128 *ret, struct err *err);
 
-/* Tokens that were unstaked, or taken out of escrow, and have not left yet as of a height: what
- * went in the last claim_horizon sessions, less what penalties and payments took of it. */
+/* First height whose withdrawals are on their way out as of a height: a claim of a session whose
+ * snapshot was earlier than they can still be open ([P6]).  Never falls as heights grow, whatever
+ * parameters and pauses follow.  O(parameters x log pauses). */
+height_t history_thaw_from(const struct history *h, height_t height);
+
+/* Tokens that were unstaked, or taken out of escrow, and have not left yet as of a height, less
+ * what penalties and payments took of them. */
 u128 history_thawing_stake(const struct history *h, const struct key_id *key, height_t height);
 u128 history_thawing_escrow(const struct history *h, const struct key_id *key, height_t height);
 

@@ -24,6 +24,7 @@ struct history {
 	struct entry_list suppliers;
 	struct entry_list applications;
 	struct entry_list grants;
+	struct entry_list pauses;
 };
 
 typedef int (*entry_cmp)(const void *a, const void *b);
@@ -34,6 +35,7 @@ int service_entry_cmp(const void *a, const void *b);
 int supplier_entry_cmp(const void *a, const void *b);
 int application_entry_cmp(const void *a, const void *b);
 int grant_entry_cmp(const void *a, const void *b);
+int pause_entry_cmp(const void *a, const void *b);
 
 /* True iff two entries are about the same thing. */
 bool grant_entry_same(const struct grant_entry *a, const struct grant_entry *b);

@@ -58,6 +58,12 @@ int grant_entry_cmp(const void *a, const void *b)
 	return c ? c : height_cmp(x->height, y->height);
 }
 
+int pause_entry_cmp(const void *a, const void *b)
+{
+	return height_cmp(((const struct pause_entry *)a)->height,
+			  ((const struct pause_entry *)b)->height);
+}
+
 bool grant_entry_same(const struct grant_entry *a, const struct grant_entry *b)
 {
 	return grant_subject_cmp(a, b) == 0;
@@ -162,6 +168,21 @@ static bool sums_agree(const struct history *h, struct err *err)
 	return true;
 }
 
+/* The keeper was there between two pauses; counts what was missed. */
+static bool pauses_agree(struct history *h, struct err *err)
+{
+	struct pause_entry *e = h->pauses.v;
+
+	for (size_t i = 0; i < h->pauses.n; i++) {
+		e[i].before = i > 0 ? e[i - 1].before + e[i - 1].missed : 0;
+		if (i > 0 && e[i].height - e[i].missed <= e[i - 1].height)
+			return err_set(err, ERR_FORMAT,
+				       "the pause before height %" PRIu64 " overlaps another",
+				       e[i].height);
+	}
+	return true;
+}
+
 bool history_seal(struct history *h, struct err *err)
 {
 	assert(!h->sealed);
@@ -173,7 +194,9 @@ bool history_seal(struct history *h, struct err *err)
 	    !sort(&h->applications, sizeof(struct application_entry), application_entry_cmp,
 		  "application", err) ||
 	    !sort(&h->grants, sizeof(struct grant_entry), grant_entry_cmp, "grant", err) ||
-	    !params_agree(h, err) || !grants_agree(h, err) || !sums_agree(h, err))
+	    !sort(&h->pauses, sizeof(struct pause_entry), pause_entry_cmp, "pause", err) ||
+	    !params_agree(h, err) || !grants_agree(h, err) || !sums_agree(h, err) ||
+	    !pauses_agree(h, err))
 		return false;
 	h->sealed = true;
 	return true;

@@ -7,13 +7,59 @@
 
 #include "relay/base/mem.h"
 
-/* First height whose withdrawals are still on their way out at `height`. */
-static height_t thaw_from(const struct history *h, height_t height)
+/* Heights below `height` at which the registry was kept. */
+static uint64_t kept_below(const struct history *h, height_t height)
 {
-	const struct session_params *p = history_params(h, height);
-	uint64_t span = session_claim_horizon(p) * p->session_blocks;
+	const struct pause_entry *e = h->pauses.v;
+	size_t low = 0, high = h->pauses.n;
 
-	return height >= span ? height - span + 1 : 0;
+	while (low < high) { /* pauses that begin below */
+		size_t mid = low + (high - low) / 2;
+
+		if (e[mid].height - e[mid].missed < height)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == 0)
+		return height;
+	e += low - 1;
+	return height - e->before - MIN(e->missed, height - (e->height - e->missed));
+}
+
+/* The height with n kept ones below it that was kept itself. */
+static height_t kept_height(const struct history *h, uint64_t n)
+{
+	const struct pause_entry *e = h->pauses.v;
+	size_t low = 0, high = h->pauses.n;
+
+	while (low < high) { /* pauses with so many kept heights ahead of them, or fewer */
+		size_t mid = low + (high - low) / 2;
+
+		if (e[mid].height - e[mid].missed - e[mid].before <= n)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low > 0 ? n + e[low - 1].before + e[low - 1].missed : n;
+}
+
+height_t history_thaw_from(const struct history *h, height_t height)
+{
+	const struct params_entry *e = h->params.v;
+	uint64_t kept = kept_below(h, height);
+	height_t first = height;
+
+	/* By each set of parameters, for the last snapshot under it ahead of the withdrawal. */
+	for (size_t i = 0; i < h->params.n && e[i].height < height; i++) {
+		uint64_t span =
+			(session_claim_horizon(&e[i].params) + 1) * e[i].params.session_blocks;
+		height_t from = kept < span ? 0 : kept_height(h, kept - span) + 1;
+
+		if (i + 1 == h->params.n || from <= e[i + 1].height)
+			first = MIN(first, MAX(from, e[i].height + 1));
+	}
+	return first;
 }
 
 /* What was withdrawn with entry i; *ret_in: what was paid in with it. */
@@ -100,14 +146,14 @@ bool history_thaw(const struct history *h, const struct thaw_entry *e, size_t n,
 		withdrawn(e, i, &in);
 		s.in += in;
 		if (e[i].taken_thaw > before) {
-			s.left += queue_leave(&q, thaw_from(h, e[i].height));
+			s.left += queue_leave(&q, history_thaw_from(h, e[i].height));
 			ok = queue_take(&q, e[i].taken_thaw - before) && ok;
 		}
 		s.standing = e[i].standing;
 		s.taken = e[i].taken;
 		s.taken_thaw = e[i].taken_thaw;
 	}
-	s.left += queue_leave(&q, thaw_from(h, height));
+	s.left += queue_leave(&q, history_thaw_from(h, height));
 	s.thawing = queue_sum(q);
 	*ret = s;
 	return ok && s.in == s.standing + s.taken + s.taken_thaw + s.thawing + s.left;

@@ -31,7 +31,7 @@ static bool fund(const struct cli_option *options, char **operands, struct err *
 	registry_print_effect(store, &w, height, p);
 	if (withdraw)
 		printf("what was withdrawn leaves after %" PRIu64 " sessions\n",
-		       session_claim_horizon(p));
+		       session_claim_horizon(p) + 1);
 	return true;
 }
 

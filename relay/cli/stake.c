@@ -150,7 +150,7 @@ static bool unstake(const char *registry, bool dry_run, int n, char **operands, 
 	p = history_params(h, UINT64_MAX);
 	printf("what was unstaked stays liable for %" PRIu64 " sessions more (%" PRIu64
 	       " heights)\n",
-	       session_claim_horizon(p), session_claim_horizon(p) * p->session_blocks);
+	       session_claim_horizon(p) + 1, (session_claim_horizon(p) + 1) * p->session_blocks);
 	return true;
 }
 

@@ -168,6 +168,21 @@ static void put_parameters(const struct history *h, struct buf *out)
 	buf_put_str(out, "]");
 }
 
+/* Stands there once there are any. */
+static void put_pauses(const struct history *h, struct buf *out)
+{
+	size_t n;
+	const struct pause_entry *e = history_all_pauses(h, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		buf_put_str(out, i ? ",{" : "\"pauses\":[{");
+		put_u64(out, "height", e[i].height);
+		put_comma(out);
+		put_u64(out, "missed", e[i].missed);
+		buf_put_str(out, i + 1 < n ? "}" : "}],");
+	}
+}
+
 static void put_seeds(const struct registry_export *e, struct buf *out)
 {
 	buf_put_str(out, "\"seeds\":{");
@@ -268,6 +283,7 @@ void registry_export_encode(const struct registry_export *e, struct buf *out)
 	put_comma(out);
 	put_parameters(h, out);
 	put_comma(out);
+	put_pauses(h, out);
 	put_seeds(e, out);
 	put_comma(out);
 	put_services(h, out);

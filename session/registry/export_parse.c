@@ -84,6 +84,15 @@ static bool read_params(struct fields *f, struct registry_export *e, void *arg)
 	return !f->bad && history_add_params(e->history, &p, f->err);
 }
 
+static bool read_pause(struct fields *f, struct registry_export *e, void *arg)
+{
+	struct pause_entry p = {.height = field_u64(f, "height"), .missed = field_u64(f, "missed")};
+
+	if (!f->bad && p.height > e->height)
+		field_bad(f, "height", "beyond the height of the file");
+	return !f->bad && history_add_pause(e->history, &p, f->err);
+}
+
 static bool read_service(struct fields *f, struct registry_export *e, void *arg)
 {
 	struct service_entry s = {.height = field_u64(f, "height")};
@@ -196,6 +205,14 @@ static bool read_head(const json_t *top, struct registry_export *e,
 	return true;
 }
 
+/* The one list that is left out when it is empty. */
+static bool read_pauses(const json_t *top, struct registry_export *e, struct err *err)
+{
+	const json_t *list = json_object_get(top, "pauses");
+
+	return list == NULL || read_list(list, "pauses", SIZE_MAX, read_pause, e, NULL, err);
+}
+
 static bool read_seeds(const json_t *top, struct registry_export *e, struct err *err)
 {
 	struct fields f = fields_named(top, "seeds", err);
@@ -234,7 +251,8 @@ static bool read_all(const json_t *top, struct registry_export *e, struct err *e
 	       read_list(json_object_get(top, "applications"), "applications", any,
 			 read_application, e, NULL, err) &&
 	       read_list(json_object_get(top, "grants"), "grants", any, read_grant, e, NULL, err) &&
-	       read_seeds(top, e, err) && read_tables(top, e, err) && history_seal(e->history, err);
+	       read_pauses(top, e, err) && read_seeds(top, e, err) && read_tables(top, e, err) &&
+	       history_seal(e->history, err);
 }
 
 static bool is_canonical(const struct registry_export *e, struct view text, struct err *err)

@@ -71,6 +71,8 @@ static const char *const migrations[] = {
 	"CREATE INDEX claims_of_supplier ON claims(supplier, recorded, id);"
 	"CREATE INDEX claims_by_height ON claims(recorded, id);"
 	"CREATE TABLE owners(owner BLOB PRIMARY KEY, income BLOB NOT NULL) STRICT, WITHOUT ROWID;",
+	/* The keeper was back at `height`, and not there at the `missed` heights before it. */
+	"CREATE TABLE pauses(height INTEGER PRIMARY KEY, missed INTEGER NOT NULL) STRICT;",
 };
 
 bool store_db_fail(struct store *store, const char *doing, struct err *err)

@@ -81,7 +81,7 @@ enum store_owner { STORE_SUPPLIER, STORE_APPLICATION };
 struct store_purse {
 	enum store_owner kind;
 	struct key_id key;
-	struct history *params; /* a history with nothing else */
+	struct history *params; /* and pauses: a history with nothing else */
 	struct thaw_entry *e;
 	size_t n; /* > 0 */
 };
@@ -110,7 +110,7 @@ struct settle_split store_purse_take(struct store_purse *purse, u128 amount);
 MUST_USE bool store_purse_write(struct store *store, const struct store_purse *purse,
 				struct err *err);
 
-/* All parameters as a sealed history without anything else: cheap. */
+/* All parameters and pauses as a sealed history without anything else: cheap. */
 MUST_USE bool store_params(struct store *store, struct history **ret, struct err *err);
 
 /* Sees to it that store->book knows the sessions of a claim: it is made anew when a snapshot or a

@@ -77,12 +77,9 @@ static bool entry_before(struct store *store, const struct store_purse *purse, h
 static bool purse_fill(struct store *store, struct store_purse *purse, height_t height,
 		       struct err *err)
 {
-	const struct session_params *p = history_params(purse->params, height);
-	uint64_t span = session_claim_horizon(p) * p->session_blocks;
-	height_t from;
+	height_t from = history_thaw_from(purse->params, height);
 
-	if (!entry_before(store, purse, height - MIN(height, span), &from, err) ||
-	    !purse_rows(store, purse, from, err))
+	if (!entry_before(store, purse, from, &from, err) || !purse_rows(store, purse, from, err))
 		return false;
 	if (purse->n == 0 || purse->e[0].taken_thaw == purse->e[purse->n - 1].taken_thaw)
 		return true;

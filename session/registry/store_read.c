@@ -110,6 +110,16 @@ static bool read_grant(sqlite3_stmt *stmt, const struct store *store, struct his
 	       column_bytes(stmt, 6, e.signature.b, 64) && history_add_grant(h, &e, err);
 }
 
+static bool read_pause(sqlite3_stmt *stmt, const struct store *store, struct history *h,
+		       struct err *err)
+{
+	struct pause_entry e = {.height = (height_t)sqlite3_column_int64(stmt, 0),
+				.missed = (uint64_t)sqlite3_column_int64(stmt, 1)};
+
+	return history_add_pause(h, &e, err);
+}
+
+#define PAUSES_SQL "SELECT height, missed FROM pauses ORDER BY height"
 #define PARAMS_SQL                                                                                 \
 	"SELECT height, stake_unit, stake_cap, price_max, grace_blocks, claim_window,"             \
 	" challenge_lag, proof_window FROM params ORDER BY height"
@@ -118,7 +128,8 @@ bool store_params(struct store *store, struct history **ret, struct err *err)
 {
 	CLEANUP(history_unref) struct history *h = history_create(&store->network, &store->clock);
 
-	if (!read_rows(store, PARAMS_SQL, read_params, h, err) || !history_seal(h, err))
+	if (!read_rows(store, PARAMS_SQL, read_params, h, err) ||
+	    !read_rows(store, PAUSES_SQL, read_pause, h, err) || !history_seal(h, err))
 		return false;
 	*ret = STEAL(h);
 	return true;
@@ -145,7 +156,7 @@ bool store_history(struct store *store, struct history **ret, struct err *err)
 		       "SELECT application, gateway, service, height, budget, nonce, signature"
 		       " FROM grants ORDER BY application, gateway, service, height",
 		       read_grant, h, err) ||
-	    !history_seal(h, err))
+	    !read_rows(store, PAUSES_SQL, read_pause, h, err) || !history_seal(h, err))
 		return false;
 	*ret = STEAL(h);
 	return true;

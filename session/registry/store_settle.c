@@ -124,7 +124,7 @@ static bool take(struct store *store, enum store_owner kind, const struct key_id
 }
 
 /* Grants are active only where the escrow carries every session that can be unsettled ([P3]), so
- * all of the value is there. */
+ * all of the value is there, but for what [C12] names. */
 static bool pay(struct store *store, const struct open_claim *c, height_t now, struct err *err)
 {
 	struct verdict v = {.state = DESK_PAID, .settled = now};
@@ -321,6 +321,19 @@ static bool draw_challenges(struct store *store, height_t last, height_t first, 
 	return true;
 }
 
+static bool put_pause(struct store *store, height_t now, uint64_t missed, struct err *err)
+{
+	CLEANUP(stmt_finalize) sqlite3_stmt *stmt = NULL;
+
+	if (!store_db_prepare(store, "INSERT INTO pauses VALUES (?, ?)", &stmt, err))
+		return false;
+	bind_height(stmt, 1, now);
+	bind_height(stmt, 2, missed);
+	return store_db_run(store, stmt, err) &&
+	       store_db_exec(store, "UPDATE network SET entries_version = entries_version + 1",
+			     err);
+}
+
 bool store_claims_resume(struct store *store, height_t last, height_t first, height_t now,
 			 struct err *err)
 {
@@ -333,5 +346,6 @@ bool store_claims_resume(struct store *store, height_t last, height_t first, hei
 		return false;
 	bind_height(stmt, 1, now - last - 1);
 	bind_height(stmt, 2, last);
-	return store_db_run(store, stmt, err) && draw_challenges(store, last, first, err);
+	return store_db_run(store, stmt, err) && put_pause(store, now, now - last - 1, err) &&
+	       draw_challenges(store, last, first, err);
 }

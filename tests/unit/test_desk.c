@@ -476,10 +476,51 @@ static void what_was_withdrawn_or_unstaked_early_pays_all_the_same(void **state)
 	check_books(d, &b);
 	assert_true(b.money.thawing_escrow == DESK_ESCROW - first.c.value && b.money.escrow == 0);
 	assert_true(b.money.thawing_stakes == DESK_STAKE - second.c.value);
-	desk_advance(d, 32 + 60);
+	desk_advance(d, 32 + 70);
 	check_books(d, &b);
 	assert_true(b.money.thawing_escrow == 0 && b.money.thawing_stakes == 0);
 	assert_true(b.money.left == DESK_ESCROW - first.c.value + DESK_STAKE - second.c.value);
+}
+
+static void an_outage_lets_nothing_go_that_is_owed(void **state)
+{
+	struct desk_world *d = *state;
+	CLEANUP(world_claim_finish) struct world_claim first = {0}, second = {0};
+	const height_t out = 1000; /* heights, many times what a withdrawal is on its way */
+	struct store_write write;
+	struct store_books b;
+	struct desk_claim s;
+	struct err err;
+	height_t height;
+	u128 left;
+
+	serve_sessions(d, 2);
+	write = desk_write(d);
+	desk_put_supplier(d, &write, relay_key_public(d->w->supplier), 0);
+	assert_ok(store_fund(d->store, &write, &d->w->application, DESK_ESCROW, true, &left,
+			     &height, &err),
+		  err);
+	desk_advance(d, 32);
+	world_claim_make(d->w, 0, 0, &first);
+	world_claim_make(d->w, 1, 1, &second);
+	recorded(d, &first);
+	recorded(d, &second);
+	desk_set_time(d, 33 + out);
+	desk_keep(d);
+	s = look(d, &first);
+	assert_int_equal(s.due, 42 + out);
+	assert_ok(prove(d, &first, &s.seed, NULL, &s, &err), err);
+	assert_true(s.paid == first.c.value);
+	desk_advance(d, 43 + out);
+	s = look(d, &second);
+	assert_int_equal(s.state, DESK_FORFEITED);
+	assert_true(s.burned == second.c.value);
+	check_books(d, &b);
+	assert_true(b.money.thawing_escrow == DESK_ESCROW - first.c.value);
+	assert_true(b.money.thawing_stakes == DESK_STAKE - second.c.value);
+	desk_advance(d, 32 + out + 70);
+	check_books(d, &b);
+	assert_true(b.money.thawing_escrow == 0 && b.money.thawing_stakes == 0);
 }
 
 static void no_more_burns_than_is_at_stake(void **state)
@@ -497,7 +538,7 @@ static void no_more_burns_than_is_at_stake(void **state)
 	desk_put_supplier(d, &write, relay_key_public(d->w->supplier), 30);
 	desk_advance(d, 32);
 	recorded(d, &wc);
-	desk_advance(d, 32 + 60); /* what was unstaked has left, but the keeper was there at 43 */
+	desk_advance(d, 32 + 70); /* what was unstaked has left, but the keeper was there at 43 */
 	s = look(d, &wc);
 	assert_true(s.burned == 120);
 	check_books(d, &b);
@@ -712,6 +753,7 @@ int main(void)
 		BOTH(only_the_supplier_claims_for_itself),
 		BOTH(a_revoked_grant_pays_what_was_served_under_it),
 		BOTH(what_was_withdrawn_or_unstaked_early_pays_all_the_same),
+		BOTH(an_outage_lets_nothing_go_that_is_owed),
 		BOTH(no_more_burns_than_is_at_stake),
 		BOTH(a_supplier_finds_its_claims_again),
 		BOTH(heights_without_a_keeper_do_not_count_against_a_claim),

@@ -199,11 +199,12 @@ static void a_file_from_before_there_were_claims_is_brought_up_by_its_keeper(voi
 	desk_close(s.d->desk);
 	s.d->desk = NULL;
 	store_close(s.d->store);
-	sql(s.d->path, "ALTER TABLE applications DROP COLUMN spent;"
-		       "ALTER TABLE applications DROP COLUMN spent_thaw;"
-		       "ALTER TABLE suppliers DROP COLUMN burned;"
-		       "ALTER TABLE suppliers DROP COLUMN burned_thaw;"
-		       "DROP TABLE claims; DROP TABLE owners; PRAGMA user_version = 1");
+	sql(s.d->path,
+	    "ALTER TABLE applications DROP COLUMN spent;"
+	    "ALTER TABLE applications DROP COLUMN spent_thaw;"
+	    "ALTER TABLE suppliers DROP COLUMN burned;"
+	    "ALTER TABLE suppliers DROP COLUMN burned_thaw;"
+	    "DROP TABLE claims; DROP TABLE owners; DROP TABLE pauses; PRAGMA user_version = 1");
 	assert_false(store_open_readonly(s.d->path, &store, &err));
 	assert_err(err, ERR_REGISTRY);
 	assert_non_null(strstr(err.msg, "by its keeper"));

@@ -2,6 +2,7 @@
  * Money over time, against the plain formulation of the rules ([P1] to [P3], [P6]). */
 #include "tests/unit/unit.h"
 
+#include "session/settle.h"
 #include "tests/unit/history_world.h"
 
 #define SUBJECTS 3
@@ -13,8 +14,64 @@ struct story {
 	u128 budget[SUBJECTS][STEPS];
 	u128 escrow[STEPS];
 	height_t escrow_at[STEPS];
-	struct session_params p;
+	height_t gone[STEPS];	     /* by which what was withdrawn then has left */
+	struct session_params p, p2; /* p2: from height p2_at on */
+	height_t p2_at;
+	struct pause_entry pause[2];
 };
+
+static const struct session_params *in_force(const struct story *s, height_t height)
+{
+	return height < s->p2_at ? &s->p : &s->p2;
+}
+
+static bool is_kept(const struct story *s, height_t height)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (height < s->pause[i].height &&
+		    height >= s->pause[i].height - s->pause[i].missed)
+			return false;
+	return true;
+}
+
+/* By each snapshot ahead of the withdrawal, height by height ([P6]). */
+static height_t leaves(const struct story *s, height_t withdrawn)
+{
+	height_t latest = 0;
+
+	for (height_t snapshot = 0; snapshot < withdrawn; snapshot++) {
+		const struct session_params *p = in_force(s, snapshot);
+		uint64_t left = (session_claim_horizon(p) + 1) * p->session_blocks;
+		height_t height = snapshot + 1;
+
+		for (; left > 0; height++)
+			left -= is_kept(s, height);
+		latest = MAX(latest, height);
+	}
+	return latest;
+}
+
+/* Other windows from some height on, and two pauses. */
+static void tell_times(struct gen *gen, struct story *s, struct history *h)
+{
+	struct params_entry e = {.params = s->p};
+	height_t from = 2 + gen_below(gen, 80);
+
+	e.height = s->p2_at = 1 + gen_below(gen, 150);
+	e.params.claim_window = 1 + gen_below(gen, 40);
+	s->p2 = e.params;
+	assert_ok(history_add_params(h, &e, &why), why);
+	for (size_t i = 0; i < 2; i++) {
+		struct pause_entry *p = &s->pause[i];
+
+		p->missed = 1 + gen_below(gen, 40);
+		p->height = from + p->missed;
+		from = p->height + 1 + gen_below(gen, 40);
+		assert_ok(history_add_pause(h, p, &why), why);
+	}
+	for (size_t k = 0; k < STEPS; k++)
+		s->gone[k] = leaves(s, s->escrow_at[k]);
+}
 
 static struct history *tell(struct gen *gen, struct story *s)
 {
@@ -42,6 +99,7 @@ static struct history *tell(struct gen *gen, struct story *s)
 		assert_true(add_application(h, 1, s->escrow_at[k], s->escrow[k]));
 		assert_true(add_supplier(h, 1, s->escrow_at[k], s->escrow[k], "a:1", "eth"));
 	}
+	tell_times(gen, s, h);
 	/* neighbours whose entries must not be taken for theirs */
 	assert_true(add_grant(h, 0, 2, "eth", 0, 999, 1) && add_grant(h, 2, 2, "eth", 0, 999, 1));
 	assert_true(add_application(h, 0, 0, 5000) && add_application(h, 0, 50, 0));
@@ -68,7 +126,7 @@ static u128 value_at(const height_t *at, const u128 *value, height_t height)
 /* claim_horizon x the sum of the largest budgets at the snapshots of the last sessions ([P3]). */
 static u128 needed(const struct story *s, height_t start)
 {
-	uint64_t horizon = session_claim_horizon(&s->p);
+	uint64_t horizon = session_claim_horizon(in_force(s, start - s->p.snapshot_lag));
 	u128 sum = 0;
 
 	for (size_t i = 0; i < SUBJECTS; i++) {
@@ -86,14 +144,13 @@ static u128 needed(const struct story *s, height_t start)
 	return sum * horizon;
 }
 
-/* What went out within the last claim_horizon sessions and is not gone yet. */
+/* What went out and is not gone yet. */
 static u128 thawing(const struct story *s, height_t height)
 {
-	uint64_t span = session_claim_horizon(&s->p) * s->p.session_blocks;
 	u128 sum = 0;
 
 	for (size_t k = 1; k < STEPS; k++)
-		if (s->escrow_at[k] <= height && height - s->escrow_at[k] < span &&
+		if (s->escrow_at[k] <= height && height < s->gone[k] &&
 		    s->escrow[k] < s->escrow[k - 1])
 			sum += s->escrow[k - 1] - s->escrow[k];
 	return sum;
@@ -128,7 +185,7 @@ static void escrow_and_allowances_are_those_of_the_rule(void **state)
 		CLEANUP(history_unref) struct history *h = tell(&gen, &s);
 		const struct key_id key = {{1}};
 
-		for (height_t at = 0; at < 200; at += 1 + gen_below(&gen, 3)) {
+		for (height_t at = 0; at < 400; at += 1 + gen_below(&gen, 3)) {
 			if (at % s.p.session_blocks == 0 && at >= s.p.snapshot_lag)
 				check_session(h, &s, at);
 			assert_true(history_thawing_escrow(h, &key, at) == thawing(&s, at));
@@ -246,7 +303,8 @@ static void what_is_taken_leaves_first_and_the_sums_are_kept(void **state)
 
 	print_message("# CF_SEED=%llu\n", (unsigned long long)gen.seed);
 	assert_ok(history_seal(h, &why), why);
-	span = session_claim_horizon(history_params(h, 0)) * history_params(h, 0)->session_blocks;
+	span = (session_claim_horizon(history_params(h, 0)) + 1) *
+	       history_params(h, 0)->session_blocks;
 	for (uint64_t i = 0; i < cases; i++) {
 		struct purse purse = {0};
 		struct thaw_state s;
@@ -265,6 +323,69 @@ static void what_is_taken_leaves_first_and_the_sums_are_kept(void **state)
 		}
 	}
 	history_unref(h);
+}
+
+/* Windows that fill the claim_horizon to the last height, and a withdrawal right behind a snapshot:
+ * of that session the latest claim is recorded when the window closes, and forfeited with the entry
+ * two heights behind its last proof. */
+static void what_is_withdrawn_is_there_for_the_latest_forfeit(void **state)
+{
+	const struct key_id key = {{1}};
+
+	for (int i = 0; i < 4; i++) {
+		struct history *h = history_create(&network, &every_second);
+		struct params_entry e = {0, session_params_default};
+		const struct pause_entry pause = {500 + 90, 90, 0};
+		bool paused = i & 1, shortened = i & 2;
+		height_t start = 480, withdrawn, due;
+
+		e.params.session_blocks = 10;
+		e.params.snapshot_lag = 4;
+		e.params.seed_lag = 2;
+		e.params.claim_window = 30;
+		e.params.challenge_lag = 2;
+		e.params.proof_window = 14;
+		withdrawn = start - e.params.snapshot_lag + 1;
+		due = settle_due(&e.params, settle_closes(&e.params, start) - 1) +
+		      (paused ? pause.missed : 0);
+		assert_int_equal(session_claim_horizon(&e.params), 6);
+		assert_ok(history_add_params(h, &e, &why), why);
+		e.height = withdrawn;
+		e.params.claim_window = 10;
+		if (shortened)
+			assert_ok(history_add_params(h, &e, &why), why);
+		if (paused)
+			assert_ok(history_add_pause(h, &pause, &why), why);
+		assert_true(add_application(h, 1, 0, 70) && add_application(h, 1, withdrawn, 0));
+		assert_ok(history_seal(h, &why), why);
+		assert_true(history_thawing_escrow(h, &key, due + 2) == 70);
+		assert_true(history_thawing_escrow(h, &key, due + 12) == 0);
+		history_unref(h);
+	}
+}
+
+static void pauses_that_overlap_or_begin_before_the_network_are_refused(void **state)
+{
+	const struct pause_entry good[2] = {{5, 2, 0}, {9, 3, 0}};
+	struct pause_entry bad[2] = {{5, 0, 0}, {5, 5, 0}};
+	struct history *h = history_new();
+
+	for (size_t i = 0; i < 2; i++) {
+		assert_false(history_add_pause(h, &bad[i], &why));
+		assert_err(why, ERR_RANGE);
+		assert_ok(history_add_pause(h, &good[i], &why), why);
+	}
+	assert_ok(history_seal(h, &why), why);
+	history_unref(h);
+	for (height_t missed = 4; missed < 9; missed++) { /* from height 5, 4, ... on */
+		h = history_new();
+		bad[0] = (struct pause_entry){9, missed, 0};
+		assert_ok(history_add_pause(h, &good[0], &why), why);
+		assert_ok(history_add_pause(h, &bad[0], &why), why);
+		assert_false(history_seal(h, &why));
+		assert_err(why, ERR_FORMAT);
+		history_unref(h);
+	}
 }
 
 static void a_withdrawal_that_is_taken_back_pays_out_of_what_stands(void **state)
@@ -330,6 +451,8 @@ int main(void)
 		cmocka_unit_test(escrow_and_allowances_are_those_of_the_rule),
 		cmocka_unit_test(no_allowance_without_session_grant_or_escrow),
 		cmocka_unit_test(what_is_taken_leaves_first_and_the_sums_are_kept),
+		cmocka_unit_test(what_is_withdrawn_is_there_for_the_latest_forfeit),
+		cmocka_unit_test(pauses_that_overlap_or_begin_before_the_network_are_refused),
 		cmocka_unit_test(a_withdrawal_that_is_taken_back_pays_out_of_what_stands),
 		cmocka_unit_test(sums_that_fall_are_refused),
 		cmocka_unit_test(books_show_what_was_taken_without_being_there),

@@ -149,6 +149,7 @@ def a_registry():
                                                 int(g["height"]))),
         "height": "111", "network": {"id": network.hex(), "kind": "2", "tail": tail.hex()},
         "parameters": parameters,
+        "pauses": [{"height": "58", "missed": "3"}, {"height": "80", "missed": "10"}],
         "seeds": {"from": "0", "to": "112",
                   "values": [{"height": str(h), "seed": some(32).hex()} for h in range(112)
                              if not 70 <= h < 80]},
@@ -179,7 +180,7 @@ def a_registry():
                                        "start": str(start),
                                        "needed": str(known.escrow_needed(key, start)),
                                        "allowance": "" if got is None else str(got)})
-    heights = [0, 29, 30, 49, 50, 69, 70, 71, 99, 100, 111, 500]
+    heights = [0, 29, 30, 49, 50, 56, 69, 70, 82, 83, 111, 112, 113, 500]
     books = [{"height": str(h), **{k: str(v) for k, v in known.books(h).items()}}
              for h in heights]
     return {"books": books, "key": note.public_of(seeds["registry"]).hex(), "secret": seeds["registry"].hex(),

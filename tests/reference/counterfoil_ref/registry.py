@@ -74,17 +74,36 @@ class Registry:
                                                   int(e["stake"]), int(e["price"])))
         return session.table(suppliers, p["stake_unit"], p["stake_cap"])
 
+    def kept(self, height):
+        """False in a pause of the keeper's."""
+        return not any(int(e["height"]) - int(e["missed"]) <= height < int(e["height"])
+                       for e in self.value.get("pauses", []))
+
+    def leaves(self, withdrawn):
+        """The height at which what was withdrawn at a height has left ([P6]): when the last claim
+        is over of those with an earlier snapshot, by the parameters of each."""
+        latest = 0
+        for height in range(withdrawn):
+            p = self.params(height)
+            left = (session.claim_horizon(p) + 1) * p["session_blocks"]
+            while left > 0:
+                height += 1
+                left -= self.kept(height)
+            latest = max(latest, height + 1)
+        return latest
+
     def purse(self, entries, standing, height):
         """Where the tokens of one supplier or application are ([P6]), unit by unit: a list of the
         heights at which those on their way out were withdrawn."""
         taken = {"stake": "burned", "escrow": "spent"}[standing]
+        gone = {}
         out, state = [], {"in": 0, "standing": 0, "taken": 0, "taken_thaw": 0, "left": 0}
 
         def leave(now):
-            p = self.params(now)
-            span = session.claim_horizon(p) * p["session_blocks"]
-            state["left"] += sum(1 for h in out if h <= now - span)
-            out[:] = [h for h in out if h > now - span]
+            for h in set(out) - set(gone):
+                gone[h] = self.leaves(h)
+            state["left"] += sum(1 for h in out if gone[h] <= now)
+            out[:] = [h for h in out if gone[h] > now]
 
         for e in sorted(entries, key=lambda e: int(e["height"])):
             at = int(e["height"])
