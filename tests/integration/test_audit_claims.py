@@ -271,11 +271,15 @@ def test_a_wrong_end_of_a_claim_convicts_the_registry(tmp_path, world, what):
     assert (status, kinds) == (1, expected), said
 
 
-def test_more_time_for_a_proof_is_told(tmp_path, world):
-    world.entries[0]["due"] = str(int(world.entries[0]["due"]) + 5)
+@pytest.mark.parametrize("paused", [False, True])
+def test_more_time_for_a_proof_than_pauses_give_back_is_told(tmp_path, world, paused):
+    one = world.entries[0]
+    one["due"] = str(int(one["due"]) + 5)
+    if paused:
+        world.value["pauses"] = [{"height": one["settled"], "missed": "5"}]
     status, kinds, said = written(tmp_path, world)
-    assert (status, kinds) == (0, set())
-    assert "due_later" in {f["kind"] for f in said["report"]["findings"]}
+    assert (status, kinds) == (0, set()), said
+    assert ("due_later" in {f["kind"] for f in said["report"]["findings"]}) == (not paused)
 
 
 def test_money_that_went_elsewhere_is_found_to_the_unit(tmp_path, world):
