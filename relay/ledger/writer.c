@@ -467,6 +467,22 @@ static void writer_rest(struct ledger *ledger)
 	ledger->writer_rests = false;
 }
 
+/* Under the queue's lock: until there is something to do and nobody else writes.  After a rest a
+ * loop thread may have been quicker, so all of it is looked at again. */
+static void writer_wait(struct ledger *ledger)
+{
+	for (;;) {
+		if (ledger->writing)
+			pthread_cond_wait(&ledger->queue_cond, &ledger->queue_lock);
+		else if (ledger->keeper_wants)
+			writer_rest(ledger);
+		else if (ledger->queue.first == NULL && !ledger->stop && !ledger->prune_due)
+			pthread_cond_wait(&ledger->queue_cond, &ledger->queue_lock);
+		else
+			return;
+	}
+}
+
 void *ledger_writer_main(void *arg)
 {
 	struct ledger *ledger = arg;
@@ -476,10 +492,8 @@ void *ledger_writer_main(void *arg)
 		struct ledger_batch *first;
 		bool prune;
 
-		while (ledger->writing || (ledger->queue.first == NULL && !ledger->stop &&
-					   !ledger->keeper_wants && !ledger->prune_due))
-			pthread_cond_wait(&ledger->queue_cond, &ledger->queue_lock);
-		writer_rest(ledger);
+		writer_wait(ledger);
+		assert(!ledger->writing);
 		first = ledger->queue.first;
 		if (first == NULL && ledger->stop)
 			break;

@@ -2,6 +2,7 @@
  * The loop's own commit of a small batch: when it is done, and when it is left to the writer. */
 #include "tests/unit/unit.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 
 #include "tests/unit/ledger_world.h"
@@ -160,6 +161,72 @@ static void batches_behind_an_opening_keep_their_order(void **state)
 	world_finish(&w);
 }
 
+/* One loop thread, with a lane of its own. */
+struct loop {
+	pthread_t thread;
+	struct world w; /* all but the port is shared */
+	struct world_lane lane;
+	unsigned committed;
+};
+
+#define LOOPS 3
+#define COMMITS 1500 /* of each: the WAL is full, and the writer rests, now and then */
+
+static void *loop_main(void *arg)
+{
+	struct loop *l = arg;
+
+	for (unsigned i = 0; i < COMMITS; i++) {
+		struct pollfd p = {.fd = ledger_port_fd(l->w.port), .events = POLLIN};
+		struct world_done done = {0};
+
+		world_append_async(&l->w, &l->lane, 1, &done);
+		while (done.calls == 0 && poll(&p, 1, 20000) > 0)
+			ledger_port_reap(l->w.port);
+		l->committed += done.ok;
+		usleep(i % 7 * 300); /* who comes when nothing waits commits by himself */
+	}
+	return NULL;
+}
+
+/* While the writer rests for the keeper the loops wait, and afterwards they may be quicker than it.
+ */
+static void loops_and_the_writer_never_commit_at_once(void **state)
+{
+	static struct loop loops[LOOPS];
+	struct world w;
+
+	world_init(&w, LEDGER_SUPPLIER);
+	world_stop(&w);
+	w.params.max_bytes = 16 << 20;
+	world_start(&w);
+	for (size_t i = 0; i < LOOPS; i++) {
+		loops[i] = (struct loop){.w = w};
+		loops[i].w.port = ledger_port_create(w.ledger);
+		world_lane_open(&loops[i].w, &loops[i].lane);
+	}
+	for (size_t i = 0; i < LOOPS; i++)
+		assert_int_equal(pthread_create(&loops[i].thread, NULL, loop_main, &loops[i]), 0);
+	for (size_t i = 0; i < LOOPS; i++)
+		pthread_join(loops[i].thread, NULL);
+	for (size_t i = 0; i < LOOPS; i++) {
+		struct world_done done = {0};
+		struct hash root;
+
+		assert_int_equal(loops[i].committed, COMMITS);
+		tree_root(&loops[i].lane.tree, &root);
+		world_cosign(&loops[i].w, &loops[i].lane, COMMITS, &root, &done);
+		assert_true(done.ok);
+		ledger_lane_release(loops[i].w.port, loops[i].lane.handle);
+	}
+	ledger_drain(w.ledger);
+	for (size_t i = 0; i < LOOPS; i++) {
+		ledger_port_reap(loops[i].w.port);
+		ledger_port_destroy(loops[i].w.port);
+	}
+	world_finish(&w);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -167,6 +234,7 @@ int main(void)
 		cmocka_unit_test(a_locked_file_does_not_hold_up_the_loop),
 		cmocka_unit_test(batches_of_both_kinds_keep_their_order),
 		cmocka_unit_test(batches_behind_an_opening_keep_their_order),
+		cmocka_unit_test(loops_and_the_writer_never_commit_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
