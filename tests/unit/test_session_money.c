@@ -325,26 +325,58 @@ static void what_is_taken_leaves_first_and_the_sums_are_kept(void **state)
 	history_unref(h);
 }
 
-/* Windows that fill the claim_horizon to the last height, and a withdrawal right behind a snapshot:
- * of that session the latest claim is recorded when the window closes, and forfeited with the entry
- * two heights behind its last proof. */
+/* Windows that fill the claim_horizon, 6, to the last height. */
+static struct session_params to_the_last_height(void)
+{
+	struct session_params p = session_params_default;
+
+	p.session_blocks = 10;
+	p.snapshot_lag = 4;
+	p.seed_lag = 2;
+	p.claim_window = 30;
+	p.challenge_lag = 2;
+	p.proof_window = 14;
+	return p;
+}
+
+/* Sessions on which a claim can be open when that of the one at `first` ends, recorded at the last
+ * moment and right before the keeper was away for so many heights: those that could be derived by
+ * then, and those that run once it is back. */
+static uint64_t unsettled(const struct session_params *p, height_t first, uint64_t missed)
+{
+	height_t recorded = settle_closes(p, first) - 1;
+	height_t due = settle_due(p, recorded) + missed;
+	uint64_t n = 0;
+
+	for (height_t start = first; session_snapshot_height(p, start) <= due;
+	     start += p->session_blocks)
+		n += session_seed_height(p, start) <= recorded ||
+		     start + p->session_blocks > recorded + missed + 1;
+	return n;
+}
+
+/* What [C12] excepts: the escrow is counted for claim_horizon sessions ([P3]). */
+static void sessions_that_go_on_in_a_pause_are_one_more_than_escrow_is_counted_for(void **state)
+{
+	const struct session_params p = to_the_last_height();
+
+	assert_true(unsettled(&p, 480, 0) == session_claim_horizon(&p));
+	assert_true(unsettled(&p, 480, 90) == session_claim_horizon(&p) + 1);
+}
+
+/* A withdrawal right behind a snapshot: of that session the latest claim is recorded when the
+ * window closes, and forfeited with the entry two heights behind its last proof. */
 static void what_is_withdrawn_is_there_for_the_latest_forfeit(void **state)
 {
 	const struct key_id key = {{1}};
 
 	for (int i = 0; i < 4; i++) {
 		struct history *h = history_create(&network, &every_second);
-		struct params_entry e = {0, session_params_default};
+		struct params_entry e = {0, to_the_last_height()};
 		const struct pause_entry pause = {500 + 90, 90, 0};
 		bool paused = i & 1, shortened = i & 2;
 		height_t start = 480, withdrawn, due;
 
-		e.params.session_blocks = 10;
-		e.params.snapshot_lag = 4;
-		e.params.seed_lag = 2;
-		e.params.claim_window = 30;
-		e.params.challenge_lag = 2;
-		e.params.proof_window = 14;
 		withdrawn = start - e.params.snapshot_lag + 1;
 		due = settle_due(&e.params, settle_closes(&e.params, start) - 1) +
 		      (paused ? pause.missed : 0);
@@ -452,6 +484,8 @@ int main(void)
 		cmocka_unit_test(no_allowance_without_session_grant_or_escrow),
 		cmocka_unit_test(what_is_taken_leaves_first_and_the_sums_are_kept),
 		cmocka_unit_test(what_is_withdrawn_is_there_for_the_latest_forfeit),
+		cmocka_unit_test(
+			sessions_that_go_on_in_a_pause_are_one_more_than_escrow_is_counted_for),
 		cmocka_unit_test(pauses_that_overlap_or_begin_before_the_network_are_refused),
 		cmocka_unit_test(a_withdrawal_that_is_taken_back_pays_out_of_what_stands),
 		cmocka_unit_test(sums_that_fall_are_refused),
