@@ -67,14 +67,26 @@ static const char *const texts[SQL_COUNT] = {
 			       " AND to_start > ?2 AND state != 6",
 	[SQL_CLAIM_ADD] =
 		"INSERT INTO claims(id, account, from_start, to_start, records_n, cu, value, state,"
-		" prepared_ms, changed_ms, recorded, challenge, due, signature, bytes, records)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+		" prepared_ms, changed_ms, recorded, challenge, due, signature, bytes, records,"
+		" lacks)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
+		" ?16)",
 	[SQL_CLAIM_STATE] = "SELECT number, state, records FROM claims WHERE id = ?1",
 	[SQL_CLAIM_SET] =
 		"UPDATE claims SET state = ?2, changed_ms = ?3, recorded = ifnull(?4, recorded),"
 		" challenge = ifnull(?5, challenge), due = ifnull(?6, due), settled = ?7,"
 		" burned = ?8, reason = ?9, proof = ifnull(?10, proof),"
-		" proof_signature = ifnull(?11, proof_signature) WHERE number = ?1",
+		" proof_signature = ifnull(?11, proof_signature),"
+		" lacks = lacks AND ?2 <= 3 WHERE number = ?1",
+	[SQL_CLAIMS_LATE] = "SELECT number, state, lacks, records FROM claims WHERE number > ?1"
+			    " AND number IN (SELECT number FROM claims WHERE lacks = 1 UNION"
+			    "  SELECT c.number FROM earned e JOIN claims c ON c.number = e.claim"
+			    "  WHERE e.open = 1 AND c.state >= 4) ORDER BY number LIMIT 1",
+	[SQL_CLAIM_WHOLE] = "UPDATE claims SET lacks = 0 WHERE number = ?1",
+	[SQL_RECORD_IS_WHOLE] =
+		"SELECT 1 FROM lanes l JOIN heads h ON h.lane = l.number AND h.size = ?3"
+		" JOIN earned e ON e.lane = l.number JOIN sessions s ON s.number = e.session"
+		" WHERE l.lane = ?1 AND s.session = ?2 AND e.claim = ?4 AND e.claimed_cu > 0",
 	[SQL_CLAIM_RANGE] = "UPDATE earned SET claim = ?1 WHERE account = ?2 AND start >= ?3"
 			    " AND start < ?4 AND claim IS NULL AND open = 1",
 	[SQL_CLAIM_ROW] = "UPDATE earned SET claimed_cu = ?4 WHERE claim = ?1"

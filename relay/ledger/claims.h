@@ -176,6 +176,7 @@ enum claims_loss {
 	LOSS_AFTER_CLAIM,      /* came to light after their range had been claimed */
 	LOSS_REFUSED,	/* the registry refused the claim, by the reason that stands with it */
 	LOSS_FORFEITED, /* no right proof in time */
+	LOSS_SESSION_UNKNOWN, /* the registry knows no such session, now that its window closed */
 	LOSS_COUNT
 };
 const char *claims_loss_name(enum claims_loss loss); /* "no_cosigned_head" */
@@ -201,11 +202,19 @@ MUST_USE bool claims_prepare(struct claims *claims, const struct claim *claim,
 			     const struct signature *signature, struct view records,
 			     const struct claims_lost *lost, size_t lost_n, struct err *err);
 
-/* Keeps a claim that the registry has and these books had lost, as RECORDED.  records.n = 0 when
- * they cannot be made again: then nothing can be proved. */
+/* Keeps a claim that the registry has and these books had lost, as RECORDED.  Its records may be
+ * of rows and heads that are not in the books yet: claims_join_late() gives it what comes to light.
+ * records.n = 0 when they are not needed, for it is settled: nothing is proved of it.
+ *
+ * Errors: ERR_LEDGER when its range overlaps that of another claim; as above. */
 MUST_USE bool claims_adopt(struct claims *claims, const struct claim *claim,
 			   const struct signature *signature, struct view records,
 			   height_t recorded, height_t challenge, height_t due, struct err *err);
+
+/* Gives claims the rows and cosigned heads of their records that came to light after they were
+ * adopted, and closes rows that came to light in the range of a settled one.  A head is there for
+ * as long as its lane has no larger one: so after each claims_tally() that has counted all. */
+MUST_USE bool claims_join_late(struct claims *claims, struct err *err);
 
 /* What comes with a state. */
 struct claims_change {

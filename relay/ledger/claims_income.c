@@ -60,10 +60,11 @@ static void add_claimed(struct claims_income *sum, const struct earned_row *row,
 
 static void add_unclaimed(struct claims_income *sum, const struct earned_row *row, uint64_t price)
 {
-	cu_t tail = less(row->tail_cu, row->lost_tail_cu);
+	cu_t lost_else = row->lost_cu - row->lost_tail_cu; /* of the tail what is beyond the rest */
+	cu_t tail = less(row->tail_cu, row->lost_tail_cu + less(lost_else, row->cosigned_cu));
 
 	add(row->lane_closed ? &sum->lost[LOSS_UNDELIVERED] : &sum->at_risk, tail, price);
-	add(&sum->claimable, less(row->cosigned_cu, row->lost_cu - row->lost_tail_cu), price);
+	add(&sum->claimable, less(row->cosigned_cu, lost_else), price);
 }
 
 static bool sum_row(void *arg, const struct earned_row *row)

@@ -17,6 +17,7 @@ static const char *const loss_names[LOSS_COUNT] = {
 	[LOSS_AFTER_CLAIM] = "after_claim",
 	[LOSS_REFUSED] = "refused",
 	[LOSS_FORFEITED] = "forfeited",
+	[LOSS_SESSION_UNKNOWN] = "session_unknown",
 };
 
 const char *claims_state_name(enum claims_state state)
@@ -49,9 +50,9 @@ bool claims_edge_is_legal(enum claims_state from, enum claims_state to)
 
 /* --- what is lost --- */
 
-/* A claim's number, or NULL for none; the row must be in the books. */
-static bool lost_set(struct claims *claims, const struct claims_lost *lost, const int64_t *claim,
-		     struct err *err)
+/* A claim's number, or NULL for none.  *ret_known: the row is in the books. */
+static bool lost_put(struct claims *claims, const struct claims_lost *lost, const int64_t *claim,
+		     bool *ret_known, struct err *err)
 {
 	sqlite3_stmt *stmt = claims_sql(claims, SQL_LOST_SET, err);
 
@@ -67,8 +68,18 @@ static bool lost_set(struct claims *claims, const struct claims_lost *lost, cons
 	sqlite3_bind_int64(stmt, 7, clock_now_ms());
 	if (!claims_run(stmt, err))
 		return false;
-	return sqlite3_changes(claims->db) > 0 ||
-	       err_set(err, ERR_LEDGER, "books: nothing is known of what is said to be lost");
+	*ret_known = sqlite3_changes(claims->db) > 0;
+	return true;
+}
+
+static bool lost_set(struct claims *claims, const struct claims_lost *lost, const int64_t *claim,
+		     struct err *err)
+{
+	bool known;
+
+	return lost_put(claims, lost, claim, &known, err) &&
+	       (known ||
+		err_set(err, ERR_LEDGER, "books: nothing is known of what is said to be lost"));
 }
 
 static bool row_close(struct claims *claims, const struct claims_lost *lost, struct err *err)
@@ -152,6 +163,7 @@ static bool claim_add(struct claims *claims, struct claim_new *new, struct err *
 	sqlite3_bind_blob(stmt, 14, bytes.p, (int)bytes.n, SQLITE_STATIC);
 	if (new->records.n > 0)
 		sqlite3_bind_blob64(stmt, 15, new->records.p, new->records.n, SQLITE_STATIC);
+	sqlite3_bind_int(stmt, 16, new->state == CLAIMS_RECORDED &&new->records.n > 0);
 	if (!claims_run(stmt, err))
 		return false;
 	new->number = sqlite3_last_insert_rowid(claims->db);
@@ -172,33 +184,47 @@ static bool claim_range(struct claims *claims, const struct claim_new *new, stru
 	return claims_run(stmt, err);
 }
 
-/* A record's row has what it claims, and its head is kept. */
-static bool claim_record(struct claims *claims, const struct claim_new *new,
-			 const struct claim_record *r, struct err *err)
+/* A record's row has what it claims, and its head is kept: as far as they are in the books. */
+static bool record_join(struct claims *claims, int64_t number, const struct claim_record *r,
+			bool *ret_row, bool *ret_head, struct err *err)
 {
 	sqlite3_stmt *stmt = claims_sql(claims, SQL_CLAIM_ROW, err);
 
 	if (stmt == NULL)
 		return false;
-	sqlite3_bind_int64(stmt, 1, new->number);
+	sqlite3_bind_int64(stmt, 1, number);
 	BIND_ID(stmt, 2, &r->lane);
 	BIND_ID(stmt, 3, &r->session);
 	sqlite3_bind_int64(stmt, 4, (int64_t)MIN(r->cu, (cu_t)INT64_MAX));
 	if (!claims_run(stmt, err))
 		return false;
-	if (sqlite3_changes(claims->db) == 0)
-		return err_set(err, ERR_LEDGER, "books: a record is of no row that can be claimed");
+	*ret_row = sqlite3_changes(claims->db) > 0;
 	stmt = claims_sql(claims, SQL_HEAD_ADD, err);
 	if (stmt == NULL)
 		return false;
 	BIND_ID(stmt, 1, &r->lane);
 	sqlite3_bind_int64(stmt, 2, (int64_t)r->size);
 	BIND_ID(stmt, 3, &r->root);
-	sqlite3_bind_int64(stmt, 4, new->number);
+	sqlite3_bind_int64(stmt, 4, number);
 	if (!claims_run(stmt, err))
 		return false;
-	return sqlite3_changes(claims->db) > 0 ||
-	       err_set(err, ERR_LEDGER, "books: a record names a head that they do not have");
+	*ret_head = sqlite3_changes(claims->db) > 0;
+	return true;
+}
+
+/* The same; of a claim that is not adopted all of it must be in the books. */
+static bool claim_record(struct claims *claims, const struct claim_new *new,
+			 const struct claim_record *r, struct err *err)
+{
+	bool row, head;
+
+	if (!record_join(claims, new->number, r, &row, &head, err))
+		return false;
+	if (new->state == CLAIMS_RECORDED || (row && head))
+		return true;
+	return err_set(err, ERR_LEDGER,
+		       row ? "books: a record names a head that they do not have"
+			   : "books: a record is of no row that can be claimed");
 }
 
 static bool record_at(struct view records, size_t i, struct claim_record *ret, struct err *err)
@@ -282,6 +308,7 @@ bool claims_adopt(struct claims *claims, const struct claim *claim,
 struct claim_now {
 	int64_t number;
 	enum claims_state state;
+	bool lacks; /* of claims_join_late() */
 	struct buf records;
 };
 
@@ -337,11 +364,13 @@ static bool claim_set(struct claims *claims, int64_t number, const struct claims
 	return claims_run(stmt, err);
 }
 
-/* What was claimed by it is lost, record by record. */
+/* What was claimed by it is lost, record by record; of rows that never came back nothing is said.
+ */
 static bool claim_lost(struct claims *claims, const struct claim_now *now, enum claims_loss reason,
 		       struct err *err)
 {
 	struct claim_record r;
+	bool known;
 
 	for (size_t i = 0; i < now->records.n / CLAIM_RECORD_SIZE; i++) {
 		struct claims_lost lost = {.reason = reason};
@@ -352,7 +381,7 @@ static bool claim_lost(struct claims *claims, const struct claim_now *now, enum 
 		lost.session = r.session;
 		lost.cu = r.cu;
 		lost.value = r.value;
-		if (!lost_set(claims, &lost, &now->number, err))
+		if (!lost_put(claims, &lost, &now->number, &known, err))
 			return false;
 	}
 	return true;
@@ -369,6 +398,18 @@ static bool claim_settle(struct claims *claims, int64_t number, struct err *err)
 	return claims_run(stmt, err);
 }
 
+/* What follows from a state that is its last. */
+static bool claim_close(struct claims *claims, const struct claim_now *now, struct err *err)
+{
+	bool ok = true;
+
+	if (now->state == CLAIMS_FORFEITED)
+		ok = claim_lost(claims, now, LOSS_FORFEITED, err);
+	if (now->state == CLAIMS_LOST)
+		ok = claim_lost(claims, now, LOSS_REFUSED, err);
+	return ok && (now->state < CLAIMS_PAID || claim_settle(claims, now->number, err));
+}
+
 bool claims_set_state(struct claims *claims, const struct claim_id *id,
 		      const struct claims_change *change, struct err *err)
 {
@@ -380,12 +421,97 @@ bool claims_set_state(struct claims *claims, const struct claim_id *id,
 	ok = claim_find(claims, id, &now, err);
 	assert(!ok || claims_edge_is_legal(now.state, change->to));
 	ok = ok && claim_set(claims, now.number, change, err);
-	if (ok && change->to == CLAIMS_FORFEITED)
-		ok = claim_lost(claims, &now, LOSS_FORFEITED, err);
-	if (ok && change->to == CLAIMS_LOST)
-		ok = claim_lost(claims, &now, LOSS_REFUSED, err);
-	if (ok && change->to >= CLAIMS_PAID)
-		ok = claim_settle(claims, now.number, err);
+	now.state = change->to;
+	ok = ok && claim_close(claims, &now, err);
 	buf_finish(&now.records);
 	return claims_end(claims, ok, err);
+}
+
+/* --- what comes to light late --- */
+
+static bool record_is_whole(struct claims *claims, int64_t number, const struct claim_record *r,
+			    bool *ret, struct err *err)
+{
+	sqlite3_stmt *stmt = claims_sql(claims, SQL_RECORD_IS_WHOLE, err);
+
+	if (stmt == NULL)
+		return false;
+	BIND_ID(stmt, 1, &r->lane);
+	BIND_ID(stmt, 2, &r->session);
+	sqlite3_bind_int64(stmt, 3, (int64_t)r->size);
+	sqlite3_bind_int64(stmt, 4, number);
+	if (!claims_step(stmt, ret, err))
+		return false;
+	sqlite3_reset(stmt);
+	return true;
+}
+
+/* The next claim above a number that may get something; *ret_found: there is one. */
+static bool late_next(struct claims *claims, int64_t above, struct claim_now *ret, bool *ret_found,
+		      struct err *err)
+{
+	sqlite3_stmt *stmt = claims_sql(claims, SQL_CLAIMS_LATE, err);
+
+	if (stmt == NULL)
+		return false;
+	sqlite3_bind_int64(stmt, 1, above);
+	if (!claims_step(stmt, ret_found, err))
+		return false;
+	if (*ret_found) {
+		ret->number = sqlite3_column_int64(stmt, 0);
+		ret->state = (enum claims_state)sqlite3_column_int(stmt, 1);
+		ret->lacks = sqlite3_column_int(stmt, 2) != 0;
+		buf_put(&ret->records, sqlite3_column_blob(stmt, 3),
+			(size_t)sqlite3_column_bytes(stmt, 3));
+	}
+	sqlite3_reset(stmt);
+	return true;
+}
+
+static bool late_join(struct claims *claims, const struct claim_now *now, struct err *err)
+{
+	bool whole = true, row, head;
+	struct claim_record r;
+	sqlite3_stmt *stmt;
+
+	for (size_t i = 0; i < now->records.n / CLAIM_RECORD_SIZE; i++) {
+		bool is;
+
+		if (!record_at(buf_view(&now->records), i, &r, err) ||
+		    !record_is_whole(claims, now->number, &r, &is, err))
+			return false;
+		if (is)
+			continue;
+		if (!record_join(claims, now->number, &r, &row, &head, err) ||
+		    !record_is_whole(claims, now->number, &r, &is, err))
+			return false;
+		whole = whole && is;
+	}
+	if (whole && now->lacks) {
+		stmt = claims_sql(claims, SQL_CLAIM_WHOLE, err);
+		if (stmt == NULL)
+			return false;
+		sqlite3_bind_int64(stmt, 1, now->number);
+		if (!claims_run(stmt, err))
+			return false;
+	}
+	return claim_close(claims, now, err);
+}
+
+bool claims_join_late(struct claims *claims, struct err *err)
+{
+	int64_t number = 0;
+	bool found = true, ok = true;
+
+	while (ok && found) {
+		struct claim_now now = {0};
+
+		ok = late_next(claims, number, &now, &found, err);
+		number = now.number;
+		if (ok && found)
+			ok = claims_begin(claims, err) &&
+			     claims_end(claims, late_join(claims, &now, err), err);
+		buf_finish(&now.records);
+	}
+	return ok;
 }

@@ -139,8 +139,8 @@ static bool at_height(struct claimer *c, struct err *err)
 	if (!c->clock_told && !claims_set_clock(c->book, view_clock(c->view), err))
 		return false;
 	c->clock_told = true;
-	if (!claimer_find_names(c, err) || !claimer_plan(c, err) || !claimer_push(c, err) ||
-	    !release_days(c, err))
+	if (!claimer_find_names(c, err) || !claims_join_late(c->book, err) ||
+	    !claimer_plan(c, err) || !claimer_push(c, err) || !release_days(c, err))
 		return false;
 	c->planned = c->height;
 	tell(c);

@@ -335,6 +335,15 @@ static void late_leaves_fall_into_the_claims_range(void **state)
 	book_finish(&b);
 }
 
+static uint32_t needed_day(struct book_world *b)
+{
+	struct err err = {0};
+	uint32_t day;
+
+	assert_ok(claims_needed_day(b->claims, &day, &err), err);
+	return day;
+}
+
 /* The registry has a claim that these books have lost. */
 static void a_claim_is_adopted_with_or_without_its_records(void **state)
 {
@@ -360,6 +369,129 @@ static void a_claim_is_adopted_with_or_without_its_records(void **state)
 	paper_move(&b, &q.id, CLAIMS_FORFEITED);
 	paper_move(&b, &p.id, CLAIMS_PAID);
 	book_finish(&b);
+}
+
+/* The books of a claim are gone, and so is what it is of, until it comes back. */
+static void lose_books(struct book_world *b)
+{
+	static const char *const files[] = {"claims.db", "claims.db-wal", "claims.db-shm"};
+	char path[128];
+
+	book_close(b);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", b->w.dir, files[i]);
+		unlink(path);
+	}
+	book_open(b);
+}
+
+/* What a record of a claim needs for a proof is in the books. */
+static bool record_is_there(struct book_world *b, const struct paper *p, size_t i)
+{
+	struct ledger_cosigned head;
+	struct claim_record r;
+	struct err err = {0};
+	uint64_t seq;
+
+	assert_true(claim_record_decode(p->records + i * CLAIM_RECORD_SIZE, &r));
+	return claims_head_read(b->claims, &r.lane, r.size, &head, &err) &&
+	       claims_find_leaf(b->claims, b->reader, &r.lane, &r.session, r.cu - 1, &seq, &err);
+}
+
+static struct claims_income income_of(struct book_world *b, const struct paper *p)
+{
+	struct claims_income *all = NULL, ret = {.unpriced_cu = UINT64_MAX};
+	struct err err = {0};
+	size_t n;
+
+	assert_ok(claims_income(b->claims, &all, &n, &err), err);
+	for (size_t i = 0; i < n; i++)
+		if (ID_EQ(&all[i].application, &p->claim.application))
+			ret = all[i];
+	free(all);
+	return ret;
+}
+
+/* A node asks the registry before its gateways have given back what its ledger lacks. */
+static void an_adopted_claim_gets_what_comes_back_later(void **state)
+{
+	struct claims_income sum;
+	struct book_world b;
+	struct paper p;
+	struct err err = {0};
+	cu_t cu;
+
+	paper_world(&b);
+	paper_make(&b, 600, 660, &p);
+	cu = b.lanes[0].cu[0] + b.lanes[1].cu[0];
+	lose_books(&b);
+	assert_ok(claims_adopt(b.claims, &p.claim, &p.signature, paper_records(&p), 700, 702, 732,
+			       &err),
+		  err);
+	assert_ok(claims_join_late(b.claims, &err), err);
+	for (size_t i = 0; i < p.n; i++)
+		assert_false(record_is_there(&b, &p, i));
+	book_tally(&b);
+	assert_ok(claims_join_late(b.claims, &err), err);
+	for (size_t i = 0; i < p.n; i++)
+		assert_true(record_is_there(&b, &p, i));
+	for (size_t l = 0; l < 2; l++) { /* newer heads take none away */
+		book_append(&b, &b.lanes[l], 1, 4, 9);
+		book_cosign(&b, &b.lanes[l]);
+	}
+	book_tally(&b);
+	assert_ok(claims_join_late(b.claims, &err), err);
+	for (size_t i = 0; i < p.n; i++)
+		assert_true(record_is_there(&b, &p, i));
+	sum = income_of(&b, &p);
+	assert_int_equal(sum.claimed.cu, cu);
+	paper_move(&b, &p.id, CLAIMS_PROVED);
+	paper_move(&b, &p.id, CLAIMS_PAID);
+	sum = income_of(&b, &p);
+	assert_int_equal(sum.paid.cu, cu);
+	assert_int_equal(sum.lost[LOSS_AFTER_CLAIM].cu, 0);
+	book_finish(&b);
+}
+
+/* Rows that come back when all is over are what they were claimed as, and hold no day. */
+static void what_comes_back_after_a_claim_was_settled_is_part_of_it(void **state)
+{
+	static const enum claims_state ends[] = {CLAIMS_PAID, CLAIMS_FORFEITED};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		struct claims_income sum;
+		struct book_rows rows;
+		struct book_world b;
+		struct paper p;
+		struct err err = {0};
+
+		paper_world(&b);
+		paper_make(&b, 600, 660, &p);
+		lose_books(&b);
+		assert_ok(claims_adopt(b.claims, &p.claim, &p.signature, paper_records(&p), 700,
+				       702, 732, &err),
+			  err);
+		paper_move(&b, &p.id, ends[i]);
+		book_tally(&b);
+		assert_ok(claims_join_late(b.claims, &err), err);
+		sum = income_of(&b, &p);
+		assert_int_equal(
+			(ends[i] == CLAIMS_PAID ? &sum.paid : &sum.lost[LOSS_FORFEITED])->cu,
+			b.lanes[0].cu[0] + b.lanes[1].cu[0]);
+		assert_int_equal(sum.lost[LOSS_AFTER_CLAIM].cu, 0);
+		book_rows(&b, &rows);
+		while (rows.n > 0) { /* all else is given up */
+			struct claims_lost lost = {.lane = rows.v[0].lane,
+						   .session = rows.v[0].session,
+						   .reason = LOSS_WINDOW_CLOSED,
+						   .cu = rows.v[0].cosigned_cu};
+
+			assert_ok(claims_lose(b.claims, &lost, 1, &err), err);
+			book_rows(&b, &rows);
+		}
+		assert_int_equal(needed_day(&b), UINT32_MAX);
+		book_finish(&b);
+	}
 }
 
 static void a_failed_change_changes_nothing(void **state)
@@ -430,6 +562,8 @@ int main(void)
 		cmocka_unit_test(losses_are_told_once),
 		cmocka_unit_test(late_leaves_fall_into_the_claims_range),
 		cmocka_unit_test(a_claim_is_adopted_with_or_without_its_records),
+		cmocka_unit_test(an_adopted_claim_gets_what_comes_back_later),
+		cmocka_unit_test(what_comes_back_after_a_claim_was_settled_is_part_of_it),
 		cmocka_unit_test(a_failed_change_changes_nothing),
 		cmocka_unit_test(terms_are_told_with_the_rows),
 	};
