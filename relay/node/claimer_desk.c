@@ -343,26 +343,9 @@ static bool on_listed(void *arg, const struct claim *claim, const struct desk_cl
 	return true;
 }
 
-/* A claim of leaves, or of a cosigned head, that are gone for good is kept all the same: its range
- * is taken, and what becomes of it is told. */
-static bool keep_adopted(struct claimer *c, const struct listed *l,
-			 const struct signature *signature, const struct buf *records,
-			 struct err *err)
-{
-	const struct desk_claim *desk = &l->desk;
-
-	if (claims_adopt(c->book, &l->claim, signature, buf_view(records), desk->recorded,
-			 desk->challenge, desk->due, err))
-		return true;
-	if (err->code != ERR_LEDGER || records->n == 0)
-		return false;
-	log_warn("claims.without_records", "error=\"%s\"", err->msg);
-	return claims_adopt(c->book, &l->claim, signature, VIEW(NULL, 0), desk->recorded,
-			    desk->challenge, desk->due, err);
-}
-
-/* The books were lost, or an older copy of them was put back.  Without its records, which the
- * registry has, a claim could not be proved. */
+/* The books were lost, or an older copy of them was put back.  The registry has the records; their
+ * leaves and heads may come back later, from the gateways: until the claim is settled it is tried
+ * to prove it. */
 static bool adopt(struct claimer *c, const struct listed *l, struct err *ret_why, struct err *err)
 {
 	struct claims_row row = {.id = l->desk.id,
@@ -376,8 +359,13 @@ static bool adopt(struct claimer *c, const struct listed *l, struct err *ret_why
 	if (l->desk.state == DESK_RECORDED &&
 	    !desk_records(c->desk, &l->claim, &l->desk, &records, ret_why))
 		return true; /* again, later */
+	if (!claimer_price(c, &l->claim, ret_why, err))
+		return false;
+	if (ret_why->code != ERR_NONE)
+		return true;
 	claim_sign(&l->claim, c->p.key, &signature);
-	if (!keep_adopted(c, l, &signature, &records, err))
+	if (!claims_adopt(c->book, &l->claim, &signature, buf_view(&records), l->desk.recorded,
+			  l->desk.challenge, l->desk.due, err))
 		return false;
 	POINT("claims.adopted");
 	claimer_count(CLAIMER_ADOPTED);

@@ -51,8 +51,30 @@ static bool same_grant(const struct earned_row *a, const struct earned_row *b)
 
 /* --- terms --- */
 
-/* What the registry's view says of the row's session.  A session that it cannot derive any more has
- * a window all the same, and no price. */
+/* How the session of a row stands to that which the registry has for its start. */
+enum standing {
+	THE_SAME,
+	ANOTHER, /* the registry was put back, and has drawn this seed anew */
+	NONE,	 /* it does not have the seed: not yet, or no more */
+};
+
+static enum standing standing_of(const struct claimer *c, const struct earned_row *row)
+{
+	const struct session_params *p = view_params(c->view, 0);
+	const struct seed *seed = NULL;
+	struct session_id id;
+
+	if (session_exists(p, row->start))
+		seed = seed_run_find(view_seeds(c->view), session_seed_height(p, row->start));
+	if (!seed)
+		return NONE;
+	id = session_id_derive(view_network(c->view), &row->application, &row->service, row->start,
+			       seed);
+	return ID_EQ(&id, &row->session) ? THE_SAME : ANOTHER;
+}
+
+/* What the registry's view says of the session of the row's start.  Errors: those of
+ * view_session(); the window is told all the same. */
 static bool terms_of(const struct claimer *c, const struct earned_row *row,
 		     struct claims_terms *ret, struct err *err)
 {
@@ -65,41 +87,13 @@ static bool terms_of(const struct claimer *c, const struct earned_row *row,
 		.closes = settle_closes(p, row->start),
 	};
 	if (!view_session(c->view, &row->application, &row->service, row->start, &info, err))
-		return err->code == ERR_NO_SESSION && c->height >= ret->closes;
+		return false;
 	self = session_info_member(info, &c->self);
 	ret->price = self ? self->price : 0;
 	free(info);
 	return view_allowance(c->view, &row->application, &row->gateway, &row->service, row->start,
 			      &ret->allowance, err) ||
 	       err->code == ERR_GRANT;
-}
-
-/* Gives all rows their terms, and drops those that have none yet or earn nothing. */
-static bool set_terms(struct claimer *c, struct rows *rows, struct err *err)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < rows->n; i++) {
-		struct earned_row *row = &rows->v[i];
-		const struct earned_row *before = kept > 0 ? &rows->v[kept - 1] : NULL;
-		struct err why;
-
-		if (!row->has_terms && before && before->start == row->start &&
-		    same_grant(before, row)) {
-			row->terms = before->terms;
-		} else if (!row->has_terms) {
-			if (!terms_of(c, row, &row->terms, &why))
-				continue; /* the registry is behind */
-			if (!claims_set_terms(c->book, &row->application, &row->gateway,
-					      &row->service, row->start, &row->terms, err))
-				return false;
-		}
-		row->has_terms = true;
-		if (row->terms.price > 0)
-			rows->v[kept++] = *row;
-	}
-	rows->n = kept;
-	return true;
 }
 
 /* --- losses --- */
@@ -134,6 +128,16 @@ static void lose_tail(const struct earned_row *row, struct claims_lost *dst, siz
 	     n);
 }
 
+/* All of a row whose session the registry has another in place of. */
+static bool lose_stray(const struct claimer *c, const struct earned_row *row,
+		       struct claims_lost *dst, size_t *n)
+{
+	if (standing_of(c, row) != ANOTHER)
+		return false;
+	lose(row, LOSS_SESSION_UNKNOWN, row->cosigned_cu + row->tail_cu, dst, n);
+	return true;
+}
+
 /* Nothing was claimed of it in time. */
 static bool write_off(struct claimer *c, const struct span *span, struct err *err)
 {
@@ -141,10 +145,114 @@ static bool write_off(struct claimer *c, const struct span *span, struct err *er
 	size_t n = 0;
 
 	for (size_t i = 0; i < span->n; i++) {
+		if (lose_stray(c, &span->rows[i], lost, &n))
+			continue;
 		lose(&span->rows[i], LOSS_WINDOW_CLOSED, span->rows[i].cosigned_cu, lost, &n);
 		lose_tail(&span->rows[i], lost, &n);
 	}
 	return claims_lose(c->book, lost, n, err);
+}
+
+/* --- the terms of rows --- */
+
+static bool same_terms(const struct claims_terms *a, const struct claims_terms *b)
+{
+	return a->price == b->price && a->allowance == b->allowance && a->opens == b->opens &&
+	       a->closes == b->closes;
+}
+
+/* Rows of one start that earn nothing: those whose session the registry does not know are lost. */
+static bool lose_unknown(struct claimer *c, const struct earned_row *rows, size_t n, bool known,
+			 struct err *err)
+{
+	CLEANUP(xfree) struct claims_lost *lost = xcalloc(n, sizeof(*lost));
+	size_t lost_n = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!known || standing_of(c, &rows[i]) != THE_SAME)
+			lose(&rows[i], LOSS_SESSION_UNKNOWN, rows[i].cosigned_cu + rows[i].tail_cu,
+			     lost, &lost_n);
+	return lost_n == 0 || claims_lose(c->book, lost, lost_n, err);
+}
+
+/* Gives the rows of one grant and start their terms.  *ret_earns: they have some, and a price.
+ * What was told before the registry was put back may not be so any more. */
+static bool set_terms(struct claimer *c, struct earned_row *rows, size_t n, bool *ret_earns,
+		      struct err *err)
+{
+	struct claims_terms terms = rows->terms;
+	bool strays = false, known = true;
+	struct err why;
+
+	*ret_earns = false;
+	for (size_t i = 0; i < n; i++)
+		strays |= standing_of(c, &rows[i]) == ANOTHER;
+	if (!rows->has_terms || strays) {
+		known = terms_of(c, rows, &terms, &why);
+		if (!known && (why.code != ERR_NO_SESSION || c->height < terms.closes))
+			return true; /* the registry is behind */
+		if (strays && terms.price == 0 && c->height < terms.closes)
+			return true; /* it may be put right */
+		if ((!rows->has_terms || !same_terms(&terms, &rows->terms)) &&
+		    !claims_set_terms(c->book, &rows->application, &rows->gateway, &rows->service,
+				      rows->start, &terms, err))
+			return false;
+	}
+	for (size_t i = 0; i < n; i++) {
+		rows[i].terms = terms;
+		rows[i].has_terms = true;
+	}
+	*ret_earns = terms.price > 0;
+	return *ret_earns || lose_unknown(c, rows, n, known, err);
+}
+
+/* Gives all rows their terms, and drops those that have none yet or earn nothing. */
+static bool set_all_terms(struct claimer *c, struct rows *rows, struct err *err)
+{
+	size_t kept = 0, n;
+	bool earns;
+
+	for (size_t i = 0; i < rows->n; i += n) {
+		n = 1;
+		while (i + n < rows->n && rows->v[i + n].start == rows->v[i].start &&
+		       same_grant(&rows->v[i], &rows->v[i + n]))
+			n++;
+		if (!set_terms(c, &rows->v[i], n, &earns, err))
+			return false;
+		if (!earns)
+			continue;
+		memmove(&rows->v[kept], &rows->v[i], n * sizeof(*rows->v));
+		kept += n;
+	}
+	rows->n = kept;
+	return true;
+}
+
+bool claimer_price(struct claimer *c, const struct claim *claim, struct err *ret_why,
+		   struct err *err)
+{
+	const uint64_t blocks = view_params(c->view, 0)->session_blocks;
+	struct earned_row row = {.application = claim->application,
+				 .gateway = claim->gateway,
+				 .service = claim->service};
+	struct claims_terms terms;
+	struct err why;
+
+	for (size_t i = 0; i < SESSION_HORIZON_MAX; i++) {
+		row.start = claim->from + i * blocks;
+		if (row.start >= claim->to)
+			break;
+		if (terms_of(c, &row, &terms, &why)) {
+			if (terms.price > 0 &&
+			    !claims_set_terms(c->book, &row.application, &row.gateway, &row.service,
+					      row.start, &terms, err))
+				return false;
+		} else if (why.code != ERR_NO_SESSION) {
+			*ret_why = why;
+			return true;
+		}
+	}
+	return true;
 }
 
 /* --- one claim --- */
@@ -163,7 +271,8 @@ static void draft_finish_at(struct draft *d)
 	free(d->lost);
 }
 
-static void draft_records(struct draft *d, const struct earned_row *rows, size_t n)
+static void draft_records(const struct claimer *c, struct draft *d, const struct earned_row *rows,
+			  size_t n)
 {
 	CLEANUP(xfree) uint64_t *price = xmalloc(n * sizeof(*price));
 	CLEANUP(xfree) u128 *allowance = xmalloc(n * sizeof(*allowance));
@@ -172,7 +281,7 @@ static void draft_records(struct draft *d, const struct earned_row *rows, size_t
 	for (size_t i = 0; i < n && d->n < DESK_RECORDS_MAX; i++) {
 		const struct earned_row *row = &rows[i];
 
-		if (row->cosigned_cu == 0)
+		if (row->cosigned_cu == 0 || standing_of(c, row) != THE_SAME)
 			continue;
 		price[d->n] = row->terms.price;
 		allowance[d->n] = row->terms.allowance;
@@ -187,7 +296,8 @@ static void draft_records(struct draft *d, const struct earned_row *rows, size_t
 }
 
 /* What of the rows is in no record. */
-static void draft_losses(struct draft *d, const struct earned_row *rows, size_t n)
+static void draft_losses(const struct claimer *c, struct draft *d, const struct earned_row *rows,
+			 size_t n)
 {
 	size_t at = 0;
 
@@ -195,9 +305,12 @@ static void draft_losses(struct draft *d, const struct earned_row *rows, size_t 
 	for (size_t i = 0; i < n; i++) {
 		const struct earned_row *row = &rows[i];
 		const struct claim_record *r = &d->records[at];
-		bool is_its = at < d->n && r->start == row->start && ID_EQ(&r->lane, &row->lane);
+		bool is_its = at < d->n && ID_EQ(&r->session, &row->session) &&
+			      ID_EQ(&r->lane, &row->lane);
 
 		at += is_its;
+		if (lose_stray(c, row, d->lost, &d->lost_n))
+			continue;
 		lose(row, row->terms.allowance > 0 ? LOSS_OVER_ALLOWANCE : LOSS_NO_GRANT,
 		     row->cosigned_cu - (is_its ? r->cu : 0), d->lost, &d->lost_n);
 		lose_tail(row, d->lost, &d->lost_n);
@@ -255,8 +368,8 @@ static bool prepare(struct claimer *c, const struct span *spans, size_t n, struc
 
 	for (size_t i = 0; i < n; i++)
 		rows += spans[i].n;
-	draft_records(&d, first, rows);
-	draft_losses(&d, first, rows);
+	draft_records(c, &d, first, rows);
+	draft_losses(c, &d, first, rows);
 	if (d.n == 0)
 		return claims_lose(c->book, d.lost, d.lost_n, err);
 	draft_claim(c, &d, first, &first[rows - 1], &records, &claim);
@@ -278,10 +391,12 @@ static void group_finish_at(struct group *g)
 	free(g->spans);
 }
 
-/* The session that begins with this row, and how many rows it has. */
+/* The session that begins with this row, and how many rows it has.  One that the registry does not
+ * have is never ripe: it waits for its window to close. */
 static void group_add(struct group *g, struct earned_row *rows, size_t n)
 {
 	const struct session_params *p = settle_params(view_history(g->claimer->view), rows->start);
+	bool any = false;
 	struct claim_plan_session *s = &g->sessions[g->n];
 	struct span *span = &g->spans[g->n++];
 
@@ -296,8 +411,14 @@ static void group_add(struct group *g, struct earned_row *rows, size_t n)
 		.complete = true,
 		.records = span->n,
 	};
-	for (size_t i = 0; i < span->n; i++)
+	for (size_t i = 0; i < span->n; i++) {
+		if (standing_of(g->claimer, &rows[i]) != THE_SAME)
+			continue;
+		any = true;
 		s->complete &= rows[i].tail_cu == 0 || rows[i].lane_closed;
+	}
+	if (!any)
+		s->ripe = s->closes;
 }
 
 /* Notes what an operator should know of a session that is not claimed yet. */
@@ -310,7 +431,8 @@ static void group_risk(struct group *g, size_t i)
 	if (c->height < s->ripe)
 		return;
 	for (size_t k = 0; k < span->n; k++) {
-		if (span->rows[k].tail_cu == 0 || span->rows[k].lane_closed)
+		if (span->rows[k].tail_cu == 0 || span->rows[k].lane_closed ||
+		    standing_of(c, &span->rows[k]) != THE_SAME)
 			continue;
 		c->risk.lanes++;
 		c->risk.lanes_cu += span->rows[k].tail_cu;
@@ -381,7 +503,7 @@ bool claimer_plan(struct claimer *c, struct err *err)
 	bool ok;
 
 	ok = claims_each_earned(c->book, 0, UINT64_MAX, on_row, &rows, err) &&
-	     set_terms(c, &rows, err);
+	     set_all_terms(c, &rows, err);
 	for (size_t i = 0; ok && i < rows.n; i += count)
 		ok = plan_grant(c, rows.v + i, rows.n - i, &count, err);
 	free(rows.v);

@@ -78,6 +78,13 @@ MUST_USE bool claimer_find_names(struct claimer *c, struct err *err);
 /* Prepares claims of what is ripe, and writes off what no claim can be made of any more. */
 MUST_USE bool claimer_plan(struct claimer *c, struct err *err);
 
+/* Writes down the terms of the sessions of a claim that was not made from these books.
+ *
+ * Out: ret_why  set when the registry's view is behind: call again
+ */
+MUST_USE bool claimer_price(struct claimer *c, const struct claim *claim, struct err *ret_why,
+			    struct err *err);
+
 /* --- claimer_desk.c --- */
 /* Carries each open claim one step further, as far as the registry can be reached. */
 MUST_USE bool claimer_push(struct claimer *c, struct err *err);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is earned is claimed, proved and paid, whatever dies in between: to the token, and once."""
 
+import json
+import subprocess
 import time
 from contextlib import ExitStack
 
@@ -40,6 +42,13 @@ def serve(network, relays, sessions=1):
         wait_for("relays", lambda: sum(load.good for load in loads) >= relays and
                  all(len(load.sessions) >= sessions for load in loads), timeout=300)
     return sum(load.good for load in loads)
+
+
+def income(node):
+    """What its books say of its only application."""
+    args = [paths.COUNTERFOIL, "ledger", "totals", "--income", "--json", "--config", node.config]
+    said = json.loads(subprocess.run(args, check=True, capture_output=True, text=True, timeout=60).stdout)
+    return said[0] if said else None
 
 
 def health(node):
@@ -173,3 +182,7 @@ def test_a_node_that_has_lost_its_books_finds_its_claims_at_the_registry(rewards
     node.start()
     network.all_is_paid()
     assert "claims.adopted" in node.log() and "claims.forfeited" not in node.log()
+    paid = sum(network.paid()[network.node_keys[0]].values())
+    said = wait_for("its books", lambda: (said := income(node)) and int(said["paid"]["value"]) == paid and said,
+                    timeout=120, interval=0.5)
+    assert said["unpriced_cu"] == 0 and set(said["lost_by_reason"]) <= {"undelivered"}
