@@ -14,6 +14,7 @@ from support.counts import count
 from support.disk import disk_of, ledger_of
 from support.load import Load
 from support.process import wait_for
+from support.recorded import SCRIPTS, every_answer, run_client
 from support.rewards import POINTS, Rewards
 from support.rewards_audit import audited, fates
 
@@ -41,7 +42,16 @@ def serve(network, relays, sessions=1):
         loads = [stack.enter_context(Load(url, clients=CLIENTS)) for url in network.urls()]
         wait_for("relays", lambda: sum(load.good for load in loads) >= relays and
                  all(len(load.sessions) >= sessions for load in loads), timeout=300)
-    return sum(load.good for load in loads)
+
+
+def by_clients(urls, calls):
+    """So many calls at least by ethers, viem and web3.py, unmodified, of every application by every gateway."""
+    made, turn = 0, 0
+    while made < calls or turn < len(SCRIPTS):
+        name = sorted(SCRIPTS)[turn % len(SCRIPTS)]
+        steps = run_client(name, urls[turn // len(SCRIPTS) % len(urls)])
+        made += sum(1 for step in steps for _ in every_answer(step))
+        turn += 1
 
 
 def income(node):
@@ -56,9 +66,11 @@ def health(node):
     return net.get(node.admin + "/healthz")[2]
 
 
+@pytest.mark.timeout(1800)
 def test_three_operators_are_paid_by_two_applications_at_two_gateways(rewards):
     """[C4] [C5] [C6] [C8] [C9] [C12]"""
     network = rewards(nodes=3, second=True, applications=2)
+    by_clients(network.urls(), count("rewards_client_calls"))
     serve(network, count("rewards_relays"), count("rewards_sessions"))
     earned = network.all_is_paid()
     assert all(len(grants) == 4 and all(grants.values()) for grants in earned.values())

@@ -1,98 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What every desk does, whatever registry is behind it ([C1] to [C12], [Y5], [P6]): each test runs
  * over the sqlite file and over a URL, and looks at the registry through the keeper's store. */
-#include "tests/unit/desk_world.h"
-
-static void check_books(struct desk_world *d, struct store_books *ret)
-{
-	struct store_books b;
-	struct err err;
-
-	assert_ok(store_books(d->store, (msec_t)atomic_load(&d->now_ms), &b, NULL, NULL, &err),
-		  err);
-	assert_true(b.balanced);
-	assert_true(b.money.deposits == b.paid + b.burned + b.money.stakes + b.money.escrow +
-						b.money.thawing_stakes + b.money.thawing_escrow +
-						b.money.left);
-	if (ret)
-		*ret = b;
-}
-
-/* Two lanes with leaves of the first n sessions; the height is just before they may be claimed. */
-static void serve_sessions(struct desk_world *d, size_t n)
-{
-	struct world_lane *lanes[2];
-	height_t end = DESK_START + n * d->w->p.session_blocks;
-
-	desk_advance(d, end + d->w->p.grace_blocks - 1);
-	desk_learn(d, n);
-	for (size_t l = 0; l < 2; l++) {
-		lanes[l] = world_add_lane(d->w);
-		for (size_t i = 0; i < n; i++)
-			for (uint32_t k = 1; k <= 4; k++)
-				lane_serve(lanes[l], &d->w->session[i], k);
-	}
-}
-
-/* Hands in; *ret on success, else the fault of the refusal. */
-static enum settle_fault hand_in(struct desk_world *d, const struct world_claim *wc,
-				 struct desk_claim *ret)
-{
-	enum settle_fault fault = SETTLE_FINE;
-	struct desk_claim state;
-	struct claim_id id;
-	struct err err;
-
-	claim_id_of(&wc->c, &id);
-	if (desk_claim(d->desk, &wc->c, &wc->sig, buf_view(&wc->records), ret, &err)) {
-		assert_true(ID_EQ(&ret->id, &id));
-		return SETTLE_FINE;
-	}
-	assert_err(err, ERR_CLAIM);
-	if (!settle_fault_of(err.msg, &fault))
-		fail_msg("no fault in \"%s\"", err.msg);
-	assert_ok(desk_look(d->desk, &id, &state, &err), err);
-	assert_int_equal(state.state, DESK_UNKNOWN);
-	return fault;
-}
-
-static struct desk_claim recorded(struct desk_world *d, const struct world_claim *wc)
-{
-	struct desk_claim state = {.state = DESK_UNKNOWN};
-
-	assert_string_equal(settle_fault_name(hand_in(d, wc, &state)), "fine");
-	assert_int_equal(state.state, DESK_RECORDED);
-	return state;
-}
-
-/* The right proof of a claim whose challenge is drawn, changed by `spoil` before it is signed. */
-static bool prove(struct desk_world *d, const struct world_claim *wc, const struct seed *seed,
-		  void (*spoil)(struct claim_proof *p), struct desk_claim *ret, struct err *err)
-{
-	CLEANUP(buf_finish) struct buf note = {0}, bytes = {0};
-	struct claim_proof proof;
-	struct signature sig;
-	struct claim_id id;
-
-	claim_id_of(&wc->c, &id);
-	assert_true(world_prove(d->w, wc, claim_point(seed, &id, wc->c.value), &note, &proof));
-	if (spoil)
-		spoil(&proof);
-	claim_proof_encode(&proof, &bytes);
-	claim_proof_sign(&wc->c, buf_view(&bytes), d->w->supplier, &sig);
-	return desk_prove(d->desk, &id, buf_view(&bytes), &sig, ret, err);
-}
-
-static struct desk_claim look(struct desk_world *d, const struct world_claim *wc)
-{
-	struct desk_claim state;
-	struct claim_id id;
-	struct err err;
-
-	claim_id_of(&wc->c, &id);
-	assert_ok(desk_look(d->desk, &id, &state, &err), err);
-	return state;
-}
+#include "tests/unit/desk_steps.h"
 
 static void a_claim_is_recorded_challenged_proved_and_paid(void **state)
 {
@@ -424,128 +333,6 @@ static void only_the_supplier_claims_for_itself(void **state)
 	d->w->supplier = supplier;
 }
 
-static void a_revoked_grant_pays_what_was_served_under_it(void **state)
-{
-	struct desk_world *d = *state;
-	CLEANUP(world_claim_finish) struct world_claim served = {0}, later = {0};
-	struct store_write write = desk_write(d);
-	struct desk_claim s;
-
-	desk_put_grant(d, &write, 0, 2); /* at height 21: counts from the session at 30 on */
-	serve_sessions(d, 3);
-	desk_advance(d, 42);
-	for (size_t i = 0; i < 3; i++)
-		assert_int_equal(d->w->session[i].terms.allowance > 0, i < 2);
-	world_claim_make(d->w, 0, 1, &served);
-	recorded(d, &served);
-	d->w->session[2].terms.allowance = 1000; /* as if it were not */
-	world_claim_make(d->w, 2, 2, &later);
-	assert_string_equal(settle_fault_name(hand_in(d, &later, &s)), "grant");
-}
-
-static void what_was_withdrawn_or_unstaked_early_pays_all_the_same(void **state)
-{
-	struct desk_world *d = *state;
-	CLEANUP(world_claim_finish) struct world_claim first = {0}, second = {0};
-	struct store_write write;
-	struct store_books b;
-	struct desk_claim s;
-	struct err err;
-	height_t height;
-	u128 left;
-
-	serve_sessions(d, 2);
-	write = desk_write(d);
-	desk_put_supplier(d, &write, relay_key_public(d->w->supplier), 0);
-	assert_ok(store_fund(d->store, &write, &d->w->application, DESK_ESCROW, true, &left,
-			     &height, &err),
-		  err);
-	desk_advance(d, 32);
-	world_claim_make(d->w, 0, 0, &first);
-	world_claim_make(d->w, 1, 1, &second);
-	recorded(d, &first);
-	recorded(d, &second);
-	desk_advance(d, 35);
-	s = look(d, &first);
-	assert_ok(prove(d, &first, &s.seed, NULL, &s, &err), err);
-	assert_true(s.paid == first.c.value);
-	desk_advance(d, 43);
-	s = look(d, &second);
-	assert_int_equal(s.state, DESK_FORFEITED);
-	assert_true(s.burned == second.c.value);
-	check_books(d, &b);
-	assert_true(b.money.thawing_escrow == DESK_ESCROW - first.c.value && b.money.escrow == 0);
-	assert_true(b.money.thawing_stakes == DESK_STAKE - second.c.value);
-	desk_advance(d, 32 + 70);
-	check_books(d, &b);
-	assert_true(b.money.thawing_escrow == 0 && b.money.thawing_stakes == 0);
-	assert_true(b.money.left == DESK_ESCROW - first.c.value + DESK_STAKE - second.c.value);
-}
-
-static void an_outage_lets_nothing_go_that_is_owed(void **state)
-{
-	struct desk_world *d = *state;
-	CLEANUP(world_claim_finish) struct world_claim first = {0}, second = {0};
-	const height_t out = 1000; /* heights, many times what a withdrawal is on its way */
-	struct store_write write;
-	struct store_books b;
-	struct desk_claim s;
-	struct err err;
-	height_t height;
-	u128 left;
-
-	serve_sessions(d, 2);
-	write = desk_write(d);
-	desk_put_supplier(d, &write, relay_key_public(d->w->supplier), 0);
-	assert_ok(store_fund(d->store, &write, &d->w->application, DESK_ESCROW, true, &left,
-			     &height, &err),
-		  err);
-	desk_advance(d, 32);
-	world_claim_make(d->w, 0, 0, &first);
-	world_claim_make(d->w, 1, 1, &second);
-	recorded(d, &first);
-	recorded(d, &second);
-	desk_set_time(d, 33 + out);
-	desk_keep(d);
-	s = look(d, &first);
-	assert_int_equal(s.due, 42 + out);
-	assert_ok(prove(d, &first, &s.seed, NULL, &s, &err), err);
-	assert_true(s.paid == first.c.value);
-	desk_advance(d, 43 + out);
-	s = look(d, &second);
-	assert_int_equal(s.state, DESK_FORFEITED);
-	assert_true(s.burned == second.c.value);
-	check_books(d, &b);
-	assert_true(b.money.thawing_escrow == DESK_ESCROW - first.c.value);
-	assert_true(b.money.thawing_stakes == DESK_STAKE - second.c.value);
-	desk_advance(d, 32 + out + 70);
-	check_books(d, &b);
-	assert_true(b.money.thawing_escrow == 0 && b.money.thawing_stakes == 0);
-}
-
-static void no_more_burns_than_is_at_stake(void **state)
-{
-	struct desk_world *d = *state;
-	CLEANUP(world_claim_finish) struct world_claim wc = {0};
-	struct store_write write;
-	struct store_books b;
-	struct desk_claim s;
-
-	serve_sessions(d, 2);
-	world_claim_make(d->w, 0, 1, &wc);
-	assert_true(wc.c.value == 120);
-	write = desk_write(d);
-	desk_put_supplier(d, &write, relay_key_public(d->w->supplier), 30);
-	desk_advance(d, 32);
-	recorded(d, &wc);
-	desk_advance(d, 32 + 70); /* what was unstaked has left, but the keeper was there at 43 */
-	s = look(d, &wc);
-	assert_true(s.burned == 120);
-	check_books(d, &b);
-	assert_true(b.money.left == DESK_STAKE - 120);
-	assert_true(b.money.stakes == 2000);
-}
-
 /* --- lists --- */
 struct seen {
 	size_t n, stop_at;
@@ -597,59 +384,6 @@ static void a_supplier_finds_its_claims_again(void **state)
 	seen = (struct seen){.n = 0};
 	assert_ok(desk_list(d->desk, &other, 0, on_claim, &seen, &err), err);
 	assert_int_equal(seen.n, 0);
-}
-
-static void heights_without_a_keeper_do_not_count_against_a_claim(void **state)
-{
-	struct desk_world *d = *state;
-	CLEANUP(world_claim_finish) struct world_claim wc = {0};
-	struct desk_claim s;
-	struct err err;
-
-	serve_sessions(d, 1);
-	world_claim_make(d->w, 0, 0, &wc);
-	desk_advance(d, 22);
-	s = recorded(d, &wc);
-	assert_int_equal(s.due, 32);
-	desk_advance(d, 24);
-	desk_set_time(d, 60); /* nobody is there for 35 heights, the challenge's among them */
-	desk_keep(d);
-	s = look(d, &wc);
-	assert_int_equal(s.state, DESK_RECORDED);
-	assert_int_equal(s.due, 32 + 35);
-	assert_true(s.has_seed);
-	assert_ok(prove(d, &wc, &s.seed, NULL, &s, &err), err);
-	assert_int_equal(s.state, DESK_PAID);
-	check_books(d, NULL);
-}
-
-/* [P6]: two processes whose clocks differ by a few heights pay out of one escrow. */
-static void who_is_behind_pays_at_the_height_of_who_is_ahead(void **state)
-{
-	struct desk_world *d = *state;
-	CLEANUP(world_claim_finish) struct world_claim first = {0};
-	CLEANUP(world_claim_finish) struct world_claim second = {0};
-	struct desk_claim a, b;
-	struct err err;
-
-	serve_sessions(d, 2);
-	world_claim_make(d->w, 0, 0, &first);
-	world_claim_make(d->w, 1, 1, &second);
-	desk_advance(d, 32);
-	recorded(d, &first);
-	recorded(d, &second);
-	desk_advance(d, 36);
-	a = look(d, &first);
-	b = look(d, &second);
-	desk_set_time(d, 38);
-	assert_ok(prove(d, &first, &a.seed, NULL, &a, &err), err);
-	assert_int_equal(a.settled, 38);
-	desk_set_time(d, 36);
-	assert_ok(prove(d, &second, &b.seed, NULL, &b, &err), err);
-	assert_int_equal(b.state, DESK_PAID);
-	assert_int_equal(b.settled, 38);
-	desk_advance(d, 40);
-	check_books(d, NULL);
 }
 
 static void too_many_records_are_refused_before_they_are_sent(void **state)
@@ -717,30 +451,6 @@ static void auditors_find_everything_in_the_claims_file(void **state)
 	assert_int_equal(file.n, 1);
 }
 
-static int setup_file(void **state)
-{
-	*state = desk_world_create(false);
-	return 0;
-}
-
-static int setup_url(void **state)
-{
-	*state = desk_world_create(true);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	desk_world_destroy(*state);
-	return 0;
-}
-
-#define BOTH(test)                                                                                 \
-	{#test " (sqlite)", test, setup_file, teardown, NULL},                                     \
-	{                                                                                          \
-#test " (url)", test, setup_url, teardown, NULL                                    \
-	}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -751,14 +461,7 @@ int main(void)
 		BOTH(ranges_overlap_neither_while_open_nor_afterwards),
 		BOTH(nothing_more_than_was_served_can_be_claimed),
 		BOTH(only_the_supplier_claims_for_itself),
-		BOTH(a_revoked_grant_pays_what_was_served_under_it),
-		BOTH(what_was_withdrawn_or_unstaked_early_pays_all_the_same),
-		BOTH(an_outage_lets_nothing_go_that_is_owed),
-		BOTH(no_more_burns_than_is_at_stake),
 		BOTH(a_supplier_finds_its_claims_again),
-		BOTH(heights_without_a_keeper_do_not_count_against_a_claim),
-		cmocka_unit_test_setup_teardown(who_is_behind_pays_at_the_height_of_who_is_ahead,
-						setup_file, teardown),
 		BOTH(auditors_find_everything_in_the_claims_file),
 		BOTH(too_many_records_are_refused_before_they_are_sent),
 	};
