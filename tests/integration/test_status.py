@@ -4,7 +4,6 @@
 import fcntl
 import json
 import os
-import pty
 import select
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 from support import net, paths
 from support.network import AS_SHIPPED
 from support.process import wait_for
+from support.terminal import terminal
 
 PRICES = [1, 2, 3]
 CALLS = 60
@@ -133,26 +133,24 @@ def read_until(master, word, seconds=60):
 
 
 @pytest.mark.parametrize("end", ["ctrl-c", "q", "terminated"])
-def test_a_terminal_is_left_as_it_was(network, end):
+def test_a_terminal_is_left_as_it_was(network, tmp_path, end):
     """Ctrl-C, q and SIGTERM: the screen, the cursor and the keys come back."""
-    master, slave = pty.openpty()
-    before = termios.tcgetattr(slave)
-    child = subprocess.Popen([str(paths.COUNTERFOIL), "status", *admins(network), "--every", "200"],
-                             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-                             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
-    try:
-        seen = read_until(master, b"gateway at")
-        assert b"\x1b[?1049h" in seen and b"\x1b[?25l" in seen
-        read_until(master, b"\x1b[H")  # it goes on
-        if end == "terminated":
-            child.send_signal(signal.SIGTERM)
-        else:
-            os.write(master, b"\x03" if end == "ctrl-c" else b"q")
-        assert b"\x1b[?25h" in read_until(master, b"\x1b[?1049l")
-        assert child.wait(60) == 0
-        assert termios.tcgetattr(slave) == before
-    finally:
-        child.kill()
-        child.wait()
-        os.close(master)
-        os.close(slave)
+    with terminal(tmp_path / "pts") as (master, slave):
+        before = termios.tcgetattr(slave)
+        child = subprocess.Popen([str(paths.COUNTERFOIL), "status", *admins(network), "--every", "200"],
+                                 stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+                                 preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        try:
+            seen = read_until(master, b"gateway at")
+            assert b"\x1b[?1049h" in seen and b"\x1b[?25l" in seen
+            read_until(master, b"\x1b[H")  # it goes on
+            if end == "terminated":
+                child.send_signal(signal.SIGTERM)
+            else:
+                os.write(master, b"\x03" if end == "ctrl-c" else b"q")
+            assert b"\x1b[?25h" in read_until(master, b"\x1b[?1049l")
+            assert child.wait(60) == 0
+            assert termios.tcgetattr(slave) == before
+        finally:
+            child.kill()
+            child.wait()
