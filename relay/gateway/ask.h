@@ -115,7 +115,6 @@ enum ask_trust {
 struct ask_failed {
 	struct key_id supplier;
 	bool erred; /* with an RPC error that blames nobody */
-	bool fault; /* it may have been failing everything */
 };
 
 struct ask {

@@ -298,13 +298,13 @@ static struct ask_failed *failed_of(struct ask *ask, const struct key_id *suppli
 }
 
 /* Kept until somebody answers. */
-static void add_failed(const struct relay *relay, bool erred, bool fault)
+static void add_failed(const struct relay *relay, bool erred)
 {
 	const struct key_id *supplier = &relay->member->supplier->key;
 	struct ask *ask = relay->ask;
 
 	if (ask->failed_count < ASK_FAILED_MAX && !failed_of(ask, supplier))
-		ask->failed[ask->failed_count++] = (struct ask_failed){*supplier, erred, fault};
+		ask->failed[ask->failed_count++] = (struct ask_failed){*supplier, erred};
 }
 
 static void take_failed(const struct relay *relay)
@@ -327,20 +327,11 @@ static void add_refusal(const struct relay *relay, const struct key_id *supplier
 				supplier, late, clock_mono_us()));
 }
 
-/* Of these an ask remembers who they were, until somebody answers.  Who cannot serve at all refuses
- * nothing. */
+/* Of these an ask remembers who they were, until somebody answers. */
 static bool is_failure(enum quality_outcome outcome)
 {
-	return outcome == QUALITY_FAULT || outcome == QUALITY_SILENT ||
+	return outcome == QUALITY_FAULT || outcome == QUALITY_SILENT || outcome == QUALITY_CANNOT ||
 	       outcome == QUALITY_MISBEHAVED;
-}
-
-/* What it failed is not what it was asked: it fails whatever comes, and rests.  Who was on its way
- * back had answered something else. */
-static bool fails_all(const struct ask_failed *f, const struct standing *s)
-{
-	return f->fault && s && (s->q.state == QUALITY_COOLING || s->q.state == QUALITY_TRIAL) &&
-	       (s->q.cause == QUALITY_FAULT || s->q.cause == QUALITY_CANNOT);
 }
 
 void quality_on_end(struct relay *relay, enum quality_outcome outcome)
@@ -365,7 +356,7 @@ void quality_on_end(struct relay *relay, enum quality_outcome outcome)
 	if (row)
 		refusals_asked(row, &relay->member->supplier->key);
 	if (is_failure(outcome))
-		add_failed(relay, false, outcome == QUALITY_FAULT && was != QUALITY_RAMP);
+		add_failed(relay, false);
 }
 
 /* It does not have the state, or whatever else, of an old block: that is remembered, unless it is
@@ -425,7 +416,7 @@ void quality_on_answer(struct relay *relay)
 		break;
 	}
 	if (info->next != CHAIN_NEXT_ANSWER)
-		add_failed(relay, info->blame == CHAIN_BLAME_NONE, false);
+		add_failed(relay, info->blame == CHAIN_BLAME_NONE);
 }
 
 void quality_on_given_up(struct relay *relay)
@@ -451,11 +442,9 @@ void quality_on_settled(struct ask *ask, const struct relay *answered)
 	for (unsigned i = 0; i < ask->failed_count; i++) {
 		const struct ask_failed *f = &ask->failed[i];
 
-		standing = standing_find(serving, &f->supplier);
-		if (fails_all(f, standing))
-			continue;
 		add_refusal(answered, &f->supplier, false);
-		if (f->erred && standing)
+		standing = f->erred ? standing_find(serving, &f->supplier) : NULL;
+		if (standing)
 			quality_refused(&standing->q, now);
 	}
 }

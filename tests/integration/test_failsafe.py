@@ -180,28 +180,6 @@ def test_a_supplier_that_fails_rests_is_tried_and_comes_back(network, backends):
     wait_for("all of its share", lambda: is_now("ready"))
 
 
-def test_who_could_not_serve_at_all_is_asked_the_same_again_when_its_backend_is_back(network, backends):
-    """What a supplier fails while it rests is no refusal of what it was asked."""
-    key = network.node_keys[0]
-
-    def call():
-        answer, headers = ask(network, "eth_getBalance", "0x" + "cd" * 20, "0x1")
-        assert "result" in answer
-        return headers["counterfoil-supplier"]
-
-    def has_failed():
-        call()
-        return gateway_metric(network, "cooldowns_total") - before >= 6  # in a row
-
-    before = gateway_metric(network, "cooldowns_total")
-    backends[0].stop()
-    try:
-        wait_for("more rests than refusals that shun", has_failed)
-    finally:
-        backends[0].start()
-    wait_for("the supplier's answer", lambda: call() == key)
-
-
 def test_a_gateway_whose_suppliers_all_rest_is_not_ready_and_says_of_which_service(network_factory, backends):
     """They are asked all the same, and the first answer ends it."""
     network = network_factory(upstreams=[b.url for b in backends[:2]], stakes=[1, 1], failover=False,
