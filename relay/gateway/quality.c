@@ -391,7 +391,7 @@ void quality_on_answer(struct relay *relay)
 		quality_on_end(relay, QUALITY_ANSWER);
 		if (relay->denies) {
 			note_lack(relay);
-			add_failed(relay, true, false);
+			add_failed(relay, true);
 			return;
 		}
 		take_failed(relay); /* it was only late */
