@@ -223,6 +223,8 @@ static inline void seed_run_finish_at(struct seed_run *run)
 }
 /* height must be larger than the last one's; false when it is not. */
 MUST_USE bool seed_run_add(struct seed_run *run, height_t height, const struct seed *seed);
+/* Index of the first seed at or above a height; run->n when there is none.  O(log n). */
+size_t seed_run_index(const struct seed_run *run, height_t height);
 /* NULL when the run has none for this height.  O(log n). */
 const struct seed *seed_run_find(const struct seed_run *run, height_t height);
 /* Drops the seeds below a height. */

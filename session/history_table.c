@@ -86,8 +86,7 @@ bool seed_run_add(struct seed_run *run, height_t height, const struct seed *seed
 	return true;
 }
 
-/* Index of the first seed at or above a height. */
-static size_t seed_index(const struct seed_run *run, height_t height)
+size_t seed_run_index(const struct seed_run *run, height_t height)
 {
 	size_t low = 0, high = run->n;
 
@@ -104,14 +103,14 @@ static size_t seed_index(const struct seed_run *run, height_t height)
 
 const struct seed *seed_run_find(const struct seed_run *run, height_t height)
 {
-	size_t i = seed_index(run, height);
+	size_t i = seed_run_index(run, height);
 
 	return i < run->n && run->v[i].height == height ? &run->v[i].seed : NULL;
 }
 
 void seed_run_drop_below(struct seed_run *run, height_t height)
 {
-	size_t drop = seed_index(run, height);
+	size_t drop = seed_run_index(run, height);
 
 	if (drop == 0)
 		return;

@@ -131,17 +131,9 @@ static void check_forfeited(struct claims_audit *a, const struct claims_entry *e
 static bool keeper_seen(const struct claims_audit *a, height_t from, height_t to)
 {
 	const struct seed_run *seeds = &a->export->seeds;
-	size_t low = 0, high = seeds->n;
+	size_t i = seed_run_index(seeds, from);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (seeds->v[mid].height < from)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < seeds->n && seeds->v[low].height <= to;
+	return i < seeds->n && seeds->v[i].height <= to;
 }
 
 static void check_recorded(struct claims_audit *a, const struct claims_entry *e, bool right)

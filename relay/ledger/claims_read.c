@@ -67,23 +67,19 @@ static bool each_row(struct claims *claims, const char *sql, height_t from, heig
 {
 	struct earned_row row;
 	STMT *stmt = NULL;
-	bool found = true;
+	bool found, ok;
 
 	if (!store_prepare(claims->db, sql, &stmt, err))
 		return false;
 	sqlite3_bind_int64(stmt, 1, bounded(from));
 	sqlite3_bind_int64(stmt, 2, bounded(to));
-	while (found) {
-		if (!claims_step(stmt, &found, err))
-			return false;
-		if (!found)
-			break;
+	while ((ok = claims_step(stmt, &found, err)) && found) {
 		if (!row_read(stmt, &row))
 			return err_set(err, ERR_LEDGER, "books: a row is malformed");
 		if (!fn(arg, &row))
 			break;
 	}
-	return true;
+	return ok;
 }
 
 bool claims_each_earned(struct claims *claims, height_t from, height_t to, earned_fn *fn, void *arg,
@@ -165,7 +161,7 @@ bool claims_each(struct claims *claims, bool only_open, claims_fn *fn, void *arg
 {
 	struct claims_row row;
 	STMT *stmt = NULL;
-	bool found = true;
+	bool found, ok;
 
 	if (!store_prepare(claims->db,
 			   only_open ? CLAIM_COLUMNS CLAIM_FROM
@@ -173,17 +169,13 @@ bool claims_each(struct claims *claims, bool only_open, claims_fn *fn, void *arg
 				     : CLAIM_COLUMNS CLAIM_FROM " ORDER BY c.number",
 			   &stmt, err))
 		return false;
-	while (found) {
-		if (!claims_step(stmt, &found, err))
-			return false;
-		if (!found)
-			break;
+	while ((ok = claims_step(stmt, &found, err)) && found) {
 		if (!claim_read(stmt, &row))
 			return err_set(err, ERR_LEDGER, "books: a claim's row is malformed");
 		if (!fn(arg, &row))
 			break;
 	}
-	return true;
+	return ok;
 }
 
 static void put_column(struct buf *buf, sqlite3_stmt *stmt, int at)
@@ -286,21 +278,17 @@ static bool each_lost(struct claims *claims, const char *sql, claims_lost_fn *fn
 {
 	struct claims_lost_row row;
 	STMT *stmt = NULL;
-	bool found = true;
+	bool found, ok;
 
 	if (!store_prepare(claims->db, sql, &stmt, err))
 		return false;
-	while (found) {
-		if (!claims_step(stmt, &found, err))
-			return false;
-		if (!found)
-			break;
+	while ((ok = claims_step(stmt, &found, err)) && found) {
 		if (!lost_read(stmt, &row))
 			return err_set(err, ERR_LEDGER, "books: a loss is malformed");
 		if (!fn(arg, &row))
 			break;
 	}
-	return true;
+	return ok;
 }
 
 bool claims_each_lost(struct claims *claims, claims_lost_fn *fn, void *arg, struct err *err)

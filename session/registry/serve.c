@@ -144,8 +144,8 @@ bool serve_query_height(const struct evkeyvalq *query, const char *name, uint64_
 	return text && u64_parse(text, strlen(text), ret);
 }
 
-bool serve_read_range(struct evhttp_request *req, const char *text, uint64_t *ret_from,
-		      uint64_t *ret_to)
+static bool read_range(struct evhttp_request *req, const char *text, uint64_t *ret_from,
+		       uint64_t *ret_to)
 {
 	struct evkeyvalq query;
 	bool ok;
@@ -163,6 +163,23 @@ bool serve_read_range(struct evhttp_request *req, const char *text, uint64_t *re
 				 "write ?from=HEIGHT&to=HEIGHT, from < to, at most "
 				 "1000000 heights");
 	return ok;
+}
+
+bool serve_range_begin(struct registry_server *s, struct evhttp_request *req, const char *text,
+		       uint64_t *ret_from, uint64_t *ret_to, usec_t *ret_begun)
+{
+	if (!read_range(req, text, ret_from, ret_to))
+		return false;
+	*ret_begun = clock_now_us();
+	if (s->paid_us <= *ret_begun + s->limits.ahead_us)
+		return true;
+	serve_reply_busy(req, s->paid_us - *ret_begun - s->limits.ahead_us);
+	return false;
+}
+
+void serve_range_end(struct registry_server *s, usec_t begun)
+{
+	s->paid_us = MAX(s->paid_us, begun) + (clock_now_us() - begun) * (usec_t)s->limits.share;
 }
 
 static bool is_too_wide(struct registry_server *s, uint64_t from, uint64_t to, height_t last)
@@ -192,14 +209,8 @@ static void reply_range(struct registry_server *s, struct evhttp_request *req, c
 	height_t last;
 	bool ok;
 
-	if (!serve_read_range(req, text, &from, &to))
+	if (!serve_range_begin(s, req, text, &from, &to, &begun))
 		return;
-	clock_tick();
-	begun = clock_mono_us();
-	if (s->paid_us > begun + s->limits.ahead_us) {
-		serve_reply_busy(req, s->paid_us - begun - s->limits.ahead_us);
-		return;
-	}
 	ok = store_last_seed(s->store, &last, &err);
 	if (ok && is_too_wide(s, from, to, last)) {
 		reply_too_wide(s, req);
@@ -209,8 +220,7 @@ static void reply_range(struct registry_server *s, struct evhttp_request *req, c
 		serve_reply_note(s, req, HTTP_OK, &note);
 	else
 		serve_reply_text(req, HTTP_INTERNAL, "the registry cannot be read");
-	clock_tick();
-	s->paid_us = MAX(s->paid_us, begun) + (clock_mono_us() - begun) * s->limits.share;
+	serve_range_end(s, begun);
 }
 
 static void on_request(struct evhttp_request *req, void *arg)

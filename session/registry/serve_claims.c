@@ -204,14 +204,8 @@ static void reply_file(struct registry_server *s, struct evhttp_request *req, co
 	struct err err;
 	usec_t begun;
 
-	if (!serve_read_range(req, text, &from, &to))
+	if (!serve_range_begin(s, req, text, &from, &to, &begun))
 		return;
-	clock_tick();
-	begun = clock_mono_us();
-	if (s->paid_us > begun + s->limits.ahead_us) {
-		serve_reply_busy(req, s->paid_us - begun - s->limits.ahead_us);
-		return;
-	}
 	if (store_claims_file(s->store, from, to, s->limits.claims_file_max, &file, &err)) {
 		claims_file_sign(&file, s->key, &note);
 		serve_reply_note(s, req, HTTP_OK, &note);
@@ -220,7 +214,7 @@ static void reply_file(struct registry_server *s, struct evhttp_request *req, co
 	} else {
 		reply(s, req, false, NULL, NULL, &err);
 	}
-	s->paid_us = MAX(s->paid_us, begun) + (clock_now_us() - begun) * (usec_t)s->limits.share;
+	serve_range_end(s, begun);
 }
 
 /* "/ID" or "/ID/proof". */

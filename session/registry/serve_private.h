@@ -32,9 +32,13 @@ void serve_reply_note(struct registry_server *s, struct evhttp_request *req, int
 		      const struct buf *note);
 /* A whole number out of a query. */
 MUST_USE bool serve_query_height(const struct evkeyvalq *query, const char *name, uint64_t *ret);
-/* The heights of a query.  False: it has been refused. */
-MUST_USE bool serve_read_range(struct evhttp_request *req, const char *text, uint64_t *ret_from,
-			       uint64_t *ret_to);
+/* Begins a file of a range: the heights of a query.  False: they are wrong, or files of a range
+ * have had their share of the time, and it has been refused. */
+MUST_USE bool serve_range_begin(struct registry_server *s, struct evhttp_request *req,
+				const char *text, uint64_t *ret_from, uint64_t *ret_to,
+				usec_t *ret_begun);
+/* Ends it: its time counts. */
+void serve_range_end(struct registry_server *s, usec_t begun);
 
 /* Answers what is asked under /claims; `rest` is the target behind that.  False: there is no such
  * thing, and nothing was answered. */

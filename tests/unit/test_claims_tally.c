@@ -198,6 +198,19 @@ static void copy_ledger(const char *from, const char *to)
 	closedir(d);
 }
 
+/* Makes a copy of the ledger, which is stopped meanwhile. */
+static void book_copy(struct book_world *b, char *copy)
+{
+	book_close(b);
+	book_tabs_close(b);
+	world_stop(&b->w);
+	assert_non_null(mkdtemp(copy));
+	copy_ledger(b->w.dir, copy);
+	world_start(&b->w);
+	book_tabs(b);
+	book_open(b);
+}
+
 static void drop_ledger(const char *dir)
 {
 	struct dirent *entry;
@@ -222,15 +235,8 @@ static void a_ledger_that_was_set_back_is_counted_anew(void **state)
 	book_append(&b, l, 1, 20, 5);
 	book_cosign(&b, l);
 	book_append(&b, l, 5, 20, 5);
-	book_close(&b);
-	book_tabs_close(&b);
-	world_stop(&b.w);
-	assert_non_null(mkdtemp(copy));
-	copy_ledger(b.w.dir, copy);
+	book_copy(&b, copy);
 	then = *l;
-	world_start(&b.w);
-	book_tabs(&b);
-	book_open(&b);
 	later = book_lane_add(&b); /* the copy does not know it */
 	book_append(&b, later, 6, 30, 5);
 	book_cosign(&b, later);
@@ -269,15 +275,8 @@ static void a_lane_that_was_set_back_is_counted_anew(void **state)
 	book_cosign(&b, l);
 	book_restart_ledger(&b);
 	book_tally(&b);
-	book_close(&b);
-	book_tabs_close(&b);
-	world_stop(&b.w);
-	assert_non_null(mkdtemp(copy));
-	copy_ledger(b.w.dir, copy);
+	book_copy(&b, copy);
 	then = *l;
-	world_start(&b.w);
-	book_tabs(&b);
-	book_open(&b);
 	/* The rest came from the gateway, which then signed for all of it. */
 	ledger_unclosed(b.w.ledger, &b.w.peer, 10, &list, &n);
 	assert_int_equal(n, 1);

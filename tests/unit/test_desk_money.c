@@ -22,13 +22,11 @@ static void a_revoked_grant_pays_what_was_served_under_it(void **state)
 	assert_string_equal(settle_fault_name(hand_in(d, &later, &s)), "grant");
 }
 
-static void what_was_withdrawn_or_unstaked_early_pays_all_the_same(void **state)
+/* Serves two sessions, takes all stake and escrow out, and claims each session. */
+static void serve_and_leave(struct desk_world *d, struct world_claim *first,
+			    struct world_claim *second)
 {
-	struct desk_world *d = *state;
-	CLEANUP(world_claim_finish) struct world_claim first = {0}, second = {0};
 	struct store_write write;
-	struct store_books b;
-	struct desk_claim s;
 	struct err err;
 	height_t height;
 	u128 left;
@@ -40,10 +38,21 @@ static void what_was_withdrawn_or_unstaked_early_pays_all_the_same(void **state)
 			     &height, &err),
 		  err);
 	desk_advance(d, 32);
-	world_claim_make(d->w, 0, 0, &first);
-	world_claim_make(d->w, 1, 1, &second);
-	recorded(d, &first);
-	recorded(d, &second);
+	world_claim_make(d->w, 0, 0, first);
+	world_claim_make(d->w, 1, 1, second);
+	recorded(d, first);
+	recorded(d, second);
+}
+
+static void what_was_withdrawn_or_unstaked_early_pays_all_the_same(void **state)
+{
+	struct desk_world *d = *state;
+	CLEANUP(world_claim_finish) struct world_claim first = {0}, second = {0};
+	struct store_books b;
+	struct desk_claim s;
+	struct err err;
+
+	serve_and_leave(d, &first, &second);
 	desk_advance(d, 35);
 	s = look(d, &first);
 	assert_ok(prove(d, &first, &s.seed, NULL, &s, &err), err);
@@ -66,24 +75,11 @@ static void an_outage_lets_nothing_go_that_is_owed(void **state)
 	struct desk_world *d = *state;
 	CLEANUP(world_claim_finish) struct world_claim first = {0}, second = {0};
 	const height_t out = 1000; /* heights, many times what a withdrawal is on its way */
-	struct store_write write;
 	struct store_books b;
 	struct desk_claim s;
 	struct err err;
-	height_t height;
-	u128 left;
 
-	serve_sessions(d, 2);
-	write = desk_write(d);
-	desk_put_supplier(d, &write, relay_key_public(d->w->supplier), 0);
-	assert_ok(store_fund(d->store, &write, &d->w->application, DESK_ESCROW, true, &left,
-			     &height, &err),
-		  err);
-	desk_advance(d, 32);
-	world_claim_make(d->w, 0, 0, &first);
-	world_claim_make(d->w, 1, 1, &second);
-	recorded(d, &first);
-	recorded(d, &second);
+	serve_and_leave(d, &first, &second);
 	desk_set_time(d, 33 + out);
 	desk_keep(d);
 	s = look(d, &first);
